@@ -1,0 +1,99 @@
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+
+#include "verbs.h"
+
+namespace moe::cli {
+
+void LayerOptions::add_to(CLI::App& verb) {
+  verb.add_option("--set", sets, "set a field of the config, as in shape.top_k=4 or capacity.factor=1.25")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  verb.add_option("--tokens", tokens, "number of tokens T")->type_name("T");
+  verb.add_option("--seed", seed, "seed of the inputs that no file gives, decimal or 0x hexadecimal")
+      ->type_name("N");
+  verb.add_option("--input", input, "safetensors with x and, optionally, dy")->type_name("FILE");
+  verb.add_option("--weights", weights, "safetensors with the weights")->type_name("FILE");
+  verb.add_option("--layer", layer, "the weights are layer I of a Hugging Face checkpoint")->type_name("I");
+  verb.add_option("--dtype", dtype, "round inputs and weights to f64, f32, bf16 or f16 first")
+      ->type_name("DTYPE");
+}
+
+NamedConfig LayerOptions::load(const std::string& config) const {
+  std::optional<Index> count;
+  if (!tokens.empty()) count = parse_index("--tokens", tokens, 0, INT32_MAX);
+  return load_config(config, sets, count);
+}
+
+Inputs LayerOptions::inputs(const Config& config) const {
+  InputSources sources{input, weights, {}, kDefaultSeed, Format::F64};
+  if (!layer.empty()) sources.layer = parse_index("--layer", layer, 0, INT32_MAX);
+  if (sources.layer && weights.empty()) throw Error("--layer", "--layer = " + layer + " needs --weights");
+  if (!seed.empty()) {
+    const bool hexadecimal = seed.starts_with("0x");
+    const char *begin = seed.data() + (hexadecimal ? 2 : 0), *end = seed.data() + seed.size();
+    const auto [stop, error] = std::from_chars(begin, end, sources.seed, hexadecimal ? 16 : 10);
+    if (stop != end || error != std::errc())
+      throw Error("--seed", "--seed = " + shown(seed) +
+                                " must be a whole number in [0, 2^64), decimal or 0x hexadecimal");
+  }
+  const auto* known =
+      std::find_if(kFormats.begin(), kFormats.end(), [&](const FormatInfo& f) { return dtype == f.name; });
+  if (known == kFormats.end() || !is_real(static_cast<Format>(known - kFormats.begin())))
+    throw Error("--dtype", "--dtype = " + shown(dtype) + " must be one of f64, f32, bf16, f16");
+  sources.format = static_cast<Format>(known - kFormats.begin());
+  Inputs all = load_inputs(config, sources);
+  for (auto& [id, a] : all)
+    if (a.size() < (Index{1} << 26))
+      a = materialized(std::move(a));  // larger ones are made row by row, each time
+  return all;
+}
+
+std::string LayerOptions::inputs_text() const {
+  const std::string seeded = "seeded with " + (seed.empty() ? "0x7000007e8" : seed);
+  return "x from " + (input.empty() ? seeded : input) + ", weights from " +
+         (weights.empty() ? seeded : weights);
+}
+
+Index parse_index(const std::string& option, const std::string& text, Index least, Index most) {
+  Index value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (stop != text.data() + text.size() || error != std::errc() || value < least || value > most)
+    throw Error(option, option + " = " + shown(text) + " must be a whole number in [" +
+                            std::to_string(least) + ", " + std::to_string(most) + ']');
+  return value;
+}
+
+ProgressBar::~ProgressBar() {
+  if (shown_ >= 0) std::fprintf(stderr, "\r%50s\r", "");
+}
+
+void ProgressBar::operator()(double share) {
+  const int percent = static_cast<int>(100 * share);
+  if (percent == shown_ || seconds_since(start_) < 1 || isatty(STDERR_FILENO) == 0) return;
+  shown_ = percent;
+  std::fprintf(stderr, "\r[%-40.*s] %3d %%", percent * 2 / 5, "########################################",
+               percent);
+  std::fflush(stderr);
+}
+
+std::string with_commas(Index n) {
+  std::string digits = std::to_string(n);
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
+  return digits;
+}
+
+std::string letters_text(const Config& config) {
+  const auto [T, D, F, E, K] = Letters(config);
+  std::ostringstream text;
+  text << "T " << T << "  D " << D << "  F " << F << "  E " << E << "  K " << K;
+  return text.str();
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace moe::cli

@@ -1,0 +1,218 @@
+#include "moe/golden.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "moe/config_json.h"
+#include "moe/corpus.h"
+#include "moe/presets.h"
+#include "verbs.h"
+
+namespace moe::cli {
+namespace {
+
+struct Options {
+  LayerOptions layer;
+  std::string target, out;
+  bool json = false;
+};
+
+std::string corpus_folder(const Options& options) {
+  if (!options.out.empty()) return options.out;
+  return std::filesystem::exists("golden/manifest.json") ? "golden" : MOE_GOLDEN_DIR;
+}
+
+std::string size_text(std::size_t bytes) {
+  char text[40];
+  std::snprintf(text, sizeof text, bytes < 100'000 ? "%.1f kB" : "%.0f kB",
+                static_cast<double>(bytes) / 1000);
+  return text;
+}
+
+/// A golden file of one config: the case `run/<name>`.
+GoldenFile file_of_config(const Options& options) {
+  const NamedConfig named = options.layer.load(options.target);
+  const Preset* preset = find_preset(options.target);
+  const std::string stem = std::filesystem::path(named.name).stem().string();
+  GoldenCase c;
+  c.id = "run/" + stem;
+  c.comment = "Written by golden write: " + options.layer.inputs_text() + ".";
+  c.flags = {"Written"};
+  c.source = preset != nullptr ? preset->source : named.name;
+  c.config = config_to_json(named.config);
+  c.inputs = options.layer.inputs(named.config);
+  return {options.out.empty() ? stem + ".golden.json" : options.out, {std::move(c)}};
+}
+
+void print_proof(const GoldenFile& file, const RenderedFile& rendered, const ProvenCase& proof,
+                 double seconds) {
+  const Certified& c = *proof.certified;
+  const Config config = config_from_json(file.cases.front().config);
+  const Index dropped = config.shape.num_tokens * config.shape.top_k - c.decisions.plan.N();
+  std::printf("layer     %s  %s\n", file.cases.front().id.c_str() + 4, letters_text(config).c_str());
+  std::printf("proven    %s of %s real numbers are the correctly rounded true value (%d bits)\n",
+              with_commas(rendered.proven).c_str(), with_commas(rendered.numbers).c_str(), c.bits);
+  if (!c.margin.empty())
+    std::printf(
+        "decided   %s choices of experts, smallest margin %s, %zu exact ties; %s assignments dropped\n",
+        with_commas(config.shape.num_tokens).c_str(),
+        print_real(*std::min_element(c.margin.begin(), c.margin.end())).c_str(), c.ties.size(),
+        with_commas(dropped).c_str());
+  std::printf(
+      "gradient  reverse mode and dual numbers over balls enclose one directional derivative, %s; %td "
+      "central differences agree\n",
+      print_real(c.gradient->derivative).c_str(), c.gradient->differences);
+  std::printf("wrote     %s (%s) in %.2f s\n", file.path.c_str(), size_text(rendered.text.size()).c_str(),
+              seconds);
+}
+
+int write_config(const Options& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const GoldenFile file = file_of_config(options);
+  std::vector<ProvenCase> proofs;
+  {
+    ProgressBar bar;
+    proofs.push_back(prove(file.cases.front(), [&](double share) { bar(share); }));
+  }
+  const RenderedFile rendered = render(file, proofs);
+  write_golden(file.path, rendered);
+  if (options.json)
+    std::fputs(print_json({{"path", file.path},
+                           {"numbers", rendered.numbers},
+                           {"proven", rendered.proven},
+                           {"refused", rendered.numbers - rendered.proven}})
+                   .c_str(),
+               stdout);
+  else
+    print_proof(file, rendered, proofs.front(), seconds_since(start));
+  return 0;
+}
+
+/// The file of the corpus with this case alone, or nothing.
+std::optional<GoldenFile> file_of_case(const std::string& id) {
+  for (GoldenFile& file : corpus())
+    for (GoldenCase& c : file.cases)
+      if (c.id == id) return GoldenFile{id.substr(id.find('/') + 1) + ".golden.json", {std::move(c)}};
+  return std::nullopt;
+}
+
+void print_totals(const CorpusTotals& totals, const Options& options, const char* what, double seconds) {
+  if (options.json) {
+    std::fputs(print_json({{"cases", totals.cases},
+                           {"files", totals.files},
+                           {"numbers", totals.numbers},
+                           {"proven", totals.proven},
+                           {"refused", totals.numbers - totals.proven},
+                           {"different", totals.different}})
+                   .c_str(),
+               stdout);
+    return;
+  }
+  std::printf("%s %s cases in %s files: %s numbers, %s proven, %s refused (%.1f s)\n", what,
+              with_commas(totals.cases).c_str(), with_commas(totals.files).c_str(),
+              with_commas(totals.numbers).c_str(), with_commas(totals.proven).c_str(),
+              with_commas(totals.numbers - totals.proven).c_str(), seconds);
+}
+
+int act_on_write(const Options& options) {
+  const auto start = std::chrono::steady_clock::now();
+  ProgressBar bar;
+  const auto done = [&](Index finished, Index all) {
+    bar(static_cast<double>(finished) / static_cast<double>(all));
+  };
+  if (options.target.empty()) {
+    const CorpusTotals totals = write_corpus(corpus_folder(options), done);
+    print_totals(totals, options, "wrote", seconds_since(start));
+    return 0;
+  }
+  std::optional<GoldenFile> file = file_of_case(options.target);
+  if (!file) return write_config(options);
+  if (!options.out.empty()) file->path = options.out;
+  render_all({*file}, done, [&](const GoldenFile& one, const RenderedFile& rendered) {
+    write_golden(one.path, rendered);
+    if (!options.json)
+      std::printf("wrote     %s (%s)\n", one.path.c_str(), size_text(rendered.text.size()).c_str());
+  });
+  return 0;
+}
+
+int act_on_verify(const Options& options) {
+  const auto start = std::chrono::steady_clock::now();
+  CorpusTotals totals;
+  {
+    ProgressBar bar;
+    const auto done = [&](Index finished, Index all) {
+      bar(static_cast<double>(finished) / static_cast<double>(all));
+    };
+    const bool is_file = !options.target.empty() && std::filesystem::is_regular_file(options.target);
+    totals = is_file ? verify_file(options.target, done)
+                     : verify_corpus(corpus_folder(options), options.target, done);
+  }
+  for (const std::string& line : totals.differences) std::fprintf(stderr, "moe-oracle: %s\n", line.c_str());
+  print_totals(totals, options,
+               totals.different == 0 ? "verified, byte for byte:" : "FAIL:", seconds_since(start));
+  if (!options.json && !totals.built_with.empty()) std::printf("built with %s\n", totals.built_with.c_str());
+  return totals.different == 0 ? 0 : 1;
+}
+
+int act_on_list(const Options& options) {
+  for (const GoldenFile& file : corpus())
+    for (const GoldenCase& c : file.cases)
+      if (c.id.starts_with(options.target)) std::printf("%s\n", c.id.c_str());
+  return 0;
+}
+
+int act_on_show(const Options& options) {
+  std::vector<GoldenFile> files = corpus();
+  if (std::filesystem::is_regular_file(options.target)) files = {read_golden(options.target)};
+  Index found = 0;
+  for (const GoldenFile& file : files)
+    for (const GoldenCase& c : file.cases) {
+      if (c.id != options.target && file.path != options.target) continue;
+      ++found;
+      std::printf("%s\n  %s\n", c.id.c_str(), c.comment.c_str());
+      if (!c.catches.empty()) std::printf("  catches: %s\n", c.catches.c_str());
+      std::printf("  file: %s\n  flags:", file.path.c_str());
+      for (const std::string& flag : c.flags) std::printf(" %s", flag.c_str());
+      std::printf("\n  source: %s\n%s", c.source.c_str(), print_json(c.config).c_str());
+    }
+  if (found == 0)
+    throw Error("ID", "ID = " + shown(options.target) + " must be a case id (golden list) or a golden file");
+  return 0;
+}
+
+}  // namespace
+
+void add_golden(CLI::App& app, Act& act) {
+  auto options = std::make_shared<Options>();
+  CLI::App* golden = app.add_subcommand("golden", "files of inputs and proven results");
+  golden->footer("Example: moe-oracle golden write mixtral --out mixtral.json");
+  golden->require_subcommand(0, 1);
+  golden->callback([golden] {
+    if (golden->get_subcommands().empty())
+      throw Error("golden", "golden needs one of write, verify, list, show");
+  });
+  const auto verb = [&](const char* name, const char* what, const char* target, const char* example,
+                        int (*on)(const Options&)) {
+    CLI::App* added = golden->add_subcommand(name, what);
+    added->footer(std::string("Example: moe-oracle golden ") + name + ' ' + example);
+    added->add_option(target, options->target, "a case id, or what the name says");
+    added->callback([options, &act, on] { act = [options, on] { return on(*options); }; });
+    return added;
+  };
+  CLI::App* write = verb("write", "prove one config, one case, or the whole corpus, and write it", "CONFIG",
+                         "mixtral --out mixtral.json", act_on_write);
+  options->layer.add_to(*write);
+  CLI::App* verify = verb("verify", "prove it again and compare every byte", "ID", "", act_on_verify);
+  verb("list", "the ids of the corpus, one a line", "PREFIX", "ties/", act_on_list);
+  CLI::App* show = verb("show", "what a case is, and what it catches", "ID", "ties/boundary", act_on_show);
+  show->get_option("ID")->required();
+  for (CLI::App* with_files : {write, verify}) {
+    with_files->add_option("--out", options->out, "the file to write, or the folder of the corpus")
+        ->type_name("PATH");
+    with_files->add_flag("--json", options->json, "print JSON");
+  }
+}
+
+}  // namespace moe::cli

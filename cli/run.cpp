@@ -1,0 +1,178 @@
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "moe/certify.h"
+#include "moe/config_json.h"
+#include "moe/golden.h"
+#include "moe/tensor_json.h"
+#include "verbs.h"
+
+namespace moe::cli {
+namespace {
+
+struct Options {
+  LayerOptions layer;
+  std::string config, backend = "reference", scalar = "double", out;
+  bool backward = false, json = false;
+};
+
+/// What a run leaves behind, and the words for how it was proven.
+struct Outcome {
+  Arrays arrays;
+  std::string proof;
+};
+
+void require_backend(const std::string& name) {
+  if (name == "reference") return;
+  if (name == "cpu" || name == "cuda")
+    throw CannotRun("backend " + name + " is not part of this version of moe-oracle");
+  throw Error("--backend", "--backend = " + shown(name) + " must be one of reference, cpu, cuda");
+}
+
+/// Bytes that the forward and backward pass of a layer take at `per_number` bytes each, roughly.
+double bytes_needed(const Config& config, double per_number, bool backward) {
+  const auto d = [](Index n) { return static_cast<double>(n); };
+  const auto [T, D, F, E, K] = Letters(config);
+  const double N = d(T) * d(K), stages = N * (3 * d(F) + 3 * d(D)) + d(T) * (3 * d(D) + 3 * d(E));
+  const double one_expert = 3 * d(D) * d(F), weights = 8 * d(E) * one_expert;
+  return stages * (per_number + 8) * (backward ? 2 : 1) + (backward ? one_expert * per_number + weights : 0);
+}
+
+void require_memory(double bytes) {
+  const double memory =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (bytes < memory) return;
+  std::ostringstream message;
+  message.precision(3);
+  message << "this layer needs about " << bytes / 0x1p30 << " GiB, and this machine has " << memory / 0x1p30;
+  throw CannotRun(message.str());
+}
+
+Outcome compute(const Options& options, const Config& config, const Inputs& inputs,
+                const Progress& progress) {
+  if (options.scalar == "double")
+    return {evaluate<double>(config, inputs, nullptr, options.backward, progress), ""};
+  if (options.scalar == "float")
+    return {evaluate<float>(config, inputs, nullptr, options.backward, progress), ""};
+  Certified proof = certify(config, inputs, {options.backward, false, 0, progress});
+  const Index proven = proof.numbers - static_cast<Index>(proof.refused.size());
+  return {std::move(proof.arrays), with_commas(proven) + " of " + with_commas(proof.numbers) +
+                                       " real numbers are correctly rounded (" + std::to_string(proof.bits) +
+                                       " bits)"};
+}
+
+const Array* find(const Arrays& arrays, const std::string& name) {
+  for (const auto& [known, a] : arrays)
+    if (known == name) return &a;
+  return nullptr;
+}
+
+std::string numbers_text(const Array& a, Index most) {
+  std::string text;
+  for (Index i = 0; i < std::min(a.size(), most); ++i)
+    text += (i > 0 ? " " : "") + std::to_string(a.integer(i));
+  return text + (a.size() > most ? " ..." : "");
+}
+
+void print_summary(const NamedConfig& named, const Options& options, const Outcome& outcome, double seconds) {
+  const Index assigned = named.config.shape.num_tokens * named.config.shape.top_k;
+  const Index kept = find(outcome.arrays, "dispatch.order")->size();
+  std::printf("%-9s %s   reference, %s, %.2f s\n", named.name.c_str(), letters_text(named.config).c_str(),
+              options.scalar.c_str(), seconds);
+  std::printf("inputs    %s\n", options.layer.inputs_text().c_str());
+  std::printf("load      %s   (%s assignments, %s dropped)\n",
+              numbers_text(*find(outcome.arrays, "dispatch.counts"), 16).c_str(),
+              with_commas(assigned).c_str(), with_commas(assigned - kept).c_str());
+  std::printf("loss     ");
+  for (const auto& [name, a] : outcome.arrays)
+    if (name.starts_with("loss.")) std::printf(" %s %.17g  ", name.c_str() + 5, a.real(0));
+  std::printf("\n");
+  if (!outcome.proof.empty()) std::printf("proven    %s\n", outcome.proof.c_str());
+}
+
+/// The trace as a document: {id, config, tensors}, the form of a candidate's answer.
+Json trace_json(const NamedConfig& named, const Arrays& arrays, TensorWriter& write) {
+  Json json{{"id", named.name}, {"config", config_to_json(named.config)}, {"tensors", Json::object()}};
+  for (const auto& [name, a] : arrays) json["tensors"][name] = write(name, a);
+  return json;
+}
+
+void write_trace(const NamedConfig& named, const Arrays& arrays, const std::string& out) {
+  if (out.ends_with(".safetensors")) return write_safetensors(out, arrays);
+  TensorWriter write(std::filesystem::path(sidecar_path(out)).filename().string());
+  const std::string text = print_json(trace_json(named, arrays, write));
+  OutputFile file(out);
+  file.write(text);
+  if (!write.large().empty()) write_safetensors(sidecar_path(out), write.large());
+  file.commit();
+}
+
+Json summary_json(const NamedConfig& named, const Options& options, const Outcome& outcome, double seconds) {
+  Json json{{"id", named.name},
+            {"config", config_to_json(named.config)},
+            {"backend", "reference"},
+            {"scalar", options.scalar},
+            {"seconds", seconds}};
+  if (!outcome.proof.empty()) json["proof"] = outcome.proof;
+  if (!options.out.empty()) json["out"] = options.out;
+  for (const auto& [name, a] : outcome.arrays)
+    if (name.starts_with("loss.")) json["losses"][name.substr(5)] = a.real(0);
+  return json;
+}
+
+int act_on(const Options& options) {
+  require_backend(options.backend);
+  if (options.scalar != "float" && options.scalar != "double" && options.scalar != "ball")
+    throw Error("--scalar", "--scalar = " + shown(options.scalar) + " must be one of float, double, ball");
+  if (!options.out.empty() && !options.out.ends_with(".json") && !options.out.ends_with(".safetensors") &&
+      !std::filesystem::exists(options.out))
+    throw Error("--out", "--out = " + shown(options.out) + " must end in .json or .safetensors");
+  const NamedConfig named = options.layer.load(options.config);
+  require_memory(bytes_needed(named.config, options.scalar == "ball" ? 48 : 8, options.backward));
+  const Inputs inputs = options.layer.inputs(named.config);
+
+  const auto start = std::chrono::steady_clock::now();
+  Outcome outcome;
+  {
+    ProgressBar bar;
+    outcome = compute(options, named.config, inputs, [&](double share) { bar(share); });
+  }
+  const double seconds = seconds_since(start);
+  if (!options.out.empty()) write_trace(named, outcome.arrays, options.out);
+  if (options.json) {
+    Json json = summary_json(named, options, outcome, seconds);
+    TensorWriter write("");
+    if (options.out.empty()) json["tensors"] = trace_json(named, outcome.arrays, write)["tensors"];
+    if (!write.large().empty())
+      throw Error("--out", "--out must name a file for " + write.large().front().first +
+                               ": more than 65,536 elements");
+    std::fputs(print_json(json).c_str(), stdout);
+    return 0;
+  }
+  print_summary(named, options, outcome, seconds);
+  if (!options.out.empty())
+    std::printf("wrote     %s, %zu tensors\n", options.out.c_str(), outcome.arrays.size());
+  return 0;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Act& act) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("run", "evaluate one layer, and write its trace");
+  verb->footer("Example: moe-oracle run mixtral --tokens 4 --set shape.top_k=1 --backward --out trace.json");
+  verb->add_option("CONFIG", options->config,
+                   "a preset, one of our config files, or a Hugging Face config.json")
+      ->required();
+  options->layer.add_to(*verb);
+  verb->add_flag("--backward", options->backward, "also compute every gradient");
+  verb->add_option("--backend", options->backend, "reference, cpu or cuda")->type_name("NAME");
+  verb->add_option("--scalar", options->scalar, "of the reference: float, double, or ball (proven)")
+      ->type_name("S");
+  verb->add_option("--out", options->out, "write the trace here: .json or .safetensors")->type_name("FILE");
+  verb->add_flag("--json", options->json, "print JSON; without --out, the trace itself");
+  verb->callback([options, &act] { act = [options] { return act_on(*options); }; });
+}
+
+}  // namespace moe::cli

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "moe/json.h"
+#include "moe/load.h"
+
+/// What the verbs share. Each verb adds itself to the command line, and sets `act` to what it will do.
+namespace moe::cli {
+
+using Act = std::function<int()>;
+
+void add_info(CLI::App& app, Act& act);
+void add_presets(CLI::App& app, Act& act);
+void add_run(CLI::App& app, Act& act);
+void add_golden(CLI::App& app, Act& act);
+
+/// The options that name a layer and its numbers, as `run` and `golden write` take them.
+struct LayerOptions {
+  std::vector<std::string> sets;
+  std::string tokens, seed, input, weights, layer, dtype = "f64";
+
+  void add_to(CLI::App& verb);
+  NamedConfig load(const std::string& config) const;
+  Inputs inputs(const Config& config) const;
+  std::string inputs_text() const;
+};
+
+/// A whole number in [least, most], or an Error that names the option: CLI11 2.1 clamps what overflows.
+Index parse_index(const std::string& option, const std::string& text, Index least, Index most);
+
+/// A bar on the terminal once the work has taken a second; nothing elsewhere.
+class ProgressBar {
+ public:
+  ~ProgressBar();
+  void operator()(double share);
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  int shown_ = -1;
+};
+
+/// 1234567 as 1,234,567.
+std::string with_commas(Index n);
+std::string letters_text(const Config& config);
+double seconds_since(std::chrono::steady_clock::time_point start);
+
+}  // namespace moe::cli

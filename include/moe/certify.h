@@ -1,0 +1,73 @@
+#pragma once
+
+#include "moe/evaluate.h"
+
+/// Certified evaluation: every real number enclosed in a ball until both of its ends round to one double, every decision
+/// proven, every gradient proven to be the derivative of the forward pass.
+namespace moe {
+
+/// A number whose enclosure still straddles a rounding boundary at the highest precision: it lies in [low, high].
+struct RefusedNumber {
+  std::string tensor;
+  Index index;
+  double low, high;
+};
+
+/// Experts whose logits are one real number, some of them chosen for the token.
+struct Tie {
+  Index token;
+  std::vector<Index> experts;
+  bool at_boundary;  // some of them were not chosen: another rule would have chosen otherwise
+};
+
+/// What is proven about the gradients besides their rounding.
+struct GradientProof {
+  double derivative;    // of loss.total in the direction, correctly rounded; both enclosures of it overlap
+  Index differences;    // parameters whose gradient a central difference at 320 bits confirms
+  bool differentiable;  // no tie at the boundary of a choice, no ReLU exactly at its kink
+};
+
+struct Certified {
+  Arrays arrays;  // reals correctly rounded to binary64, integers as decided
+  std::vector<RefusedNumber> refused;
+  Index numbers = 0;  // real numbers in `arrays`
+  int bits = 0;       // the highest precision that was needed
+  Decisions decisions;
+  std::vector<double>
+      margin;  // T: K-th less (K+1)-th largest logit, down to three digits; infinite for K = E
+  std::vector<Tie> ties;
+  std::optional<GradientProof> gradient;
+};
+
+struct CertifyOptions {
+  bool backward = true;
+  bool prove_gradient = true;     // where backward
+  std::uint32_t case_number = 0;  // of the streams that directions and samples are drawn from
+  Progress progress = [](double) {};
+};
+
+/// The direction that gradients are proven in: signed 32-bit words, element i of tensor X from the stream fnv1a(X).
+struct Direction {
+  std::uint32_t case_number;
+  double operator()(Tensor id, Index i) const {
+    const Stream stream{kDefaultSeed, fnv1a(name_of(id)), case_number};
+    return static_cast<double>(static_cast<std::int32_t>(stream.word(static_cast<std::uint64_t>(i))));
+  }
+};
+
+/// A gradient that is not the derivative of the forward pass. It is never the caller's fault.
+struct CertificateBroken : std::logic_error {
+  using std::logic_error::logic_error;
+};
+
+/// Throws CannotRun where a decision stays undecided at the highest precision (the case is refused), or where this build
+/// has no ball arithmetic; CertificateBroken where a gradient is wrong.
+Certified certify(const Config& config, const Inputs& inputs, const CertifyOptions& options);
+
+/// y for given experts, correctly rounded: what another rule for ties would give.
+Array certified_output(const Config& config, const Inputs& inputs, const IdMatrix& expert);
+
+/// The library that proves, and its version; empty where this build has none.
+std::string ball_library();
+
+}  // namespace moe

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "moe/inputs.h"
+#include "moe/layer/layer.h"
+#include "moe/safetensors.h"
+
+namespace moe {
+
+/// Fills arrays by name, block by block: a visitor of the lists of trace.h for scalars that are just numbers.
+class Collector {
+ public:
+  template <typename T>
+  void operator()(const std::string& name, const Dims& dims, Index first, const T* data, Index count) {
+    if constexpr (std::is_integral_v<T>) {
+      arrays.emplace_back(name, array_of(dims, data));
+    } else {
+      std::vector<std::byte>& bytes = find(name, dims).bytes;
+      for (Index i = 0; i < count; ++i) {
+        const double value = approx(data[i]);
+        std::memcpy(bytes.data() + (first + i) * 8, &value, sizeof value);
+      }
+    }
+  }
+
+  Arrays arrays;
+
+ private:
+  Array& find(const std::string& name, const Dims& dims) {
+    for (auto& [known, a] : arrays)
+      if (known == name) return a;
+    std::vector<std::byte> bytes(static_cast<std::size_t>(product(dims)) * 8);
+    return arrays.emplace_back(name, Array{Format::F64, dims, std::move(bytes), {}}).second;
+  }
+};
+
+/// Called now and then with the share of the work that is done, in [0, 1].
+using Progress = std::function<void(double)>;
+
+/// The layer at Num on given numbers: every tensor of the forward pass and, if asked, every gradient. Without decisions
+/// Num takes them itself.
+template <typename Num>
+Arrays evaluate(
+    const Config& config, const Inputs& inputs, const Decisions* decisions, bool backward,
+    const Progress& progress = [](double) {}) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const double rows = static_cast<double>(E * (2 * F + D) + 2 * E),
+               columns = static_cast<double>(E * (2 * D + F));
+  double read = 0;
+  const std::function<void()> tick = [&] {
+    progress(std::min(1.0, ++read / (rows + (backward ? columns : 0))));
+  };
+  const Params<Num> params = params_of<Num>(config, inputs, tick);
+
+  Collector collector;
+  const auto visit = [&](auto&&... block) { collector(block...); };
+  const Trace<Num> trace =
+      layer_forward(config, params, decisions != nullptr ? *decisions : decide(config, params));
+  each_tensor(config, trace, visit);
+  if (!backward) return std::move(collector.arrays);
+  const Grads<Num> grads =
+      layer_backward(config, params, trace,
+                     [&](Index e, const ExpertWeightGrads<Num>& g) { each_block(config, e, g, visit); });
+  each_tensor(config, trace.dispatch, grads, visit);
+  return std::move(collector.arrays);
+}
+
+}  // namespace moe

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <map>
+
+#include "moe/array.h"
+#include "moe/params.h"
+
+namespace moe {
+
+/// The exact numbers that enter a layer, by name. What stands behind Params.
+using Inputs = std::map<Tensor, Array>;
+
+/// An input that a config has: its shape, its number in the seeded streams, and the power of two of its seeded values.
+struct InputInfo {
+  Tensor id;
+  Dims dims;
+  std::uint32_t stream;
+  int shift;
+};
+
+/// The inputs of a layer in the order of every file.
+///   (S1)  shift = 6 for x and dy, 10 for biases, 6 + (floor(log2 fan_in) + 1) div 2 for weights
+inline std::vector<InputInfo> inputs_of(const Config& config) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const auto weight = [](Index fan_in) {
+    return 6 + static_cast<int>(std::bit_width(static_cast<std::uint64_t>(fan_in))) / 2;
+  };
+  std::vector<InputInfo> list{{Tensor::x, {T, D}, 1, 6}, {Tensor::dy, {T, D}, 6, 6}};
+  if (has_router(config)) list.push_back({Tensor::router_weight, {E, D}, 2, weight(D)});
+  if (config.experts.glu) list.push_back({Tensor::experts_gate, {E, F, D}, 3, weight(D)});
+  list.push_back({Tensor::experts_up, {E, F, D}, 4, weight(D)});
+  list.push_back({Tensor::experts_down, {E, D, F}, 5, weight(F)});
+  if (!has_bias(config)) return list;
+  if (config.experts.glu) list.push_back({Tensor::experts_gate_bias, {E, F}, 10, 10});
+  list.push_back({Tensor::experts_up_bias, {E, F}, 11, 10});
+  list.push_back({Tensor::experts_down_bias, {E, D}, 12, 10});
+  return list;
+}
+
+/// Seeded inputs: recipes only, so that they cost nothing until a row is read.
+inline Inputs seeded_inputs(const Config& config, std::uint64_t seed = kDefaultSeed,
+                            std::uint32_t case_number = 0) {
+  Inputs inputs;
+  for (const InputInfo& i : inputs_of(config))
+    inputs[i.id] = Array{Format::BF16, i.dims, {}, Recipe{{seed, i.stream, case_number}, i.shift}};
+  return inputs;
+}
+
+/// Params that read `inputs` (which must outlive them) and make every number with make(Tensor, flat index, double);
+/// tick(), if it is there, is called for every row or column that is read.
+template <typename Num, typename Make>
+Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
+                      const std::function<void()>& tick = {}) {
+  const auto view = [&](Tensor id, Index first_row, Index rows, Index cols) -> Weight<Num> {
+    const auto found = inputs.find(id);
+    if (found == inputs.end()) return {};
+    const Array* a = &found->second;
+    const auto number = [=](Index i, Index j) {
+      const Index flat = (first_row + i) * cols + j;
+      return make(id, flat, a->real(flat));
+    };
+    return {rows, cols,
+            [=](Index i, Num* to) {
+              for (Index j = 0; j < cols; ++j) to[j] = number(i, j);
+              if (tick) tick();
+            },
+            [=](Index j, Num* to) {
+              for (Index i = 0; i < rows; ++i) to[i] = number(i, j);
+              if (tick) tick();
+            }};
+  };
+  const auto [T, D, F, E, K] = Letters(config);
+  Params<Num> p{
+      view(Tensor::x, 0, T, D), view(Tensor::dy, 0, T, D), view(Tensor::router_weight, 0, E, D), {}};
+  for (Index e = 0; e < E; ++e)
+    p.expert.push_back({view(Tensor::experts_gate, e * F, F, D), view(Tensor::experts_up, e * F, F, D),
+                        view(Tensor::experts_down, e * D, D, F), view(Tensor::experts_gate_bias, e, 1, F),
+                        view(Tensor::experts_up_bias, e, 1, F), view(Tensor::experts_down_bias, e, 1, D)});
+  return p;
+}
+
+/// Params that are just the inputs.
+template <typename Num>
+Params<Num> params_of(const Config& config, const Inputs& inputs, const std::function<void()>& tick = {}) {
+  return params_of<Num>(
+      config, inputs, [](Tensor, Index, double value) { return Num(value); }, tick);
+}
+
+}  // namespace moe

@@ -1,0 +1,125 @@
+#pragma once
+
+#include "moe/config.h"
+#include "moe/scalar/scalar.h"
+
+/// The activations (A1) to (A4) and their slopes, as functions of one variable for smooth(f, z). Each states a bound of
+/// |f''|, which is what a running error analysis needs of it; test_activation.cpp checks that it is one, and tight.
+namespace moe {
+
+/// (A4)  silu(z) = z sigmoid(z)
+/// Source: Elfwing et al., Sigmoid-Weighted Linear Units (2017), eq. 9.
+struct Silu {
+  static double curvature() { return 0.5; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return z * sigmoid(z);
+  }
+};
+/// (A4')  silu'(z) = s (1 + z (1 - s)) with s = sigmoid(z), and 1 - s = sigmoid(-z) free of cancellation
+struct SiluSlope {
+  static double curvature() { return 0.309; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return sigmoid(z) * (Num(1) + z * sigmoid(-z));
+  }
+};
+
+/// (R2')  sigmoid'(z) = s (1 - s)
+struct SigmoidSlope {
+  static double curvature() { return 0.125; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return sigmoid(z) * sigmoid(-z);
+  }
+};
+
+/// The distribution function of the standard normal, erfc(-z / sqrt 2) / 2, and its density.
+template <typename Num>
+Num normal_cdf(const Num& z) {
+  using std::erfc, std::sqrt;
+  return erfc(-z / sqrt(Num(2))) / Num(2);
+}
+template <typename Num>
+Num normal_density(const Num& z) {
+  using std::exp, std::sqrt;
+  return exp(-square(z) / Num(2)) / sqrt(Num(2) * pi<Num>());
+}
+
+/// (A2)  gelu(z) = z Phi(z)
+/// Source: Hendrycks and Gimpel, Gaussian Error Linear Units (2016), eq. 1.
+struct GeluErf {
+  static double curvature() { return 0.798; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return z * normal_cdf(z);
+  }
+};
+/// (A2')  gelu'(z) = Phi(z) + z phi(z)
+struct GeluErfSlope {
+  static double curvature() { return 0.779; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return normal_cdf(z) + z * normal_density(z);
+  }
+};
+
+/// (A3)  gelu_tanh(z) = z / 2 (1 + tanh v),  v = sqrt(2 / pi) (z + 0.044715 z^3);  (1 + tanh v) / 2 = sigmoid(2 v)
+/// Source: Hendrycks and Gimpel (2016), section 2.
+struct GeluTanh {
+  static double curvature() { return 0.798; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return z * sigmoid(twice_v(z));
+  }
+  static constexpr double kCubic = 44715,
+                          kCubicScale = 1e6;  // 0.044715 is a decimal, not the double nearest it
+  template <typename Num>
+  static Num twice_v(const Num& z) {
+    using std::sqrt;
+    const Num cubic = Num(kCubic) / Num(kCubicScale);
+    return Num(2) * sqrt(Num(2) / pi<Num>()) * z * (Num(1) + cubic * square(z));
+  }
+};
+/// (A3')  gelu_tanh'(z) = s (1 + z (1 - s) 2 v'),  s = sigmoid(2 v),  v' = sqrt(2 / pi) (1 + 3 0.044715 z^2)
+struct GeluTanhSlope {
+  static double curvature() { return 0.777; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    using std::sqrt;
+    const Num cubic = Num(3 * GeluTanh::kCubic) / Num(GeluTanh::kCubicScale), v = GeluTanh::twice_v(z);
+    const Num twice_slope = Num(2) * sqrt(Num(2) / pi<Num>()) * (Num(1) + cubic * square(z));
+    return sigmoid(v) * (Num(1) + z * sigmoid(-v) * twice_slope);
+  }
+};
+
+template <typename Num>
+Num activate(Activation activation, const Num& z) {
+  switch (activation) {
+    case Activation::Relu:
+      return relu(z);  // (A1)
+    case Activation::GeluErf:
+      return smooth(GeluErf(), z);
+    case Activation::GeluTanh:
+      return smooth(GeluTanh(), z);
+    case Activation::Silu:
+      return smooth(Silu(), z);
+  }
+  return z;
+}
+template <typename Num>
+Num activate_slope(Activation activation, const Num& z) {
+  switch (activation) {
+    case Activation::Relu:
+      return relu_slope(z);  // (A1')
+    case Activation::GeluErf:
+      return smooth(GeluErfSlope(), z);
+    case Activation::GeluTanh:
+      return smooth(GeluTanhSlope(), z);
+    case Activation::Silu:
+      return smooth(SiluSlope(), z);
+  }
+  return z;
+}
+
+}  // namespace moe

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "moe/config.h"
+#include "moe/error.h"
+
+namespace moe {
+
+__extension__ typedef __int128 Int128;  // a factor of nine places times a token count leaves 64 bits
+
+/// A decimal as it was written, value / scale: capacity.factor = 1.1 means 11/10, not the double nearest it.
+struct Decimal {
+  std::int64_t value, scale;
+};
+
+/// The shortest decimal that reads back as x, which is how people write a factor. Throws beyond nine places.
+inline Decimal decimal_of(double x) {
+  for (std::int64_t scale = 1; scale <= 1'000'000'000; scale *= 10) {
+    const double scaled = std::nearbyint(x * static_cast<double>(scale));
+    if (scaled / static_cast<double>(scale) == x) return {static_cast<std::int64_t>(scaled), scale};
+  }
+  require(false, "capacity.factor", x, "must be a decimal of at most nine places");
+  return {0, 1};
+}
+
+/// num / den for num >= 0, den > 0, rounded to an integer; None rounds nothing away because it is only met exactly.
+inline Index rounded_ratio(Int128 num, Int128 den, Rounding rounding) {
+  const Int128 whole = num / den, rest = num % den;
+  const bool up = (rounding == Rounding::Ceil && rest > 0) ||
+                  (rounding == Rounding::HalfEven && (2 * rest > den || (2 * rest == den && whole % 2 == 1)));
+  return static_cast<Index>(whole) + (up ? 1 : 0);
+}
+
+/// factor base / per in floating point, as programs do it that never meant a rational: in their format and order.
+template <typename Float>
+Index rounded_float_ratio(const Capacity& c, Index base, Index per) {
+  const auto factor = static_cast<Float>(c.factor), b = static_cast<Float>(base), p = static_cast<Float>(per);
+  const Float value = c.eval_order == EvalOrder::PerExpertFirst ? (b / p) * factor : (b * factor) / p;
+  if (c.outer_round == Rounding::Ceil) return static_cast<Index>(std::ceil(value));
+  if (c.outer_round == Rounding::HalfEven) return static_cast<Index>(std::nearbyint(value));
+  return static_cast<Index>(std::floor(value));
+}
+
+/// The most assignments that one expert takes.
+///   (P1)  C = max(C_min, R_out(factor R_in(B / E))), times K if k_outside before the max, raised to a multiple of M
+///         B = T or T K.   Without a capacity C = T: an expert meets a token at most once.
+/// Source: Switch Transformer eq. 3; whose program uses which variant stands in docs/MATH.md.
+inline Index capacity_of(const Config& config) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const Capacity& c = config.capacity;
+  if (c.mode == CapacityMode::None) return T;
+  if (c.mode == CapacityMode::Fixed) return c.fixed;
+  const Index tokens = c.base == CapacityBase::Tokens ? T : T * K;
+  const bool whole = c.inner_round != Rounding::None;
+  const Index base = whole ? rounded_ratio(tokens, E, c.inner_round) : tokens, per = whole ? 1 : E;
+  Index C = 0;
+  switch (c.arithmetic) {
+    case Arithmetic::Exact: {
+      const Decimal factor = decimal_of(c.factor);
+      C = rounded_ratio(Int128{factor.value} * base, Int128{factor.scale} * per, c.outer_round);
+      break;
+    }
+    case Arithmetic::F64:
+      C = rounded_float_ratio<double>(c, base, per);
+      break;
+    case Arithmetic::F32:
+      C = rounded_float_ratio<float>(c, base, per);
+      break;
+  }
+  if (c.k_outside) C *= K;
+  C = std::max(C, c.min_capacity);
+  return rounded_ratio(C, c.multiple_of, Rounding::Ceil) * c.multiple_of;
+}
+
+}  // namespace moe

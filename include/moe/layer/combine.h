@@ -1,0 +1,86 @@
+#pragma once
+
+#include "moe/config.h"
+#include "moe/layer/plan.h"
+#include "moe/scalar/scalar.h"
+
+namespace moe {
+
+template <typename Num>
+struct Combined {
+  Matrix<Num> weighted;  // (N, D)
+  Matrix<Num> y;         // (T, D)
+};
+
+inline bool all_dropped(const Plan& plan, Index t) {
+  for (Index k = 0; k < plan.row.cols(); ++k)
+    if (plan.row(t, k) >= 0) return false;
+  return true;
+}
+
+/// The weighted sum of what the chosen experts said.   w (T, K), out (N, D), x (T, D) -> v (N, D), y (T, D)
+///   (C1)  v_n = w_tk out_n                 for n = row(t, k)
+///   (C2)  y_t = sum_k v_{row(t,k)}         over the kept k
+///   (C3)  y_t = 0, x_t or w_t1 x_t         for a token without a kept k: dropped_output zero, identity, scaled_identity
+/// Source: Switch Transformer eq. 2.
+template <typename Num>
+Combined<Num> combine_forward(DroppedOutput dropped, const Matrix<Num>& weight, const Plan& plan,
+                              const Matrix<Num>& out, const Matrix<Num>& x) {
+  const Index T = weight.rows(), K = weight.cols(), D = x.cols();
+  Combined<Num> c{Matrix<Num>(out.rows(), D), zeros<Num>(T, D)};
+  for (Index t = 0; t < T; ++t)
+    for (Index k = 0; k < K; ++k)
+      if (const Index n = plan.row(t, k); n >= 0) scale(weight(t, k), row(out, n), D, row(c.weighted, n));
+  c.weighted = stored(Tensor::combine_weighted, std::move(c.weighted));
+  std::vector<Num> term;
+  for (Index t = 0; t < T; ++t) {
+    if (all_dropped(plan, t)) {
+      if (dropped == DroppedOutput::Identity) std::copy_n(row(x, t), D, row(c.y, t));
+      if (dropped == DroppedOutput::ScaledIdentity) scale(weight(t, 0), row(x, t), D, row(c.y, t));
+      continue;
+    }
+    for (Index d = 0; d < D; ++d) {
+      term.clear();
+      for (Index k = 0; k < K; ++k)
+        if (const Index n = plan.row(t, k); n >= 0) term.push_back(c.weighted(n, d));
+      c.y(t, d) = sum(term.data(), static_cast<Index>(term.size()));
+    }
+  }
+  c.y = stored(Tensor::y, std::move(c.y));
+  return c;
+}
+
+template <typename Num>
+struct CombineGrads {
+  Matrix<Num> weight;  // (T, K)
+  Matrix<Num> out;     // (N, D)
+  Matrix<Num> x;       // (T, D) by way of (C3) only
+};
+
+/// The vector-Jacobian product of combine_forward.   dy (T, D) -> dw (T, K), dout (N, D), dx (T, D)
+///   (C1')  dout_n = w_tk dy_t,   dw_tk = <out_n, dy_t>   for n = row(t, k); dw_tk = 0 where the choice was dropped
+///   (C3')  dx_t = 0, dy_t or w_t1 dy_t,   dw_t1 = <x_t, dy_t> if scaled, for a token without a kept k
+template <typename Num>
+CombineGrads<Num> combine_backward(DroppedOutput dropped, const Matrix<Num>& weight, const Plan& plan,
+                                   const Matrix<Num>& out, const Matrix<Num>& x, const Matrix<Num>& dy) {
+  const Index T = weight.rows(), K = weight.cols(), D = x.cols();
+  CombineGrads<Num> g{zeros<Num>(T, K), Matrix<Num>(out.rows(), D), zeros<Num>(T, D)};
+  for (Index t = 0; t < T; ++t) {
+    for (Index k = 0; k < K; ++k)
+      if (const Index n = plan.row(t, k); n >= 0) {
+        g.weight(t, k) = dot(row(out, n), row(dy, t), D);
+        scale(weight(t, k), row(dy, t), D, row(g.out, n));
+      }
+    if (!all_dropped(plan, t)) continue;
+    if (dropped == DroppedOutput::Identity) std::copy_n(row(dy, t), D, row(g.x, t));
+    if (dropped == DroppedOutput::ScaledIdentity) {
+      scale(weight(t, 0), row(dy, t), D, row(g.x, t));
+      g.weight(t, 0) = dot(row(x, t), row(dy, t), D);
+    }
+  }
+  g.weight = stored(Tensor::grad_router_topk_weights, std::move(g.weight));
+  g.out = stored(Tensor::grad_expert_out, std::move(g.out));
+  return g;
+}
+
+}  // namespace moe

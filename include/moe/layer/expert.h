@@ -1,0 +1,93 @@
+#pragma once
+
+#include "moe/layer/activation.h"
+#include "moe/layer/linear.h"
+
+namespace moe {
+
+/// What one expert computed for its N tokens. An ungated expert has no gate.
+template <typename Num>
+struct ExpertTrace {
+  Matrix<Num> x;         // (N, D)
+  Matrix<Num> gate, up;  // (N, F) before the activation
+  Matrix<Num> hidden;    // (N, F)
+  Matrix<Num> out;       // (N, D)
+};
+
+/// One expert, gated or not.   x (N, D) -> out (N, D)
+///   (X1)  g = x gate^T + b_gate,   u = x up^T + b_up
+///   (X2)  h_nf = act(g_nf) u_nf    or, ungated,    h_nf = act(u_nf)
+///   (X3)  out = h down^T + b_down
+/// Source: Shazeer, GLU Variants Improve Transformer (2020), eq. 5 and 6; ungated: eq. 1.
+template <typename Num>
+ExpertTrace<Num> expert_forward(const Experts& experts, Matrix<Num> x, const ExpertParams<Num>& weight) {
+  ExpertTrace<Num> a;
+  a.x = std::move(x);
+  if (experts.glu) a.gate = stored(Tensor::expert_gate, linear_forward(a.x, weight.gate, weight.gate_bias));
+  a.up = stored(Tensor::expert_up, linear_forward(a.x, weight.up, weight.up_bias));
+  a.hidden.resizeLike(a.up);
+  for (Index i = 0; i < a.up.size(); ++i) {
+    const Num& u = a.up.data()[i];
+    a.hidden.data()[i] =
+        experts.glu ? activate(experts.activation, a.gate.data()[i]) * u : activate(experts.activation, u);
+  }
+  a.hidden = stored(Tensor::expert_hidden, std::move(a.hidden));
+  a.out = stored(Tensor::expert_out, linear_forward(a.hidden, weight.down, weight.down_bias));
+  return a;
+}
+
+/// The gradients of one expert's weights: of their shapes, biases as single rows; those that do not exist are empty.
+template <typename Num>
+struct ExpertWeightGrads {
+  Matrix<Num> gate, up, down;
+  Matrix<Num> gate_bias, up_bias, down_bias;
+};
+
+template <typename Num>
+struct ExpertGrads {
+  Matrix<Num> x;         // (N, D)
+  Matrix<Num> gate, up;  // (N, F)
+  Matrix<Num> hidden;    // (N, F)
+  ExpertWeightGrads<Num> weight;
+};
+
+/// The vector-Jacobian product of expert_forward.   dout (N, D) -> dx (N, D) and the gradients of stages and weights
+///   (X3')  dh = dout down,                          ddown = dout^T h,   db_down = sum_n dout_n
+///   (X2')  dg_nf = dh_nf u_nf act'(g_nf),           du_nf = dh_nf act(g_nf)   or   du_nf = dh_nf act'(u_nf)
+///   (X1')  dx = dg gate + du up,                    dgate = dg^T x,   dup = du^T x,   db likewise
+template <typename Num>
+ExpertGrads<Num> expert_backward(const Experts& experts, const ExpertTrace<Num>& a,
+                                 const ExpertParams<Num>& weight, const Matrix<Num>& dout) {
+  ExpertGrads<Num> g;
+  g.hidden = stored(Tensor::grad_expert_hidden, linear_backward(dout, weight.down));
+  g.up.resizeLike(a.up);
+  g.gate.resizeLike(a.gate);
+  for (Index i = 0; i < a.up.size(); ++i) {
+    const Num &u = a.up.data()[i], &dh = g.hidden.data()[i];
+    if (!experts.glu) {
+      g.up.data()[i] = dh * activate_slope(experts.activation, u);
+      continue;
+    }
+    const Num& gate = a.gate.data()[i];
+    g.gate.data()[i] = dh * u * activate_slope(experts.activation, gate);
+    g.up.data()[i] = dh * activate(experts.activation, gate);
+  }
+  g.gate = stored(Tensor::grad_expert_gate, std::move(g.gate));
+  g.up = stored(Tensor::grad_expert_up, std::move(g.up));
+
+  g.x = linear_backward(g.up, weight.up);
+  g.weight.up = stored(Tensor::grad_experts_up, linear_backward_weight(g.up, a.x));
+  g.weight.down = stored(Tensor::grad_experts_down, linear_backward_weight(dout, a.hidden));
+  if (weight.up_bias.rows > 0)
+    g.weight.up_bias = stored(Tensor::grad_experts_up_bias, linear_backward_bias(g.up));
+  if (weight.down_bias.rows > 0)
+    g.weight.down_bias = stored(Tensor::grad_experts_down_bias, linear_backward_bias(dout));
+  if (!experts.glu) return g;
+  g.x += linear_backward(g.gate, weight.gate);
+  g.weight.gate = stored(Tensor::grad_experts_gate, linear_backward_weight(g.gate, a.x));
+  if (weight.gate_bias.rows > 0)
+    g.weight.gate_bias = stored(Tensor::grad_experts_gate_bias, linear_backward_bias(g.gate));
+  return g;
+}
+
+}  // namespace moe

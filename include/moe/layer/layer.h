@@ -1,0 +1,171 @@
+#pragma once
+
+#include "moe/layer/capacity.h"
+#include "moe/layer/choose.h"
+#include "moe/layer/combine.h"
+#include "moe/layer/expert.h"
+#include "moe/layer/gather.h"
+#include "moe/layer/losses.h"
+#include "moe/trace.h"
+
+/// The layer, composed: the first file to read.
+///   linear -> choose (integers) -> route -> plan (integers) -> gather -> expert -> combine -> losses
+namespace moe {
+
+/// Everything discrete about a forward pass. Made once, by a scalar that can prove it, and given to every other.
+struct Decisions {
+  IdMatrix expert;  // (T, K)
+  Plan plan;
+};
+
+/// (R0)  z = x W^T, the router's logits.   x (T, D), W (E, D) -> z (T, E)
+template <typename Num>
+Matrix<Num> logits_forward(const Matrix<Num>& x, const Params<Num>& params) {
+  return stored(Tensor::router_logits, linear_forward(x, params.router));
+}
+
+/// The keys that a capacity ranks by: one per token (bpr_top1) or one per assignment (weight); none for fcfs.
+template <typename Num>
+std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, const IdMatrix& expert) {
+  const auto [T, D, F, E, K] = Letters(config);
+  std::vector<Key<Num>> keys;
+  if (config.capacity.mode == CapacityMode::None || config.capacity.priority == Priority::Fcfs) return keys;
+  const bool by_weight = config.capacity.priority == Priority::Weight;
+  const bool shared =
+      by_weight && config.router.renorm == Renorm::Sum &&
+      config.router.renorm_stage == RenormStage::BeforeDrop;  // the weight is a share of the chosen
+  const ScoreFunction function = config.router.score_function;
+  std::vector<Num> s = buffer<Num>(E), w = buffer<Num>(K);
+  for (Index t = 0; t < T; ++t) {
+    score_forward(function, row(z, t), E, s.data());
+    std::vector<Num> z_k, s_k;
+    for (Index k = 0; k < K; ++k) z_k.push_back(z(t, expert(t, k))), s_k.push_back(at(s, expert(t, k)));
+    if (shared) weigh_forward(config.router, z_k.data(), s_k.data(), K, w.data());
+    for (Index k = 0; k < (by_weight ? K : 1); ++k) {
+      std::vector<Num> among = z_k;
+      if (!shared) among.assign(row(z, t), row(z, t) + (function == ScoreFunction::Softmax ? E : 0));
+      keys.push_back(key_of(function, shared ? at(w, k) : at(s_k, k), at(z_k, k), std::move(among)));
+    }
+  }
+  return keys;
+}
+
+/// The decisions that follow from given experts: (P1) to (P3).   z (T, E) is not looked at without a router.
+template <typename Num>
+Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const std::vector<Index> place = places(priority_keys(config, z, expert));
+  Plan plan = make_plan(expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config));
+  return {std::move(expert), std::move(plan)};
+}
+
+/// All decisions of a layer: (R1), then the rest.
+template <typename Num>
+Decisions decide(const Config& config, const Params<Num>& params) {
+  if (!has_router(config)) return decide_for(config, Matrix<Num>(), zeros<std::int32_t>(params.x.rows, 1));
+  const Matrix<Num> z = logits_forward(all_rows(params.x), params);
+  return decide_for(config, z, choose_experts(z, config.shape.top_k));
+}
+
+template <typename Num>
+Losses<Num> losses_forward(const Config& config, const Trace<Num>& a, const Matrix<Num>& dy) {
+  Losses<Num> loss;
+  loss.task = dot(a.y.data(), dy.data(), a.y.size());
+  loss.total = loss.task;
+  for (const Aux& aux : config.aux) {
+    loss.aux.push_back(aux.kind == AuxKind::Switch
+                           ? balance_forward(aux, config.router.score_function, a.router, a.dispatch)
+                           : z_loss_forward(a.router.logsumexp));
+    loss.total += Num(aux.coefficient) * loss.aux.back();
+  }
+  return loss;
+}
+
+/// The layer for given decisions.
+template <typename Num>
+Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const Decisions& decisions) {
+  const auto [T, D, F, E, K] = Letters(config);
+  Trace<Num> a;
+  a.x = all_rows(params.x);
+  a.dispatch = decisions.plan;
+  if (has_router(config))
+    a.router = route_forward(config.router, logits_forward(a.x, params), decisions.expert, a.dispatch);
+  else
+    a.router.weights = Matrix<Num>::Constant(T, K, Num(1));
+
+  const Index N = a.dispatch.N();
+  if (config.experts.glu) a.gate.resize(N, F);
+  a.up.resize(N, F), a.hidden.resize(N, F), a.out.resize(N, D);
+  for (Index e = 0; e < E; ++e) {
+    const Index first = a.dispatch.first(e);
+    ExpertTrace<Num> of_e =
+        expert_forward(config.experts, gather_forward(a.x, a.dispatch, e), at(params.expert, e));
+    if (config.experts.glu) place_rows(std::move(of_e.gate), first, a.gate);
+    place_rows(std::move(of_e.up), first, a.up);
+    place_rows(std::move(of_e.hidden), first, a.hidden);
+    place_rows(std::move(of_e.out), first, a.out);
+  }
+  Combined<Num> c = combine_forward(config.capacity.dropped_output, a.router.weights, a.dispatch, a.out, a.x);
+  a.weighted = std::move(c.weighted);
+  a.y = std::move(c.y);
+  a.loss = losses_forward(config, a, all_rows(params.dy));
+  return a;
+}
+
+/// What expert e computed, taken back out of the trace.
+template <typename Num>
+ExpertTrace<Num> expert_trace(const Config& config, const Trace<Num>& a, Index e) {
+  const Index first = a.dispatch.first(e), n = a.dispatch.count(e);
+  return {gather_forward(a.x, a.dispatch, e),
+          config.experts.glu ? rows_of(a.gate, first, n) : Matrix<Num>(),
+          rows_of(a.up, first, n),
+          rows_of(a.hidden, first, n),
+          {}};
+}
+
+/// The gradient of losses.total. The experts' weights have large ones: take(e, ExpertWeightGrads<Num>) gets them one
+/// expert at a time.
+template <typename Num, typename Take>
+Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Take take) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const DroppedOutput dropped = config.capacity.dropped_output;
+  CombineGrads<Num> dcombine =
+      combine_backward(dropped, a.router.weights, a.dispatch, a.out, a.x, all_rows(params.dy));
+  Grads<Num> g;
+  g.x = std::move(dcombine.x);
+  g.topk_weights = std::move(dcombine.weight);
+  g.out = std::move(dcombine.out);
+  if (has_router(config)) {
+    Matrix<Num> ds = zeros<Num>(T, E);
+    for (const Aux& aux : config.aux)
+      if (aux.kind == AuxKind::Switch)
+        balance_backward(aux, config.router.score_function, a.router, a.dispatch, Num(aux.coefficient), ds);
+    RoutingGrads<Num> droute =
+        route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights);
+    for (const Aux& aux : config.aux)
+      if (aux.kind == AuxKind::Z)
+        z_loss_backward(a.router.logits, a.router.logsumexp, Num(aux.coefficient), droute.logits);
+    g.scores = stored(Tensor::grad_router_scores, std::move(droute.scores));
+    g.logits = stored(Tensor::grad_router_logits, std::move(droute.logits));
+    g.router_weight = stored(Tensor::grad_router_weight, linear_backward_weight(g.logits, a.x));
+    g.x += linear_backward(g.logits, params.router);
+  }
+
+  const Index N = a.dispatch.N();
+  if (config.experts.glu) g.gate.resize(N, F);
+  g.up.resize(N, F), g.hidden.resize(N, F);
+  for (Index e = 0; e < E; ++e) {
+    const Index first = a.dispatch.first(e);
+    ExpertGrads<Num> of_e = expert_backward(config.experts, expert_trace(config, a, e), at(params.expert, e),
+                                            rows_of(g.out, first, a.dispatch.count(e)));
+    gather_backward(of_e.x, a.dispatch, e, g.x);
+    if (config.experts.glu) place_rows(std::move(of_e.gate), first, g.gate);
+    place_rows(std::move(of_e.up), first, g.up);
+    place_rows(std::move(of_e.hidden), first, g.hidden);
+    take(e, std::move(of_e.weight));
+  }
+  g.x = stored(Tensor::grad_x, std::move(g.x));
+  return g;
+}
+
+}  // namespace moe

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "moe/inputs.h"
+#include "moe/json.h"
+
+/// What a command line names, loaded and checked.
+namespace moe {
+
+/// A config, and the name that it goes by in reports.
+struct NamedConfig {
+  std::string name;
+  Config config;
+};
+
+/// A preset by its name, or one of our config files or a Hugging Face config.json by its path: a name is a path if it
+/// contains '/' or ends in ".json". Then every `field=value` of `sets`, then `tokens` if it is there.
+NamedConfig load_config(const std::string& name, const std::vector<std::string>& sets = {},
+                        std::optional<Index> tokens = {});
+
+/// Where the numbers of a run come from: files, else seeded streams.
+struct InputSources {
+  std::string input, weights;  // safetensors; empty: seeded
+  std::optional<Index> layer;  // of a checkpoint with its own names
+  std::uint64_t seed = kDefaultSeed;
+  Format format = Format::F64;  // what the numbers are rounded to
+};
+
+/// Every input of the config. Throws Error for a tensor that is missing, unknown, of a wrong shape, not finite, or out of
+/// the range of the format.
+Inputs load_inputs(const Config& config, const InputSources& sources);
+
+/// Throws Error unless `inputs` has exactly the tensors of the config, in their shapes, real and finite.
+void validate(const Config& config, const Inputs& inputs);
+
+}  // namespace moe

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "moe/config.h"
+
+namespace moe {
+
+/// A (rows, cols) matrix of exact numbers as the layer meets it: one row, or one column, at a time, already as Num.
+/// Behind it stands whatever widens, generates or perturbs them (inputs.h). Absent: rows = 0.
+template <typename Num>
+struct Weight {
+  Index rows = 0, cols = 0;
+  std::function<void(Index i, Num* to)> row;     // to[j] = W_ij, j < cols
+  std::function<void(Index j, Num* to)> column;  // to[i] = W_ij, i < rows
+};
+
+/// One expert: gate, up (F, D), down (D, F), and their biases as single rows (1, F), (1, F), (1, D).
+template <typename Num>
+struct ExpertParams {
+  Weight<Num> gate, up, down;
+  Weight<Num> gate_bias, up_bias, down_bias;
+};
+
+/// All exact numbers that enter a layer.
+template <typename Num>
+struct Params {
+  Weight<Num> x;                          // (T, D)
+  Weight<Num> dy;                         // (T, D) the gradient of the task's loss in y
+  Weight<Num> router;                     // (E, D)
+  std::vector<ExpertParams<Num>> expert;  // E
+};
+
+/// The whole of a small weight as one matrix.
+template <typename Num>
+Matrix<Num> all_rows(const Weight<Num>& w) {
+  Matrix<Num> m(w.rows, w.cols);
+  for (Index i = 0; i < w.rows; ++i) w.row(i, row(m, i));
+  return m;
+}
+
+}  // namespace moe

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <cmath>
+#include <numbers>
+
+#include "moe/tensor.h"
+
+/// What the layer asks of a scalar. The definitions here are the mathematics and serve every scalar; a scalar
+/// overloads one only to be faster (Ball) or to state what *any* correct evaluation of it may do.
+///
+/// A scalar Num has: Num(), Num(double), + - * /, unary -, +=; exp log log1p sqrt tanh erfc pi<Num>(), by argument-
+/// dependent lookup; approx(a) for decisions that need no certainty; and, if it may choose, greater(a, b) and
+/// same(a, b) for decisions that change the result.
+/// Operators take independent operands: where one number enters twice there is a primitive for it.
+namespace moe {
+
+inline double approx(double a) { return a; }
+inline double approx(float a) { return static_cast<double>(a); }
+
+/// a > b, or Undecided where the scalar cannot tell. same(a, b): provably one number.
+inline bool greater(double a, double b) { return a > b; }
+inline bool greater(float a, float b) { return a > b; }
+inline bool same(double a, double b) { return a == b; }
+inline bool same(float a, float b) { return a == b; }
+
+template <typename Num>
+struct Constants {
+  static Num pi() { return Num(std::numbers::pi); }
+};
+template <typename Num>
+Num pi() {
+  return Constants<Num>::pi();
+}
+
+/// sum_i a_i b_i over elements `step` apart. Any order, with or without fma, is a correct evaluation.
+template <typename Num>
+Num dot(const Num* a, const Num* b, Index n, Index step = 1) {
+  Num total(0);
+  for (Index i = 0; i < n; ++i) total += a[i * step] * b[i * step];
+  return total;
+}
+
+/// b_i = w a_i: the multiply-adds of the combine, whose adds are a `sum`.
+template <typename Num>
+void scale(const Num& w, const Num* a, Index n, Num* b) {
+  for (Index i = 0; i < n; ++i) b[i] = w * a[i];
+}
+
+/// sum_i a_i, in any order.
+template <typename Num>
+Num sum(const Num* a, Index n) {
+  Num total(0);
+  for (Index i = 0; i < n; ++i) total += a[i];
+  return total;
+}
+
+/// a^2: one operand, not two independent ones.
+template <typename Num>
+Num square(const Num& a) {
+  return a * a;
+}
+
+/// f(z) for a smooth f of one variable: a function object with f(Num) and f.curvature() >= sup |f''|.
+template <typename F, typename Num>
+Num smooth(const F& f, const Num& z) {
+  return f(z);
+}
+
+/// max(z, 0), and its slope; at z = 0 both are 0.
+template <typename Num>
+Num relu(const Num& z) {
+  return greater(z, Num(0)) ? z : Num(0);
+}
+template <typename Num>
+Num relu_slope(const Num& z) {
+  return greater(z, Num(0)) ? Num(1) : Num(0);
+}
+
+/// 1 / (1 + exp(-z)), without overflow for either sign.
+template <typename Num>
+Num sigmoid(const Num& z) {
+  using std::exp;
+  if (approx(z) >= 0) return Num(1) / (Num(1) + exp(-z));
+  const Num small = exp(z);
+  return small / (Num(1) + small);
+}
+
+template <typename Num>
+double largest(const Num* z, Index n) {
+  double top = approx(z[0]);
+  for (Index i = 1; i < n; ++i) top = std::max(top, approx(z[i]));
+  return top;
+}
+
+/// w_i = s_i / sum_j s_j for s >= 0.
+template <typename Num>
+void normalize(const Num* s, Index n, Num* w) {
+  const Num total = sum(s, n);
+  for (Index i = 0; i < n; ++i) w[i] = s[i] / total;
+}
+
+/// p_i = exp(z_i) / sum_j exp(z_j), the same for any shift of z; the largest z keeps exp in range. Nothing for n = 0.
+template <typename Num>
+void softmax(const Num* z, Index n, Num* p) {
+  using std::exp;
+  if (n == 0) return;
+  const Num shift = Num(largest(z, n));
+  for (Index i = 0; i < n; ++i) p[i] = exp(z[i] - shift);
+  normalize(p, n, p);
+}
+
+/// log sum_i exp(z_i) for n >= 1.
+template <typename Num>
+Num log_sum_exp(const Num* z, Index n) {
+  using std::exp, std::log;
+  const Num shift = Num(largest(z, n));
+  Num total(0);
+  for (Index i = 0; i < n; ++i) total += exp(z[i] - shift);
+  return shift + log(total);
+}
+
+/// c_i = d_i - sum_j p_j d_j, where sum p = 1: how far d_i lies from the weighted mean (both softmax' and
+/// normalize' need it). Written with differences so that equal d, or n = 1, give exactly zero.
+template <typename Num>
+void deviations(const Num* d, const Num* p, Index n, Num* c) {
+  for (Index i = 0; i < n; ++i) {
+    c[i] = Num(0);
+    for (Index j = 0; j < n; ++j)
+      if (j != i) c[i] += p[j] * (d[i] - d[j]);
+  }
+}
+
+/// The vector-Jacobian products of p = softmax(z) and w = normalize(s).
+///   dz_i = p_i (dp_i - sum_j p_j dp_j)           ds_i = (dw_i - sum_j w_j dw_j) / sum_j s_j
+template <typename Num>
+void softmax_backward(const Num* p, const Num* dp, Index n, Num* dz) {
+  deviations(dp, p, n, dz);
+  for (Index i = 0; i < n; ++i) dz[i] = p[i] * dz[i];
+}
+template <typename Num>
+void normalize_backward(const Num* s, const Num* w, const Num* dw, Index n, Num* ds) {
+  const Num total = sum(s, n);
+  deviations(dw, w, n, ds);
+  for (Index i = 0; i < n; ++i) ds[i] = ds[i] / total;
+}
+
+/// `a` is an element of tensor `id`, which the implementation may have rounded to a storage format.
+template <typename Num>
+void store(Num&, Tensor) {}
+
+/// The storage point: value in, the same value as memory would give it back. Costs nothing for exact scalars.
+template <typename Num>
+Matrix<Num> stored(Tensor id, Matrix<Num> m) {
+  for (Index i = 0; i < m.size(); ++i) store(m.data()[i], id);
+  return m;
+}
+
+}  // namespace moe

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace moe {
+
+using Index = Eigen::Index;
+static_assert(sizeof(Index) == 8, "sizes and offsets are 64-bit");
+
+/// The lengths of a tensor's axes, slowest first; empty for a single number.
+using Dims = std::vector<Index>;
+
+/// Row-major so that row t of a (T, D) matrix is token t, contiguous, as in NumPy, PyTorch and CUDA kernels.
+template <typename Num>
+using Matrix = Eigen::Matrix<Num, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using IdMatrix = Matrix<std::int32_t>;
+
+/// A matrix of zeros, whatever Num's default is.
+template <typename Num>
+Matrix<Num> zeros(Index rows, Index cols) {
+  return Matrix<Num>::Constant(rows, cols, Num(0));
+}
+
+/// The first element of row i; the row's other elements follow it.
+template <typename Num>
+const Num* row(const Matrix<Num>& m, Index i) {
+  return m.data() + i * m.cols();
+}
+template <typename Num>
+Num* row(Matrix<Num>& m, Index i) {
+  return m.data() + i * m.cols();
+}
+
+/// A vector of n zeros, and its elements by the signed Index that everything else counts with.
+template <typename Num>
+std::vector<Num> buffer(Index n) {
+  return std::vector<Num>(static_cast<std::size_t>(n));
+}
+template <typename Num>
+const Num& at(const std::vector<Num>& v, Index i) {
+  return v[static_cast<std::size_t>(i)];
+}
+template <typename Num>
+Num& at(std::vector<Num>& v, Index i) {
+  return v[static_cast<std::size_t>(i)];
+}
+
+/// Rows [first, first + n) of m as a matrix of their own, and the reverse.
+template <typename Num>
+Matrix<Num> rows_of(const Matrix<Num>& m, Index first, Index n) {
+  return m.middleRows(first, n);
+}
+template <typename Num>
+void place_rows(Matrix<Num>&& rows, Index first, Matrix<Num>& m) {
+  std::move(rows.data(), rows.data() + rows.size(), row(m, first));
+}
+
+/// Every tensor with a name: the inputs, what an implementation may hold in memory, and the gradients.
+enum class Tensor {
+  // clang-format off
+  x, dy, router_weight, experts_gate, experts_up, experts_down,
+  experts_gate_bias, experts_up_bias, experts_down_bias,
+  router_logits, router_scores, router_logsumexp, router_denominator, router_topk_ids, router_topk_weights,
+  dispatch_counts, dispatch_offsets, dispatch_order, dispatch_kept,
+  expert_gate, expert_up, expert_hidden, expert_out, combine_weighted, y,
+  grad_x, grad_router_weight, grad_router_logits, grad_router_scores, grad_router_topk_weights,
+  grad_expert_gate, grad_expert_up, grad_expert_hidden, grad_expert_out,
+  grad_experts_gate, grad_experts_up, grad_experts_down,
+  grad_experts_gate_bias, grad_experts_up_bias, grad_experts_down_bias,
+  count
+  // clang-format on
+};
+
+/// How a tensor is called in every file and message, and what its axes are.
+struct TensorInfo {
+  const char* name;
+  const char* axes;
+};
+
+inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)> kTensors{{
+    {"x", "token,model"},
+    {"dy", "token,model"},
+    {"router.weight", "expert,model"},
+    {"experts.gate", "expert,ffn,model"},
+    {"experts.up", "expert,ffn,model"},
+    {"experts.down", "expert,model,ffn"},
+    {"experts.gate_bias", "expert,ffn"},
+    {"experts.up_bias", "expert,ffn"},
+    {"experts.down_bias", "expert,model"},
+    {"router.logits", "token,expert"},
+    {"router.scores", "token,expert"},
+    {"router.logsumexp", "token"},
+    {"router.denominator", "token"},
+    {"router.topk_ids", "token,slot"},
+    {"router.topk_weights", "token,slot"},
+    {"dispatch.counts", "expert"},
+    {"dispatch.offsets", "expert+1"},
+    {"dispatch.order", "row"},
+    {"dispatch.kept", "token,slot"},
+    {"expert.gate", "row,ffn"},
+    {"expert.up", "row,ffn"},
+    {"expert.hidden", "row,ffn"},
+    {"expert.out", "row,model"},
+    {"combine.weighted", "row,model"},
+    {"y", "token,model"},
+    {"grad.x", "token,model"},
+    {"grad.router.weight", "expert,model"},
+    {"grad.router.logits", "token,expert"},
+    {"grad.router.scores", "token,expert"},
+    {"grad.router.topk_weights", "token,slot"},
+    {"grad.expert.gate", "row,ffn"},
+    {"grad.expert.up", "row,ffn"},
+    {"grad.expert.hidden", "row,ffn"},
+    {"grad.expert.out", "row,model"},
+    {"grad.experts.gate", "expert,ffn,model"},
+    {"grad.experts.up", "expert,ffn,model"},
+    {"grad.experts.down", "expert,model,ffn"},
+    {"grad.experts.gate_bias", "expert,ffn"},
+    {"grad.experts.up_bias", "expert,ffn"},
+    {"grad.experts.down_bias", "expert,model"},
+}};
+
+inline const char* name_of(Tensor id) { return kTensors[static_cast<std::size_t>(id)].name; }
+
+}  // namespace moe

@@ -1,0 +1,186 @@
+#include "moe/certify.h"
+
+#include <limits>
+
+#include "gradient.h"
+#include "ledger.h"
+
+namespace moe {
+namespace {
+
+constexpr slong kPrecisions[] = {128, 256, 512, 1280, 2560};
+
+/// x > 0 rounded down to three decimal digits; throws Undecided where the ball straddles a digit.
+double three_digits_down(const Ball& x) {
+  int exponent = static_cast<int>(std::floor(std::log10(approx(x)))) - 2;
+  for (;; ++exponent) {
+    Ball power(1);
+    for (int i = 0; i < std::abs(exponent); ++i) power = power * Ball(10);
+    const std::optional<slong> digits = unique_floor(exponent < 0 ? x * power : x / power);
+    if (!digits) throw Undecided("the digits of a margin");
+    if (*digits < 1000) return std::stod(std::to_string(*digits) + 'e' + std::to_string(exponent));
+  }
+}
+
+/// How far each token is from another choice of experts, and which logits are equal.
+void judge_choice(const Matrix<Ball>& z, const IdMatrix& expert, Certified& result) {
+  const Index E = z.cols(), K = expert.cols();
+  result.margin.clear(), result.ties.clear();
+  for (Index t = 0; t < z.rows(); ++t) {
+    std::vector<char> chosen(static_cast<std::size_t>(E), 0), listed = chosen;
+    for (Index k = 0; k < K; ++k) at(chosen, expert(t, k)) = 1;
+    Index next = -1;  // the largest of those not chosen
+    for (Index e = 0; e < E; ++e)
+      if (!at(chosen, e) && (next < 0 || greater(z(t, e), z(t, next)))) next = e;
+    const Ball& last = z(t, expert(t, K - 1));
+    if (next < 0)
+      result.margin.push_back(std::numeric_limits<double>::infinity());
+    else
+      result.margin.push_back(same(last, z(t, next)) ? 0.0 : three_digits_down(last - z(t, next)));
+    for (Index k = 0; k < K; ++k) {
+      Tie tie{t, {}, false};
+      for (Index e = 0; e < E; ++e) {
+        if (at(listed, e) || !same(z(t, e), z(t, expert(t, k)))) continue;
+        tie.experts.push_back(e);
+        tie.at_boundary = tie.at_boundary || !at(chosen, e);
+      }
+      for (const Index e : tie.experts) at(listed, e) = 1;
+      if (tie.experts.size() > 1) result.ties.push_back(std::move(tie));
+    }
+  }
+}
+
+Decisions decide_provably(const Config& config, const Params<Ball>& params, Certified& result) {
+  if (!has_router(config)) return decide(config, params);
+  const Matrix<Ball> z = logits_forward(all_rows(params.x), params);
+  Decisions decisions = decide_for(config, z, choose_experts(z, config.shape.top_k));
+  judge_choice(z, decisions.expert, result);
+  return decisions;
+}
+
+bool at_a_kink(const Config& config, const Trace<Ball>& trace) {
+  if (config.experts.activation != Activation::Relu) return false;
+  const Matrix<Ball>& z = config.experts.glu ? trace.gate : trace.up;
+  return std::any_of(z.data(), z.data() + z.size(), [](const Ball& a) { return same(a, Ball(0)); });
+}
+
+/// One case on its way through the precisions.
+class Certifier {
+ public:
+  Certifier(const Config& config, const Inputs& inputs, const CertifyOptions& options)
+      : config_(config), inputs_(inputs), options_(options) {}
+
+  Certified run() {
+    for (const slong bits : kPrecisions) {
+      Ball::bits = bits;
+      result_.bits = static_cast<int>(bits);
+      try {
+        if (pass() == 0) break;
+      } catch (const Undecided&) {
+        ledger_ = Ledger();
+        if (bits == kPrecisions[std::size(kPrecisions) - 1])
+          throw CannotRun("refused: a decision stays undecided at " + std::to_string(bits) + " bits");
+      }
+    }
+    ledger_.close(result_);
+    return std::move(result_);
+  }
+
+ private:
+  /// Everything at the current precision; returns how many numbers stay open.
+  Index pass() {
+    const auto params = params_of<Ball>(config_, inputs_);
+    if (!decided_) result_.decisions = decide_provably(config_, params, result_);
+    decided_ = true;
+    const Trace<Ball> trace = layer_forward(config_, params, result_.decisions);
+    each_tensor(config_, trace, [&](auto&&... block) { ledger_(block...); });
+    options_.progress(0.2);
+    if (!options_.backward) return ledger_.open_after_pass();
+    const bool prove = options_.prove_gradient && !result_.gradient;
+    DerivativeByGradient by_gradient(config_, Direction{options_.case_number});
+    Sample sample(config_, options_.case_number, at_a_kink(config_, trace) ? 0 : samples());
+    const auto visit = [&](auto&&... block) {
+      ledger_(block...);
+      if (prove) by_gradient(block...), sample(block...);
+    };
+    const double E = static_cast<double>(config_.shape.num_experts);
+    const Grads<Ball> grads =
+        layer_backward(config_, params, trace, [&](Index e, const ExpertWeightGrads<Ball>& g) {
+          each_block(config_, e, g, visit);
+          options_.progress(0.2 + 0.6 * static_cast<double>(e + 1) / E);
+        });
+    each_tensor(config_, trace.dispatch, grads, visit);
+    const Index open = ledger_.open_after_pass();
+    return prove && !proven(trace, by_gradient, sample) ? open + 1 : open;
+  }
+
+  /// Central differences cost two forward passes each at more than twice the precision.
+  Index samples() const {
+    const auto [T, D, F, E, K] = Letters(config_);
+    return T * K * D * F < (Index{1} << 20) ? 4 : 1;
+  }
+
+  /// The certificate; false where the derivative itself does not round yet.
+  bool proven(const Trace<Ball>& trace, const DerivativeByGradient& by_gradient, const Sample& sample) {
+    const Ball by_dual =
+        derivative_by_dual(config_, inputs_, result_.decisions, Direction{options_.case_number});
+    if (!overlap(by_dual, by_gradient.total()))
+      throw CertificateBroken(
+          "the gradients are not the derivative: " + std::to_string(approx(by_gradient.total())) +
+          " by them, " + std::to_string(approx(by_dual)) + " by dual numbers, in one direction");
+    const std::optional<double> derivative = correctly_rounded(by_dual);
+    if (!derivative) return false;
+    sample.confirm(config_, inputs_, result_.decisions);
+    const bool tied =
+        std::any_of(result_.ties.begin(), result_.ties.end(), [](const Tie& t) { return t.at_boundary; });
+    result_.gradient = GradientProof{*derivative, sample.size(), !tied && !at_a_kink(config_, trace)};
+    return true;
+  }
+
+  const Config& config_;
+  const Inputs& inputs_;
+  const CertifyOptions& options_;
+  bool decided_ = false;
+  Ledger ledger_;
+  Certified result_;
+};
+
+/// FLINT keeps caches per thread; a thread that ends without this leaks them.
+struct FlintScope {
+  FlintScope() = default;
+  ~FlintScope() { flint_cleanup(); }
+  FlintScope(const FlintScope&) = delete;
+  FlintScope& operator=(const FlintScope&) = delete;
+};
+
+}  // namespace
+
+Certified certify(const Config& config, const Inputs& inputs, const CertifyOptions& options) {
+  const FlintScope scope;
+  return Certifier(config, inputs, options).run();
+}
+
+Array certified_output(const Config& config, const Inputs& inputs, const IdMatrix& expert) {
+  const FlintScope scope;
+  const auto output = [&](Ledger& ledger) {
+    const auto params = params_of<Ball>(config, inputs);
+    const Matrix<Ball> z = logits_forward(all_rows(params.x), params);
+    const Trace<Ball> trace = layer_forward(config, params, decide_for(config, z, expert));
+    ledger("y", {trace.y.rows(), trace.y.cols()}, 0, trace.y.data(), trace.y.size());
+    return ledger.open_after_pass();
+  };
+  Ledger ledger;
+  for (const slong bits : kPrecisions) {
+    Ball::bits = bits;
+    if (output(ledger) == 0) break;
+  }
+  Certified result;
+  ledger.close(result);
+  if (!result.refused.empty())
+    throw CannotRun("refused: an admissible alternative has an output that cannot be rounded");
+  return std::move(result.arrays.front().second);
+}
+
+std::string ball_library() { return std::string("Arb ") + arb_version + ", FLINT " + FLINT_VERSION; }
+
+}  // namespace moe

@@ -1,0 +1,129 @@
+#include "gradient.h"
+
+#include "moe/scalar/dual.h"
+
+namespace moe {
+namespace {
+
+/// The stages that the direction moves. Where the weights are a softmax of the chosen logits they do not pass through
+/// the scores, whose gradient says what it would be if they did: (R3') and the law in test_layer.cpp speak for that one.
+std::vector<Tensor> stages_of(const Config& config) {
+  using enum Tensor;
+  std::vector<Tensor> stages{expert_up, expert_hidden, expert_out};
+  if (config.experts.glu) stages.push_back(expert_gate);
+  if (!has_router(config)) return stages;
+  stages.insert(stages.end(), {router_logits, router_topk_weights});
+  if (config.router.renorm == Renorm::None || config.router.score_function != ScoreFunction::Softmax)
+    stages.push_back(router_scores);
+  return stages;
+}
+
+/// Sets Dual<Ball>::nudge for a scope: element after element of each stage, as they are stored.
+class Nudge {
+ public:
+  Nudge(const Config& config, Direction direction) {
+    for (const Tensor id : stages_of(config)) stored_.emplace(id, 0);
+    Dual<Ball>::nudge = [this, direction](Tensor id) {
+      const auto found = stored_.find(id);
+      return found == stored_.end() ? 0.0 : direction(id, found->second++);
+    };
+  }
+  ~Nudge() { Dual<Ball>::nudge = nullptr; }
+  Nudge(const Nudge&) = delete;
+  Nudge& operator=(const Nudge&) = delete;
+
+ private:
+  std::map<Tensor, Index> stored_;
+};
+
+class Bits {
+ public:
+  explicit Bits(slong bits) : before_(std::exchange(Ball::bits, bits)) {}
+  ~Bits() { Ball::bits = before_; }
+  Bits(const Bits&) = delete;
+  Bits& operator=(const Bits&) = delete;
+
+ private:
+  slong before_;
+};
+
+}  // namespace
+
+Ball derivative_by_dual(const Config& config, const Inputs& inputs, const Decisions& decisions,
+                        Direction direction) {
+  const auto params = params_of<Dual<Ball>>(config, inputs, [=](Tensor id, Index i, double value) {
+    return Dual<Ball>(value, id == Tensor::dy ? 0.0 : direction(id, i));
+  });
+  const Nudge nudge(config, direction);
+  return layer_forward(config, params, decisions).loss.total.d;
+}
+
+DerivativeByGradient::DerivativeByGradient(const Config& config, Direction direction)
+    : direction_(direction) {
+  const auto reach = [&](Tensor id) { of_gradient_.emplace(std::string("grad.") + name_of(id), id); };
+  for (const InputInfo& input : inputs_of(config)) reach(input.id);
+  for (const Tensor id : stages_of(config)) reach(id);
+}
+
+void DerivativeByGradient::operator()(const std::string& name, const Dims&, Index first, const Ball* gradient,
+                                      Index count) {
+  const auto found = of_gradient_.find(name);
+  if (found == of_gradient_.end()) return;
+  constexpr Index kAtOnce =
+      1024;  // a second array of balls as long as a gradient would cost more than the arithmetic
+  std::vector<Ball> v;
+  for (Index from = 0; from < count; from += kAtOnce) {
+    v.clear();
+    for (Index i = from; i < std::min(count, from + kAtOnce); ++i)
+      v.emplace_back(direction_(found->second, first + i));
+    total_ += dot(gradient + from, v.data(), static_cast<Index>(v.size()));
+  }
+}
+
+Sample::Sample(const Config& config, std::uint32_t case_number, Index count) {
+  Index all = 0;
+  std::vector<InputInfo> inputs = inputs_of(config);
+  std::erase_if(inputs, [](const InputInfo& input) { return input.id == Tensor::dy; });
+  for (const InputInfo& input : inputs) all += product(input.dims);
+  const Stream stream{kDefaultSeed, fnv1a("central differences"), case_number};
+  for (Index s = 0; s < std::min(count, all); ++s) {
+    const std::uint64_t high = stream.word(static_cast<std::uint64_t>(2 * s)),
+                        low = stream.word(static_cast<std::uint64_t>(2 * s + 1));
+    Index i = static_cast<Index>((high << 32 | low) % static_cast<std::uint64_t>(all));
+    for (const InputInfo& input : inputs) {
+      if (i < product(input.dims)) {
+        parameters_.push_back({input.id, i, {}});
+        break;
+      }
+      i -= product(input.dims);
+    }
+  }
+}
+
+void Sample::operator()(const std::string& name, const Dims&, Index first, const Ball* gradient,
+                        Index count) {
+  for (Parameter& p : parameters_)
+    if (std::string("grad.") + name_of(p.id) == name && first <= p.index && p.index < first + count)
+      p.gradient = gradient[p.index - first];
+}
+
+void Sample::confirm(const Config& config, const Inputs& inputs, const Decisions& decisions) const {
+  const Bits bits(320);
+  const Ball step = Ball::power_of_two(-80), close = Ball::power_of_two(-120);
+  for (const Parameter& p : parameters_) {
+    const auto loss = [&](const Ball& h) {
+      const auto params = params_of<Ball>(config, inputs, [&](Tensor id, Index i, double value) {
+        return id == p.id && i == p.index ? Ball(value) + h : Ball(value);
+      });
+      return layer_forward(config, params, decisions).loss.total;
+    };
+    const Ball error = (loss(step) - loss(-step)) / (step + step) - p.gradient;
+    const Ball bound = close * (Ball(1) + square(p.gradient));
+    if (!greater(bound, error) || !greater(error, -bound))
+      throw CertificateBroken(std::string("grad.") + name_of(p.id) + '[' + std::to_string(p.index) +
+                              "] = " + std::to_string(approx(p.gradient)) +
+                              " is not the central difference of loss.total");
+  }
+}
+
+}  // namespace moe

@@ -1,0 +1,16 @@
+#include "moe/certify.h"
+
+// The build without FLINT: everything but proofs.
+namespace moe {
+
+namespace {
+[[noreturn]] void decline() {
+  throw CannotRun("this build has no ball arithmetic (FLINT was not found), so it cannot certify");
+}
+}  // namespace
+
+Certified certify(const Config&, const Inputs&, const CertifyOptions&) { decline(); }
+Array certified_output(const Config&, const Inputs&, const IdMatrix&) { decline(); }
+std::string ball_library() { return ""; }
+
+}  // namespace moe

@@ -1,0 +1,259 @@
+#include "moe/config_json.h"
+
+#include <charconv>
+
+#include "moe/error.h"
+#include "moe/validate.h"
+
+namespace moe {
+namespace {
+
+template <typename Enum>
+struct Spelling;  // the JSON spellings of an enum's values, in order
+// clang-format off
+template <> struct Spelling<ScoreFunction> { static constexpr const char* of[] = {"none", "softmax", "sigmoid"}; };
+template <> struct Spelling<Renorm> { static constexpr const char* of[] = {"none", "sum"}; };
+template <> struct Spelling<RenormStage> { static constexpr const char* of[] = {"before_drop", "after_drop"}; };
+template <> struct Spelling<CapacityMode> { static constexpr const char* of[] = {"none", "factor", "fixed"}; };
+template <> struct Spelling<CapacityBase> { static constexpr const char* of[] = {"tokens", "tokens_times_k"}; };
+template <> struct Spelling<Rounding> { static constexpr const char* of[] = {"none", "floor", "ceil", "half_even"}; };
+template <> struct Spelling<EvalOrder> { static constexpr const char* of[] = {"per_expert_first", "factor_first"}; };
+template <> struct Spelling<Arithmetic> { static constexpr const char* of[] = {"exact", "f64", "f32"}; };
+template <> struct Spelling<DropOrder> { static constexpr const char* of[] = {"choice_major", "token_major"}; };
+template <> struct Spelling<Priority> { static constexpr const char* of[] = {"fcfs", "bpr_top1", "weight"}; };
+template <> struct Spelling<DroppedOutput> { static constexpr const char* of[] = {"zero", "identity", "scaled_identity"}; };
+template <> struct Spelling<Activation> { static constexpr const char* of[] = {"relu", "gelu_erf", "gelu_tanh", "silu"}; };
+template <> struct Spelling<ExpertBias> { static constexpr const char* of[] = {"none", "per_expert"}; };
+template <> struct Spelling<AuxKind> { static constexpr const char* of[] = {"switch", "z"}; };
+template <> struct Spelling<LoadSource> { static constexpr const char* of[] = {"top1", "all_k"}; };
+template <> struct Spelling<LoadStage> { static constexpr const char* of[] = {"pre_drop", "post_drop"}; };
+// clang-format on
+
+/// The one list of fields. `v(name, field)` for a field, `v(name, field, when)` for one that has a meaning only then,
+/// `v.section(name, [&] { ... })` for a struct.
+template <typename Visitor>
+void each_field(Visitor& v, Config& c) {
+  v.section("shape", [&] {
+    v("num_tokens", c.shape.num_tokens);
+    v("hidden_size", c.shape.hidden_size);
+    v("ffn_size", c.shape.ffn_size);
+    v("num_experts", c.shape.num_experts);
+    v("top_k", c.shape.top_k);
+  });
+  v.section("router", [&] {
+    v("score_function", c.router.score_function);
+    v("renorm", c.router.renorm, has_router(c));
+    v("renorm_stage", c.router.renorm_stage, c.router.renorm == Renorm::Sum);
+  });
+  v.section("capacity", [&] {
+    Capacity& a = c.capacity;
+    v("mode", a.mode);
+    const bool any = a.mode != CapacityMode::None, factor = a.mode == CapacityMode::Factor;
+    v("fixed", a.fixed, a.mode == CapacityMode::Fixed);
+    v("factor", a.factor, factor);
+    v("base", a.base, factor);
+    v("inner_round", a.inner_round, factor);
+    v("outer_round", a.outer_round, factor);
+    v("k_outside", a.k_outside, factor);
+    v("arithmetic", a.arithmetic, factor);
+    v("eval_order", a.eval_order, factor && a.arithmetic != Arithmetic::Exact);
+    v("min_capacity", a.min_capacity, factor);
+    v("multiple_of", a.multiple_of, factor);
+    v("priority", a.priority, any);
+    v("order", a.order, any && a.priority != Priority::Weight);
+    v("dropped_output", a.dropped_output, any);
+  });
+  v.section("experts", [&] {
+    v("glu", c.experts.glu);
+    v("activation", c.experts.activation);
+    v("bias", c.experts.bias);
+  });
+  v.list("aux", c.aux, [&](Aux& a) {
+    v("name", a.name);
+    v("kind", a.kind);
+    v("coefficient", a.coefficient);
+    v("f_source", a.f_source, a.kind == AuxKind::Switch);
+    v("f_divide_by_k", a.f_divide_by_k, a.kind == AuxKind::Switch);
+    v("f_stage", a.f_stage, a.kind == AuxKind::Switch);
+  });
+}
+
+class Writer {
+ public:
+  Json root = Json::object();
+
+  template <typename Value>
+  void operator()(const char* name, Value& value, bool when = true) {
+    if (!when) return;
+    if constexpr (std::is_enum_v<Value>)
+      (*at_)[name] = Spelling<Value>::of[static_cast<std::size_t>(value)];
+    else
+      (*at_)[name] = value;
+  }
+  template <typename Body>
+  void section(const char* name, Body body) {
+    at_ = &(root[name] = Json::object());
+    body();
+  }
+  template <typename Item, typename Body>
+  void list(const char* name, std::vector<Item>& items, Body body) {
+    Json array = Json::array();
+    for (Item& item : items) {
+      at_ = &array.emplace_back(Json::object());
+      body(item);
+    }
+    root[name] = std::move(array);
+  }
+
+ private:
+  Json* at_ = &root;
+};
+
+class Reader {
+ public:
+  Reader(const Json& root, const std::set<std::string>* given) : root_(root), given_(given) {
+    if (!root.is_object()) throw Error("config", "config = " + shown(root) + " must be an object");
+  }
+
+  template <typename Value>
+  void operator()(const char* name, Value& value, bool when = true) {
+    known_ += known_.empty() ? name : std::string(", ") + name;
+    const auto found = at_->find(name);
+    if (found == at_->end()) return;
+    seen_.insert(name);
+    const std::string field = path_ + name;
+    if (when) return read(field, *found, value);
+    if (given_ == nullptr || given_->count(field) > 0)
+      throw Error(field, field + " = " + shown(*found) + " has no meaning under the config's other choices");
+  }
+  template <typename Body>
+  void section(const char* name, Body body) {
+    sections_.insert(name);
+    if (const auto found = root_.find(name); found != root_.end()) object(name, *found, body);
+  }
+  template <typename Item, typename Body>
+  void list(const char* name, std::vector<Item>& items, Body body) {
+    sections_.insert(name);
+    const auto found = root_.find(name);
+    if (found == root_.end()) return;
+    if (!found->is_array())
+      throw Error(name, std::string(name) + " = " + shown(*found) + " must be an array");
+    for (const Json& item : *found) {
+      items.emplace_back();
+      object(std::string(name) + '.' + std::to_string(items.size() - 1), item, [&] { body(items.back()); });
+    }
+  }
+  /// Throws for a section that no list above knows; `name` and `source` only describe.
+  void finish() const {
+    for (const auto& [key, value] : root_.items())
+      if (sections_.count(key) == 0 && key != "name" && key != "source")
+        throw Error(key, key + " = " + shown(value) +
+                             " is not a field; a config has shape, router, capacity, experts, aux");
+  }
+
+ private:
+  template <typename Body>
+  void object(const std::string& name, const Json& json, Body body) {
+    if (!json.is_object()) throw Error(name, name + " = " + shown(json) + " must be an object");
+    at_ = &json, path_ = name + '.', known_.clear(), seen_.clear();
+    body();
+    for (const auto& [key, value] : json.items())
+      if (seen_.count(key) == 0)
+        throw Error(path_ + key,
+                    path_ + key + " = " + shown(value) + " is not a field; " + name + " has " + known_);
+  }
+  static void read(const std::string& field, const Json& json, Index& value) {
+    const bool fits =
+        json.is_number_integer() && (!json.is_number_unsigned() || json.get<std::uint64_t>() <= INT64_MAX);
+    if (!fits) throw Error(field, field + " = " + shown(json) + " must be an integer of 64 bits");
+    value = json.get<Index>();
+  }
+  static void read(const std::string& field, const Json& json, double& value) {
+    if (!json.is_number()) throw Error(field, field + " = " + shown(json) + " must be a number");
+    value = json.get<double>();
+  }
+  static void read(const std::string& field, const Json& json, bool& value) {
+    if (!json.is_boolean()) throw Error(field, field + " = " + shown(json) + " must be true or false");
+    value = json.get<bool>();
+  }
+  static void read(const std::string& field, const Json& json, std::string& value) {
+    if (!json.is_string()) throw Error(field, field + " = " + shown(json) + " must be a string");
+    value = json.get<std::string>();
+  }
+  template <typename Enum>
+  static void read(const std::string& field, const Json& json, Enum& value) {
+    std::string choices;
+    for (std::size_t i = 0; i < std::size(Spelling<Enum>::of); ++i) {
+      if (json == Spelling<Enum>::of[i]) {
+        value = static_cast<Enum>(i);
+        return;
+      }
+      choices += (i > 0 ? ", " : "") + std::string(Spelling<Enum>::of[i]);
+    }
+    throw Error(field, field + " = " + shown(json) + " must be one of " + choices);
+  }
+
+  const Json& root_;
+  const std::set<std::string>* given_;
+  const Json* at_ = nullptr;
+  std::string path_, known_;
+  std::set<std::string> seen_, sections_;
+};
+
+/// The element of aux that `key` means: its number, else its name.
+Json* element(Json& list, const std::string& key) {
+  for (std::size_t i = 0; i < list.size(); ++i)
+    if (key == std::to_string(i) || (list[i].is_object() && list[i].value("name", Json()) == key))
+      return &list[i];
+  return nullptr;
+}
+
+}  // namespace
+
+Json config_to_json(const Config& config) {
+  Config copy = config;
+  Writer writer;
+  each_field(writer, copy);
+  return std::move(writer.root);
+}
+
+Config config_from_json(const Json& json, const std::set<std::string>* given) {
+  Config config;
+  Reader reader(json, given);
+  each_field(reader, config);
+  reader.finish();
+  validate(config);
+  return config;
+}
+
+std::string set_field(Json& config, const std::string& assignment) {
+  const std::size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw Error("--set", "--set = " + shown(assignment) + " must read field=value");
+  const std::string field = assignment.substr(0, equals), text = assignment.substr(equals + 1);
+  Json value = Json::accept(text) ? parse_json(text, "--set " + field) : Json(text);
+  Json* at = &config;
+  std::string path;
+  for (std::size_t from = 0;;) {
+    const std::size_t dot = field.find('.', from);
+    std::string key = field.substr(from, dot == std::string::npos ? dot : dot - from);
+    Json* next = nullptr;
+    if (at->is_array()) {
+      next = element(*at, key);
+      if (next != nullptr) key = std::to_string(next - &(*at)[0]);
+    } else if (at->is_object() && !key.empty()) {
+      next = &(*at)[key];
+    }
+    if (next == nullptr)
+      throw Error("--set", "--set = " + shown(assignment) + " must name a field of the config");
+    path += (path.empty() ? "" : ".") + key;
+    at = next;
+    if (dot == std::string::npos) break;
+    if (at->is_null()) *at = Json::object();
+    from = dot + 1;
+  }
+  *at = std::move(value);
+  return path;
+}
+
+}  // namespace moe

@@ -1,0 +1,90 @@
+#include "moe/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "moe/error.h"
+
+namespace moe {
+
+InputFile::InputFile(std::string path)
+    : path_(std::move(path)), descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+  struct stat status {};
+  const bool opened = descriptor_ >= 0 && ::fstat(descriptor_, &status) == 0;
+  const int error = opened && !S_ISREG(status.st_mode) ? (S_ISDIR(status.st_mode) ? EISDIR : EINVAL) : errno;
+  if (opened && S_ISREG(status.st_mode)) {
+    size_ = static_cast<std::size_t>(status.st_size);
+    return;
+  }
+  if (descriptor_ >= 0) ::close(descriptor_);
+  throw Error(path_, path_ + ": must be a readable file: " + std::strerror(error));
+}
+
+InputFile::~InputFile() { ::close(descriptor_); }
+
+void InputFile::read(std::size_t offset, std::span<std::byte> to) const {
+  while (!to.empty()) {
+    const ssize_t n = ::pread(descriptor_, to.data(), to.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0)
+      throw Error(path_, path_ + ": must be readable to its end" +
+                             (n < 0 ? std::string(": ") + std::strerror(errno) : ""));
+    offset += static_cast<std::size_t>(n);
+    to = to.subspan(static_cast<std::size_t>(n));
+  }
+}
+
+std::string read_text(const std::string& path) {
+  const InputFile file(path);
+  std::string text(file.size(), '\0');
+  file.read(0, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
+  struct stat status {};
+  const bool special = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+  if (!special) temporary_ = path_ + ".partial." + std::to_string(::getpid());
+  descriptor_ = special ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
+                        : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail(errno);
+}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+}
+
+void OutputFile::commit() {
+  const int descriptor = descriptor_;
+  const bool closed = ::close(descriptor) == 0;
+  descriptor_ = -1;
+  const bool done = closed && (temporary_.empty() || std::rename(temporary_.c_str(), path_.c_str()) == 0);
+  if (done) return;
+  const int error = errno;
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  fail(error);
+}
+
+void OutputFile::fail(int error) const {
+  const std::string message = path_ + ": cannot be written: " + std::strerror(error);
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG || error == EIO) throw CannotRun(message);
+  throw Error(path_, message);
+}
+
+}  // namespace moe

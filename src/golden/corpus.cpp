@@ -1,0 +1,170 @@
+#include "moe/corpus.h"
+
+#include <filesystem>
+
+#include "families.h"
+#include "moe/encode.h"
+#include "moe/file.h"
+#include "moe/tensor_json.h"
+#include "moe/version.h"
+
+namespace moe {
+namespace {
+
+std::string in_folder(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).string();
+}
+
+Json built_with(int bits) {
+#if defined(__clang__)
+  const std::string compiler = std::string("clang++ ") + __clang_version__;
+#else
+  const std::string compiler = std::string("g++ ") + __VERSION__;
+#endif
+  return {{"moe-oracle", kVersion}, {"compiler", compiler}, {"library", ball_library()}, {"bits", bits}};
+}
+
+/// The manifest grows with the files and is complete with the last.
+class Manifest {
+ public:
+  void add(const GoldenFile& file, const RenderedFile& rendered) {
+    files_.push_back({{"path", file.path},
+                      {"cases", file.cases.size()},
+                      {"numbers", rendered.numbers},
+                      {"bytes", rendered.text.size()},
+                      {"sha256", sha256(rendered.text)}});
+    bits_ = std::max(bits_, rendered.bits);
+  }
+  Json json(const CorpusTotals& totals) const {
+    return {{"format", "moe-golden-manifest"},
+            {"licence", "CC0-1.0"},
+            {"cases", totals.cases},
+            {"numbers", totals.numbers},
+            {"proven", totals.proven},
+            {"refused", totals.numbers - totals.proven},
+            {"files", files_},
+            {"built_with", built_with(bits_)}};
+  }
+
+ private:
+  Json files_ = Json::array();
+  int bits_ = 0;
+};
+
+void count(const GoldenFile& file, const RenderedFile& rendered, CorpusTotals& totals) {
+  ++totals.files;
+  totals.cases += static_cast<Index>(file.cases.size());
+  totals.numbers += rendered.numbers;
+  totals.proven += rendered.proven;
+}
+
+/// "path:line: have ..., proven ..." for the first line that differs, or nothing.
+std::string first_difference(const std::string& path, const std::string& have, const std::string& want) {
+  if (have == want) return "";
+  std::istringstream a(have), b(want);
+  std::string left, right;
+  for (int line = 1;; ++line) {
+    const bool more_left = static_cast<bool>(std::getline(a, left)),
+               more_right = static_cast<bool>(std::getline(b, right));
+    if (more_left != more_right || left != right || !more_left) {
+      std::size_t from = 0;
+      while (more_left && more_right && from < std::min(left.size(), right.size()) &&
+             left[from] == right[from])
+        ++from;
+      from -= std::min<std::size_t>(from, 20);
+      return path + ':' + std::to_string(line) + ": has " +
+             (more_left ? shown(left.substr(from)) : "nothing") + ", proven is " +
+             (more_right ? shown(right.substr(from)) : "nothing");
+    }
+  }
+}
+
+void compare(const std::string& path, const RenderedFile& rendered, CorpusTotals& totals) {
+  std::string difference;
+  try {
+    difference = first_difference(path, read_text(path), rendered.text);
+    if (difference.empty() && !rendered.sidecar.empty()) {
+      const SafetensorsFile sidecar(sidecar_path(path));
+      for (const auto& [name, a] : rendered.sidecar)
+        if (sidecar.load(name).bytes != a.bytes)
+          difference = sidecar.path() + ": " + name + " has other bytes";
+    }
+  } catch (const Error& e) {
+    difference = e.what();
+  }
+  if (difference.empty()) return;
+  ++totals.different;
+  totals.differences.push_back(std::move(difference));
+}
+
+void compare_manifest(const std::string& path, Json want, CorpusTotals& totals) {
+  try {
+    Json have = parse_json(read_text(path), path);
+    const Json built = have.value("built_with", Json::object());
+    for (const auto& [key, value] : built.items())
+      totals.built_with += (totals.built_with.empty() ? "" : ", ") + key + ' ' +
+                           (value.is_string() ? value.get<std::string>() : value.dump());
+    have.erase("built_with"), want.erase("built_with");
+    if (have == want) return;
+    totals.differences.push_back(path + ": does not list these files and counts");
+  } catch (const Error& e) {
+    totals.differences.emplace_back(e.what());
+  }
+  ++totals.different;
+}
+
+}  // namespace
+
+std::vector<GoldenFile> corpus() {
+  std::vector<GoldenFile> files;
+  for (const auto family : {presets_family, worked_family, load_family, ties_family, shapes_family,
+                            experts_family, capacity_family, losses_family, invalid_family})
+    for (GoldenFile& file : family()) files.push_back(std::move(file));
+  return files;
+}
+
+CorpusTotals write_corpus(const std::string& folder, const CasesDone& done) {
+  CorpusTotals totals;
+  Manifest manifest;
+  render_all(corpus(), done, [&](const GoldenFile& file, const RenderedFile& rendered) {
+    const std::string path = in_folder(folder, file.path);
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    write_golden(path, rendered);
+    manifest.add(file, rendered);
+    count(file, rendered, totals);
+  });
+  OutputFile file(in_folder(folder, "manifest.json"));
+  file.write(print_json(manifest.json(totals)));
+  file.commit();
+  return totals;
+}
+
+CorpusTotals verify_corpus(const std::string& folder, const std::string& id, const CasesDone& done) {
+  std::vector<GoldenFile> files = corpus();
+  std::erase_if(files, [&](const GoldenFile& file) {
+    return !id.empty() && std::none_of(file.cases.begin(), file.cases.end(),
+                                       [&](const GoldenCase& c) { return c.id == id; });
+  });
+  if (files.empty())
+    throw Error("ID", "ID = " + shown(id) + " must be a case id (golden list) or a golden file");
+  CorpusTotals totals;
+  Manifest manifest;
+  render_all(files, done, [&](const GoldenFile& file, const RenderedFile& rendered) {
+    compare(in_folder(folder, file.path), rendered, totals);
+    manifest.add(file, rendered);
+    count(file, rendered, totals);
+  });
+  if (id.empty()) compare_manifest(in_folder(folder, "manifest.json"), manifest.json(totals), totals);
+  return totals;
+}
+
+CorpusTotals verify_file(const std::string& path, const CasesDone& done) {
+  CorpusTotals totals;
+  render_all({read_golden(path)}, done, [&](const GoldenFile& file, const RenderedFile& rendered) {
+    compare(path, rendered, totals);
+    count(file, rendered, totals);
+  });
+  return totals;
+}
+
+}  // namespace moe

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "moe/golden.h"
+
+/// The families of the corpus, one function each, and the builder that they share.
+namespace moe {
+
+std::vector<GoldenFile> presets_family();
+std::vector<GoldenFile> worked_family();
+std::vector<GoldenFile> load_family();
+std::vector<GoldenFile> ties_family();
+std::vector<GoldenFile> shapes_family();
+std::vector<GoldenFile> experts_family();
+std::vector<GoldenFile> capacity_family();
+std::vector<GoldenFile> losses_family();
+std::vector<GoldenFile> invalid_family();
+
+using Rows = std::vector<std::vector<double>>;
+
+/// Builds one case. Inputs are seeded from the case's id; what a method sets is explicit.
+class CaseBuilder {
+ public:
+  /// A preset, tiny (D 4, F 4, E 4) unless set otherwise.
+  CaseBuilder(const char* preset, const char* id, const char* comment);
+
+  CaseBuilder& catches(const char* what);
+  CaseBuilder& flag(const char* name);
+  CaseBuilder& set(const char* assignment);  // as --set
+  CaseBuilder& tokens(Index T);
+
+  /// Gives the router these logits exactly (T rows of E): x starts with a one-hot block, router.weight holds the logits.
+  CaseBuilder& logits(const Rows& rows);
+  /// Logits that send token t to the experts ids[t], best first, by a margin of 1.
+  CaseBuilder& routes(const std::vector<std::vector<Index>>& ids);
+  CaseBuilder& tensor(Tensor id, const std::vector<double>& values);
+  /// A tensor of any shape and values, to be refused.
+  CaseBuilder& raw(Tensor id, const Dims& dims, const std::vector<double>& values);
+  /// Expert `to` gets the weights of expert `from`.
+  CaseBuilder& copy_expert(Index from, Index to);
+
+  /// As it is, to be refused: the config is not checked here.
+  GoldenCase invalid();
+  operator GoldenCase() const;
+
+ private:
+  Inputs& inputs();
+
+  GoldenCase case_;
+  bool seeded_ = false;
+};
+
+}  // namespace moe

@@ -1,0 +1,34 @@
+#include "families.h"
+
+// Every preset at its default shape, forward and backward.
+namespace moe {
+namespace {
+
+GoldenCase preset_case(const char* preset, const char* id, const char* comment, const char* catches,
+                       std::initializer_list<const char*> sets) {
+  CaseBuilder builder(preset, id, comment);
+  for (const char* size : {"shape.num_tokens=16", "shape.hidden_size=32", "shape.ffn_size=64"})
+    builder.set(size);
+  for (const char* assignment : sets) builder.set(assignment);
+  return builder.flag("Preset").catches(catches);
+}
+
+}  // namespace
+
+std::vector<GoldenFile> presets_family() {
+  return {
+      {"presets/dense.json",
+       {preset_case("dense", "presets/dense", "The dense twin: one gated expert for all tokens.",
+                    "any change to the gated expert", {}),
+        preset_case("dense", "presets/dense-ungated", "The dense twin without a gate, with ReLU.",
+                    "any change to the plain expert", {"experts.glu=false", "experts.activation=relu"})}},
+      {"presets/switch.json",
+       {preset_case("switch", "presets/switch", "Switch Transformer: top-1 with overflow and both losses.",
+                    "any change to top-1 routing, drops or losses", {"shape.num_experts=8"})}},
+      {"presets/mixtral.json",
+       {preset_case("mixtral", "presets/mixtral", "Mixtral: top-2 renormalised, SwiGLU, dropless.",
+                    "any change to top-2 routing or renormalisation", {"shape.num_experts=8"})}},
+  };
+}
+
+}  // namespace moe

@@ -1,0 +1,63 @@
+#include "moe/config_json.h"
+#include "moe/file.h"
+#include "moe/golden.h"
+#include "moe/tensor_json.h"
+
+namespace moe {
+namespace {
+
+const Json& member(const Json& json, const char* key, const std::string& where) {
+  if (!json.is_object() || !json.contains(key)) throw Error(key, where + ": must have " + key);
+  return json[key];
+}
+
+std::string text(const Json& json, const char* key, const std::string& where) {
+  const Json& value = member(json, key, where);
+  if (!value.is_string()) throw Error(key, where + ": " + key + " = " + shown(value) + " must be a string");
+  return value;
+}
+
+const Json& list(const Json& json, const char* key, const std::string& where) {
+  const Json& value = member(json, key, where);
+  if (!value.is_array()) throw Error(key, where + ": " + key + " = " + shown(value) + " must be an array");
+  return value;
+}
+
+Tensor input_called(const std::string& name, const std::string& where) {
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(Tensor::experts_down_bias); ++i)
+    if (name == kTensors.at(i).name) return static_cast<Tensor>(i);
+  throw Error(name, where + ": " + name + " is not the name of an input");
+}
+
+GoldenCase read_case(const Json& json, const Json& group, const std::string& path) {
+  GoldenCase c;
+  c.id = text(json, "id", path);
+  const std::string where = path + ": " + c.id;
+  c.comment = text(json, "comment", where);
+  if (json.contains("catches")) c.catches = text(json, "catches", where);
+  for (const Json& flag : list(json, "flags", where)) {
+    if (!flag.is_string() || !golden_notes().contains(flag.get<std::string>()))
+      throw Error("flags", where + ": flag = " + shown(flag) + " must be one that golden files define");
+    c.flags.push_back(flag);
+  }
+  c.source = text(group, "source", where);
+  c.config = member(group, "config", where);
+  c.invalid = text(json, "result", where) == "invalid";
+  for (const auto& [name, tensor] : member(json, "inputs", where).items())
+    c.inputs[input_called(name, where)] = array_from_json(name, tensor, path);
+  return c;
+}
+
+}  // namespace
+
+GoldenFile read_golden(const std::string& path) {
+  const Json json = parse_json(read_text(path), path);
+  if (text(json, "format", path) != "moe-golden" || !text(json, "formatVersion", path).starts_with("1."))
+    throw Error("format", path + ": format must be moe-golden, version 1");
+  GoldenFile file{path, {}};
+  for (const Json& group : list(json, "groups", path))
+    for (const Json& c : list(group, "cases", path)) file.cases.push_back(read_case(c, group, path));
+  return file;
+}
+
+}  // namespace moe

@@ -1,0 +1,118 @@
+#include "moe/load.h"
+
+#include "moe/config_json.h"
+#include "moe/file.h"
+#include "moe/huggingface.h"
+#include "moe/presets.h"
+#include "moe/safetensors.h"
+
+namespace moe {
+namespace {
+
+bool is_path(const std::string& name) {
+  return name.find('/') != std::string::npos || name.ends_with(".json");
+}
+
+Json config_document(const std::string& name) {
+  if (!is_path(name)) {
+    const Preset* preset = find_preset(name);
+    if (preset == nullptr)
+      throw Error("CONFIG", "CONFIG = " + shown(name) + " must be a preset (" + preset_names() +
+                                ") or a path with / or .json");
+    return config_to_json(preset->config);
+  }
+  const Json json = parse_json(read_text(name), name);
+  return is_huggingface(json) ? config_from_huggingface(json, name) : json;
+}
+
+std::optional<Tensor> tensor_called(const std::string& name) {
+  for (std::size_t i = 0; i < kTensors.size(); ++i)
+    if (name == kTensors.at(i).name) return static_cast<Tensor>(i);
+  return std::nullopt;
+}
+
+bool is_activation(Tensor id) { return id == Tensor::x || id == Tensor::dy; }
+
+/// The tensors of our own names that `file` holds for one of the two options; the other option's may be there, too.
+Inputs named_tensors(const SafetensorsFile& file, bool activations) {
+  Inputs inputs;
+  for (const std::string& name : file.names()) {
+    const std::optional<Tensor> id = tensor_called(name);
+    if (!id) throw Error(name, file.path() + ": " + name + " is not the name of a tensor here");
+    if (*id <= Tensor::experts_down_bias && is_activation(*id) == activations) inputs[*id] = file.load(name);
+  }
+  return inputs;
+}
+
+Inputs weights_from(const InputSources& sources, const Config& config) {
+  const SafetensorsFile file(sources.weights);
+  return sources.layer ? checkpoint_weights(file, config, *sources.layer) : named_tensors(file, false);
+}
+
+}  // namespace
+
+NamedConfig load_config(const std::string& name, const std::vector<std::string>& sets,
+                        std::optional<Index> tokens) {
+  Json json = config_document(name);
+  const std::string file = is_path(name) ? name + ": " : "";
+  try {
+    if (sets.empty() && !tokens) return {name, config_from_json(json)};
+    config_from_json(json);
+    std::set<std::string> given;
+    for (const std::string& assignment : sets) given.insert(set_field(json, assignment));
+    if (tokens) json["shape"]["num_tokens"] = *tokens;
+    return {name, config_from_json(json, &given)};
+  } catch (const Error& e) {
+    throw Error(e.field, file + e.what());
+  }
+}
+
+void validate(const InputInfo& info, const Array& a, const std::string& file) {
+  const std::string name = (file.empty() ? "" : file + ": ") + name_of(info.id);
+  const auto refuse = [&](const std::string& what) { throw Error(name_of(info.id), name + what); };
+  if (!is_real(a.format))
+    refuse(std::string(": dtype = ") + info_of(a.format).name + " must be f64, f32, f16 or bf16");
+  if (a.dims != info.dims) refuse(": shape = " + Json(a.dims).dump() + " must be " + Json(info.dims).dump());
+  for (Index i = 0; i < (a.bytes.empty() ? 0 : a.size()); ++i)
+    if (!std::isfinite(a.real(i)))
+      refuse('[' + std::to_string(i) + "] = " + print_real(a.real(i)) + " must be finite");
+}
+
+void validate(const Config& config, const Inputs& inputs) {
+  std::set<Tensor> expected;
+  for (const InputInfo& info : inputs_of(config)) {
+    expected.insert(info.id);
+    const auto found = inputs.find(info.id);
+    if (found == inputs.end())
+      throw Error(name_of(info.id), std::string("the tensor ") + name_of(info.id) + " must be there");
+    validate(info, found->second, "");
+  }
+  for (const auto& [id, a] : inputs)
+    if (expected.count(id) == 0)
+      throw Error(name_of(id), std::string(name_of(id)) + " is not an input of this config");
+}
+
+Inputs load_inputs(const Config& config, const InputSources& sources) {
+  Inputs inputs = seeded_inputs(config, sources.seed);
+  const auto replace = [&](const Inputs& from, bool activations, const std::string& file) {
+    for (const InputInfo& info : inputs_of(config)) {
+      if (is_activation(info.id) != activations) continue;
+      const auto found = from.find(info.id);
+      if (found != from.end()) {
+        validate(info, found->second, file);
+        inputs[info.id] = converted(found->second, sources.format, name_of(info.id));
+      } else if (info.id != Tensor::dy) {  // dy is seeded where a file has none
+        throw Error(name_of(info.id), file + ": must hold the tensor " + name_of(info.id));
+      }
+    }
+    for (const auto& [id, a] : from)
+      if (inputs.count(id) == 0)
+        throw Error(name_of(id), file + ": " + name_of(id) + " is not an input of this config");
+  };
+  if (!sources.input.empty())
+    replace(named_tensors(SafetensorsFile(sources.input), true), true, sources.input);
+  if (!sources.weights.empty()) replace(weights_from(sources, config), false, sources.weights);
+  return inputs;
+}
+
+}  // namespace moe

@@ -1,0 +1,80 @@
+#include "../support.h"
+#include "moe/layer/expert.h"
+
+using namespace moe;
+
+namespace {
+
+Weight<double> weight(const Matrix<double>& m) {
+  return {m.rows(), m.cols(), [m](Index i, double* to) { std::copy_n(row(m, i), m.cols(), to); },
+          [m](Index j, double* to) {
+            for (Index i = 0; i < m.rows(); ++i) to[i] = m(i, j);
+          }};
+}
+
+// gate = (2, -1), up = (3, 4) for x = (1, 2); with ReLU the second hidden unit is off.
+const Matrix<double> x = matrix({{1, 2}});
+ExpertParams<double> params(bool biases) {
+  ExpertParams<double> p{weight(matrix({{2, 0}, {1, -1}})),
+                         weight(matrix({{1, 1}, {2, 1}})),
+                         weight(matrix({{5, 6}, {7, 8}})),
+                         {},
+                         {},
+                         {}};
+  if (biases)
+    p.gate_bias = weight(matrix({{1, 2}})), p.up_bias = weight(matrix({{-1, 0}})),
+    p.down_bias = weight(matrix({{0.5, 0.25}}));
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("expert: gated, by hand") {
+  const auto a = expert_forward({true, Activation::Relu}, x, params(false));
+  CHECK(difference(a.gate, matrix({{2, -1}}), 0) == "");
+  CHECK(difference(a.up, matrix({{3, 4}}), 0) == "");
+  CHECK(difference(a.hidden, matrix({{6, 0}}), 0) == "");
+  CHECK(difference(a.out, matrix({{30, 42}}), 0) == "");
+}
+
+TEST_CASE("expert: plain, by hand") {
+  const auto a = expert_forward({false, Activation::Relu}, x, params(false));
+  CHECK(a.gate.size() == 0);
+  CHECK(difference(a.hidden, matrix({{3, 4}}), 0) == "");
+  CHECK(difference(a.out, matrix({{39, 53}}), 0) == "");
+}
+
+TEST_CASE("expert: biases, by hand") {
+  const auto a = expert_forward({true, Activation::Relu, ExpertBias::PerExpert}, x, params(true));
+  CHECK(difference(a.gate, matrix({{3, 1}}), 0) == "");
+  CHECK(difference(a.up, matrix({{2, 4}}), 0) == "");
+  CHECK(difference(a.out, matrix({{54.5, 74.25}}), 0) == "");
+}
+
+TEST_CASE("expert: gated gradients by hand") {
+  const Experts experts{true, Activation::Relu, ExpertBias::PerExpert};
+  const auto a = expert_forward(experts, x, params(true));  // gate (3, 1), up (2, 4), hidden (6, 4)
+  const auto g = expert_backward(experts, a, params(true), matrix({{1, 1}}));
+  CHECK(difference(g.hidden, matrix({{12, 14}}), 0) == "");
+  CHECK(difference(g.gate, matrix({{24, 56}}), 0) == "");  // dh u
+  CHECK(difference(g.up, matrix({{36, 14}}), 0) == "");    // dh g
+  CHECK(difference(g.x, matrix({{24 * 2 + 56 + 36 + 14 * 2, -56 + 36 + 14}}), 0) == "");
+  CHECK(difference(g.weight.gate, matrix({{24, 48}, {56, 112}}), 0) == "");
+  CHECK(difference(g.weight.up, matrix({{36, 72}, {14, 28}}), 0) == "");
+  CHECK(difference(g.weight.down, matrix({{6, 4}, {6, 4}}), 0) == "");
+  CHECK(difference(g.weight.gate_bias, matrix({{24, 56}}), 0) == "");
+  CHECK(difference(g.weight.up_bias, matrix({{36, 14}}), 0) == "");
+  CHECK(difference(g.weight.down_bias, matrix({{1, 1}}), 0) == "");
+}
+
+TEST_CASE("expert: plain gradients by hand") {
+  const Experts experts{false, Activation::Relu};
+  const auto g =
+      expert_backward(experts, expert_forward(experts, x, params(false)), params(false), matrix({{1, 0}}));
+  CHECK(g.gate.size() == 0);
+  CHECK(g.weight.gate.size() == 0);
+  CHECK(g.weight.up_bias.size() == 0);
+  CHECK(difference(g.up, matrix({{5, 6}}), 0) == "");
+  CHECK(difference(g.x, matrix({{17, 11}}), 0) == "");
+  CHECK(difference(g.weight.down, matrix({{3, 4}, {0, 0}}), 0) == "");
+}

@@ -1,0 +1,193 @@
+#include "../support.h"
+#include "moe/layer/layer.h"
+#include "moe/scalar/ball.h"
+#include "moe/scalar/dual.h"
+
+using namespace moe;
+using D = Dual<double>;
+
+namespace {
+
+/// Every kind of layer that the gradients are checked on: the presets, and what they can be set to.
+std::vector<std::vector<std::string>> kinds() {
+  const std::string losses =
+      R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k"},{"name":"z","kind":"z","coefficient":0.25}])";
+  return {{"dense"},
+          {"dense", "experts.glu=false", "experts.activation=gelu_erf", "experts.bias=per_expert"},
+          {"switch"},
+          {"switch", "capacity.dropped_output=scaled_identity"},
+          {"switch", "capacity.dropped_output=identity", "shape.top_k=2"},
+          {"mixtral"},
+          {"mixtral", losses, "experts.activation=gelu_tanh", "experts.bias=per_expert"},
+          {"mixtral", losses, "shape.top_k=4"},
+          {"mixtral", losses, "router.renorm=none"},
+          {"mixtral", losses, "router.score_function=sigmoid"},
+          {"mixtral", losses, "router.score_function=sigmoid", "router.renorm=none", "shape.top_k=3"},
+          {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=2"},
+          {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=2", "router.renorm_stage=after_drop"},
+          {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=1", "router.renorm_stage=after_drop",
+           "router.score_function=sigmoid"}};
+}
+
+Config config_of(const std::vector<std::string>& kind) {
+  return small(kind[0], {kind.begin() + 1, kind.end()});
+}
+
+/// d loss.total by dual numbers on the forward functions: at input `id`, or at stage `id` by a nudge.
+double slope_by_dual(const Config& config, const Inputs& inputs, const Decisions& decisions, Tensor id,
+                     Index i, bool is_input) {
+  const auto params = params_of<D>(config, inputs, [&](Tensor t, Index at, double value) {
+    return D(value, is_input && t == id && at == i ? 1 : 0);
+  });
+  Index stored = 0;
+  if (!is_input) D::nudge = [&](Tensor t) { return t == id && stored++ == i ? 1.0 : 0.0; };
+  const double slope = layer_forward(config, params, decisions).loss.total.d;
+  D::nudge = nullptr;
+  return slope;
+}
+
+/// "" if every element of the gradient `name` is the derivative to 64 u of the largest of its tensor.
+std::string gradient_difference(const Config& config, const Inputs& inputs, const Decisions& decisions,
+                                const Arrays& got, Tensor id, bool is_input) {
+  const std::vector<double> gradient = values_in(got, std::string("grad.") + name_of(id));
+  double largest = 0;
+  for (const double g : gradient) largest = std::max(largest, std::abs(g));
+  for (Index i = 0; i < static_cast<Index>(gradient.size()); ++i) {
+    const double slope = slope_by_dual(config, inputs, decisions, id, i, is_input);
+    if (!(std::abs(at(gradient, i) - slope) <= 64 * kUnit * largest))
+      return std::string(name_of(id)) + '[' + std::to_string(i) + "]: " + print_real(at(gradient, i)) +
+             " is not " + print_real(slope);
+  }
+  return gradient.empty() ? "nothing to compare" : "";
+}
+
+std::vector<Tensor> stages_of(const Config& config) {
+  using enum Tensor;
+  std::vector<Tensor> stages{expert_up, expert_hidden, expert_out};
+  if (config.experts.glu) stages.push_back(expert_gate);
+  if (!has_router(config)) return stages;
+  stages.push_back(router_logits), stages.push_back(router_topk_weights);
+  const bool through_scores =
+      config.router.renorm == Renorm::None || config.router.score_function == ScoreFunction::Sigmoid;
+  if (through_scores) stages.push_back(router_scores);
+  return stages;
+}
+
+Matrix<double> output(const Config& config, const Inputs& inputs) {
+  const auto params = params_of<double>(config, inputs);
+  return layer_forward(config, params, decide(config, params)).y;
+}
+
+Array permuted_rows(const Array& a, const std::vector<Index>& from, Index width) {
+  std::vector<double> values;
+  for (const Index row : from)
+    for (Index j = 0; j < width; ++j) values.push_back(a.real(row * width + j));
+  return array_of(a.dims, values.data());
+}
+
+}  // namespace
+
+TEST_CASE("layer: every gradient is what dual numbers say, to 64 u of the largest of its tensor") {
+  for (const std::vector<std::string>& kind : kinds()) {
+    CAPTURE(Json(kind).dump());
+    const Config config = config_of(kind);
+    const Inputs inputs = seeded_inputs(config, 2026);
+    const Decisions decisions = decide(config, params_of<double>(config, inputs));
+    const Arrays got = evaluate<double>(config, inputs, &decisions, true);
+    for (const InputInfo& input : inputs_of(config))
+      if (input.id != Tensor::dy)
+        CHECK(gradient_difference(config, inputs, decisions, got, input.id, true) == "");
+    for (const Tensor stage : stages_of(config))
+      CHECK(gradient_difference(config, inputs, decisions, got, stage, false) == "");
+  }
+}
+
+TEST_CASE(
+    "layer: the gradient of the logits is softmax' of that of the scores, where weights go around the "
+    "scores") {
+  for (const char* stage : {"router.renorm_stage=before_drop", "router.renorm_stage=after_drop"}) {
+    const Config config = small("mixtral", {"capacity.mode=fixed", "capacity.fixed=2", stage});
+    const Inputs inputs = seeded_inputs(config, 7);
+    const auto params = params_of<double>(config, inputs);
+    const auto trace = layer_forward(config, params, decide(config, params));
+    const auto grads = layer_backward(config, params, trace, [](Index, auto&&) {});
+    Matrix<double> through(config.shape.num_tokens, config.shape.num_experts);
+    for (Index t = 0; t < through.rows(); ++t)
+      softmax_backward(row(trace.router.scores, t), row(grads.scores, t), through.cols(), row(through, t));
+    CHECK(difference(grads.logits, through, 64 * kUnit) == "");
+  }
+}
+
+TEST_CASE("layer: all scalars compute one layer") {
+  for (const std::vector<std::string>& kind : kinds()) {
+    CAPTURE(Json(kind).dump());
+    const Config config = config_of(kind);
+    const Inputs inputs = seeded_inputs(config, 5);
+    Ball::bits = 128;
+    const Decisions decisions = decide(config, params_of<Ball>(config, inputs));
+    const Arrays by_double = evaluate<double>(config, inputs, &decisions, true);
+    CHECK(difference(evaluate<Ball>(config, inputs, &decisions, true), by_double, 0x1p-43) == "");
+    CHECK(difference(evaluate<float>(config, inputs, &decisions, true), by_double, 0x1p-17) == "");
+    CHECK(difference(evaluate<D>(config, inputs, &decisions, true), by_double, 0x1p-43) == "");
+  }
+}
+
+TEST_CASE("layer: permuting tokens permutes the output") {
+  const Config config = small("mixtral");
+  Inputs inputs = seeded_inputs(config, 3);
+  const Matrix<double> before = output(config, inputs);
+  const std::vector<Index> from{4, 2, 0, 1, 3};
+  inputs[Tensor::x] = permuted_rows(inputs[Tensor::x], from, 6);
+  const Matrix<double> after = output(config, inputs);
+  for (Index t = 0; t < 5; ++t)
+    CHECK(difference(rows_of(after, t, 1), rows_of(before, at(from, t), 1), 0) == "");
+}
+
+TEST_CASE("layer: permuting experts permutes their ids, and y not at all") {
+  const Config config = small("mixtral");
+  Inputs inputs = seeded_inputs(config, 3);
+  const Matrix<double> before = output(config, inputs);
+  const std::vector<Index> from{2, 0, 3, 1};
+  for (auto& [id, a] : inputs)
+    if (id != Tensor::x && id != Tensor::dy) a = permuted_rows(a, from, a.size() / 4);
+  CHECK(difference(output(config, inputs), before, 16 * kUnit) == "");
+}
+
+TEST_CASE("layer: with K = E the mixture is the weighted sum of all experts, each a dense layer") {
+  const Config config = small("mixtral", {"shape.top_k=4"}), dense = small("dense");
+  const Inputs inputs = seeded_inputs(config, 9);
+  const auto params = params_of<double>(config, inputs);
+  const auto trace = layer_forward(config, params, decide(config, params));
+  Matrix<double> want = zeros<double>(5, 6);
+  for (Index e = 0; e < 4; ++e) {
+    Inputs one{{Tensor::x, inputs.at(Tensor::x)}, {Tensor::dy, inputs.at(Tensor::dy)}};
+    for (const Tensor id : {Tensor::experts_gate, Tensor::experts_up, Tensor::experts_down}) {
+      const Array& all = inputs.at(id);
+      std::vector<double> values;
+      for (Index i = 0; i < 42; ++i) values.push_back(all.real(e * 42 + i));
+      one[id] = array_of({1, all.dims[1], all.dims[2]}, values.data());
+    }
+    const Matrix<double> y = output(dense, one);
+    for (Index t = 0; t < 5; ++t) want.row(t) += trace.router.scores(t, e) * y.row(t);
+  }
+  CHECK(difference(trace.y, want, 16 * kUnit) == "");
+}
+
+TEST_CASE("layer: a capacity that nobody reaches changes nothing") {
+  const Inputs inputs = seeded_inputs(small("mixtral"), 4);
+  const Matrix<double> dropless = output(small("mixtral"), inputs);
+  CHECK(difference(output(small("mixtral", {"capacity.mode=fixed", "capacity.fixed=5"}), inputs), dropless,
+                   0) == "");
+}
+
+TEST_CASE("layer: no tokens, no numbers, no losses, zero gradients") {
+  const Config config = small("switch", {"shape.num_tokens=0"});
+  const Inputs inputs = seeded_inputs(config);
+  const Arrays got = evaluate<double>(config, inputs, nullptr, true);
+  CHECK(tensor_in(got, "y").dims == Dims{0, 6});
+  CHECK(tensor_in(got, "loss.load_balance").real(0) == 0);
+  CHECK(tensor_in(got, "loss.z").real(0) == 0);
+  CHECK(tensor_in(got, "loss.total").real(0) == 0);
+  for (const double g : values_in(got, "grad.router.weight")) CHECK(g == 0);
+  for (const double g : values_in(got, "grad.experts.down")) CHECK(g == 0);
+}

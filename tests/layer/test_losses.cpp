@@ -1,0 +1,86 @@
+#include "../support.h"
+#include "moe/layer/choose.h"
+#include "moe/layer/losses.h"
+
+using namespace moe;
+
+namespace {
+
+// Three tokens, two experts: first choices 0, 0, 1, second choices the other.
+const IdMatrix expert = ids({{0, 1}, {0, 1}, {1, 0}});
+Plan plan(Index C) { return make_plan(expert, rank_assignments({}, 3, 2, {}), 2, C); }
+
+Routing<double> routing(const Matrix<double>& scores) {
+  Routing<double> r;
+  r.scores = scores;
+  r.expert = expert;
+  return r;
+}
+const Matrix<double> scores = matrix({{0.75, 0.25}, {0.5, 0.5}, {0.25, 0.75}});  // P = (1/2, 1/2)
+
+Aux balance(LoadSource source, bool by_k = false, LoadStage stage = LoadStage::PreDrop) {
+  return {"balance", AuxKind::Switch, 1, source, by_k, stage};
+}
+double loss(const Aux& aux, const Plan& p) {
+  return balance_forward(aux, ScoreFunction::Softmax, routing(scores), p);
+}
+
+}  // namespace
+
+TEST_CASE("losses: what the balance counts") {
+  CHECK(counted_load(balance(LoadSource::Top1), expert, plan(3)) == std::vector<double>{2, 1});
+  CHECK(counted_load(balance(LoadSource::AllK), expert, plan(3)) == std::vector<double>{3, 3});
+  CHECK(counted_load(balance(LoadSource::AllK, false, LoadStage::PostDrop), expert, plan(2)) ==
+        std::vector<double>{2, 2});
+}
+
+TEST_CASE("losses: the balance by hand") {
+  CHECK(loss(balance(LoadSource::Top1), plan(3)) == 1);        // 2 (2/3 1/2 + 1/3 1/2)
+  CHECK(loss(balance(LoadSource::AllK), plan(3)) == 2);        // 2 (1 1/2 + 1 1/2) = K
+  CHECK(loss(balance(LoadSource::AllK, true), plan(3)) == 1);  // even shares give 1
+  CHECK(std::abs(loss(balance(LoadSource::AllK, false, LoadStage::PostDrop), plan(2)) - 4.0 / 3) <=
+        4 * kUnit);
+}
+
+TEST_CASE("losses: a collapsed router costs E") {
+  Routing<double> r = routing(matrix({{1, 0}, {1, 0}, {1, 0}}));
+  r.expert = ids({{0, 1}, {0, 1}, {0, 1}});
+  CHECK(balance_forward(balance(LoadSource::Top1), ScoreFunction::Softmax, r, plan(3)) == 2);
+}
+
+TEST_CASE("losses: the gradient of the balance by hand") {
+  Matrix<double> ds = matrix({{1, 0}, {0, 0}, {0, 0}});
+  balance_backward(balance(LoadSource::Top1), ScoreFunction::Softmax, routing(scores), plan(3), 9.0, ds);
+  CHECK(difference(ds, matrix({{5, 2}, {4, 2}, {4, 2}}), 8 * kUnit) == "");  // 9 2 (2, 1) / 9
+}
+
+TEST_CASE("losses: sigmoid scores enter as shares, gradient included") {
+  const Routing<double> r = routing(matrix({{0.6, 0.2}, {0.5, 0.5}, {0.25, 0.75}}));
+  CHECK(std::abs(balance_forward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, r, plan(3)) - 1) <=
+        4 * kUnit);
+  Matrix<double> ds = zeros<double>(3, 2);
+  balance_backward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, r, plan(3), 9.0, ds);
+  // dp = (4, 2); for token 0 p = (3/4, 1/4) and the sum is 0.8: (4 - 3.5) / 0.8 and (2 - 3.5) / 0.8
+  CHECK(difference(rows_of(ds, 0, 1), matrix({{0.625, -1.875}}), 16 * kUnit) == "");
+}
+
+TEST_CASE("losses: the z-loss and its gradient by hand") {
+  const double l = std::log(8.0);
+  const Matrix<double> z = matrix({{0, std::log(2.0), std::log(5.0)}, {0, std::log(2.0), std::log(5.0)}}),
+                       lse = matrix({{l}, {l}});
+  CHECK(std::abs(z_loss_forward(lse) - l * l) <= 8 * kUnit);
+  Matrix<double> dz = zeros<double>(2, 3);
+  z_loss_backward(z, lse, 4.0, dz);
+  CHECK(difference(dz, matrix({{l / 2, l, 5 * l / 2}, {l / 2, l, 5 * l / 2}}), 64 * kUnit) == "");
+}
+
+TEST_CASE("losses: no tokens, no loss") {
+  Routing<double> none;
+  none.scores.resize(0, 2);
+  none.expert.resize(0, 2);
+  const Plan empty = make_plan(none.expert, Matrix<Index>(0, 2), 2, 1);
+  Matrix<double> ds(0, 2);
+  CHECK(balance_forward(balance(LoadSource::AllK), ScoreFunction::Softmax, none, empty) == 0);
+  balance_backward(balance(LoadSource::AllK), ScoreFunction::Softmax, none, empty, 1.0, ds);
+  CHECK(z_loss_forward(Matrix<double>(0, 1)) == 0);
+}

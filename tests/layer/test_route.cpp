@@ -1,0 +1,76 @@
+#include "../support.h"
+#include "moe/layer/choose.h"
+#include "moe/layer/route.h"
+
+using namespace moe;
+
+namespace {
+
+const double kLn2 = std::log(2.0), kLn5 = std::log(5.0);
+
+Plan keep_all(const IdMatrix& expert, Index E, Index C) {
+  return make_plan(expert, rank_assignments({}, expert.rows(), expert.cols(), {}), E, C);
+}
+
+/// One token with softmax scores (1, 2, 5) / 8 that chose experts 2 and 1.
+Routing<double> route(Renorm renorm, RenormStage stage = RenormStage::BeforeDrop, Index C = 1) {
+  const IdMatrix expert = ids({{2, 1}});
+  return route_forward({ScoreFunction::Softmax, renorm, stage}, matrix({{0, kLn2, kLn5}}), expert,
+                       keep_all(expert, 3, C));
+}
+
+}  // namespace
+
+TEST_CASE("route: weights as scored, and as shares of the chosen") {
+  CHECK(difference(route(Renorm::None).weights, matrix({{0.625, 0.25}}), 4 * kUnit) == "");
+  CHECK(difference(route(Renorm::Sum).weights, matrix({{5.0 / 7, 2.0 / 7}}), 4 * kUnit) == "");
+  CHECK(difference(route(Renorm::Sum).denominator, matrix({{0.875}}), 4 * kUnit) == "");
+  CHECK(difference(route(Renorm::None).logsumexp, matrix({{std::log(8.0)}}), 4 * kUnit) == "");
+}
+
+TEST_CASE("route: a token that keeps nothing shares nothing after the drop, everything before") {
+  CHECK(difference(route(Renorm::Sum, RenormStage::AfterDrop, 0).weights, matrix({{0, 0}}), 0) == "");
+  CHECK(route(Renorm::Sum, RenormStage::AfterDrop, 0).denominator(0, 0) == 0);
+  CHECK(difference(route(Renorm::Sum, RenormStage::BeforeDrop, 0).weights, matrix({{5.0 / 7, 2.0 / 7}}),
+                   4 * kUnit) == "");
+}
+
+TEST_CASE("route: sigmoid scores, and their shares") {
+  const IdMatrix expert = ids({{0, 1}});
+  const Matrix<double> z = matrix({{std::log(3.0), 0, -5}});  // sigmoid 3/4 and 1/2
+  const auto weights = [&](Renorm renorm) {
+    return route_forward({ScoreFunction::Sigmoid, renorm}, z, expert, keep_all(expert, 3, 1)).weights;
+  };
+  CHECK(difference(weights(Renorm::None), matrix({{0.75, 0.5}}), 4 * kUnit) == "");
+  CHECK(difference(weights(Renorm::Sum), matrix({{0.6, 0.4}}), 4 * kUnit) == "");
+}
+
+TEST_CASE("route: gradients by hand, as scored") {
+  const IdMatrix expert = ids({{2, 1}});
+  const Plan plan = keep_all(expert, 3, 1);
+  const Router router{ScoreFunction::Softmax, Renorm::None};
+  const auto g = route_backward(router, route(Renorm::None), plan, matrix({{8, 0, 0}}), matrix({{0, 16}}));
+  // ds = (8, 16, 0); the mean under (1, 2, 5) / 8 is 5; dz = s (ds - 5)
+  CHECK(difference(g.scores, matrix({{8, 16, 0}}), 0) == "");
+  CHECK(difference(g.logits, matrix({{0.375, 2.75, -3.125}}), 32 * kUnit) == "");
+}
+
+TEST_CASE("route: gradients by hand, renormalised: experts that were not chosen get exactly 0") {
+  const IdMatrix expert = ids({{2, 1}});
+  const auto g = route_backward({ScoreFunction::Softmax, Renorm::Sum}, route(Renorm::Sum),
+                                keep_all(expert, 3, 1), zeros<double>(1, 3), matrix({{7, 0}}));
+  // The mean of dw under (5, 2) / 7 is 5; dz = w (dw - 5); ds = (dw - 5) / (7/8)
+  CHECK(g.logits(0, 0) == 0);
+  CHECK(difference(g.logits, matrix({{0, -10.0 / 7, 10.0 / 7}}), 32 * kUnit) == "");
+  CHECK(difference(g.scores, matrix({{0, -40.0 / 7, 16.0 / 7}}), 64 * kUnit) == "");
+}
+
+TEST_CASE("route: one choice, renormalised, weighs exactly 1 and trains nothing") {
+  const IdMatrix expert = ids({{1}});
+  const Plan plan = keep_all(expert, 3, 1);
+  const Router router{ScoreFunction::Softmax, Renorm::Sum};
+  const auto r = route_forward(router, matrix({{0.3, 0.7, 0.1}}), expert, plan);
+  CHECK(r.weights(0, 0) == 1);
+  const auto g = route_backward(router, r, plan, zeros<double>(1, 3), matrix({{0.9}}));
+  CHECK(difference(g.logits, zeros<double>(1, 3), 0) == "");
+}

@@ -1,0 +1,214 @@
+#include "../src/certify/gradient.h"
+#include "../src/certify/ledger.h"
+#include "moe/certify.h"
+#include "support.h"
+
+using namespace moe;
+
+namespace {
+
+Inputs with(Inputs inputs, Tensor id, const std::vector<double>& values) {
+  inputs.at(id) = array_of(inputs.at(id).dims, values.data());
+  return inputs;
+}
+
+/// Two experts, D = 1, and these logits for one token x = 1.
+Config two_experts(const std::vector<std::string>& sets = {}) {
+  std::vector<std::string> all{"shape.num_tokens=1", "shape.hidden_size=1", "shape.ffn_size=1",
+                               "shape.num_experts=2"};
+  all.insert(all.end(), sets.begin(), sets.end());
+  return load_config("mixtral", all).config;
+}
+
+}  // namespace
+
+TEST_CASE("certify: proven numbers agree with plain doubles to their rounding errors, and none is refused") {
+  for (const char* preset : {"dense", "switch", "mixtral"}) {
+    const Config config = small(preset);
+    const Inputs inputs = seeded_inputs(config, 12);
+    const Certified proof = certify(config, inputs, {});
+    CHECK(proof.refused.empty());
+    CHECK(proof.numbers > 400);
+    CHECK(difference(proof.arrays, evaluate<double>(config, inputs, &proof.decisions, true), 0x1p-43) == "");
+    REQUIRE(proof.gradient);
+    CHECK(proof.gradient->differentiable);
+    CHECK(proof.gradient->differences == 4);
+  }
+}
+
+TEST_CASE("certify: the same numbers at any precision") {
+  const Config config = small("mixtral");
+  const Inputs inputs = seeded_inputs(config, 12);
+  const auto rounded_at = [&](slong bits) {
+    Ball::bits = bits;
+    const auto params = params_of<Ball>(config, inputs);
+    Ledger ledger;
+    const Matrix<Ball> y = layer_forward(config, params, decide(config, params)).y;
+    ledger("y", {5, 6}, 0, y.data(), y.size());
+    CHECK(ledger.open_after_pass() == 0);
+    Certified result;
+    ledger.close(result);
+    return result.arrays.at(0).second.bytes;
+  };
+  CHECK(rounded_at(128) == rounded_at(400));
+}
+
+TEST_CASE("certify: a cancelled gradient is proven to be zero, at more bits") {
+  // One choice, renormalised: w = 1. Without a loss the task's gradient of x is sum_f du_f up_f, with du = (1, -1) s and
+  // equal rows of up: exactly zero, though every term carries the transcendental factor s = silu'(0.5).
+  const Config config = load_config("dense", {"experts.glu=false", "shape.num_tokens=1",
+                                              "shape.hidden_size=1", "shape.ffn_size=2"})
+                            .config;
+  Inputs inputs = seeded_inputs(config);
+  inputs = with(inputs, Tensor::x, {1});
+  inputs = with(inputs, Tensor::experts_up, {0.5, 0.5});
+  inputs = with(inputs, Tensor::experts_down, {1, -1});
+  const Certified proof = certify(config, inputs, {true, false, 0, [](double) {}});
+  CHECK(proof.refused.empty());
+  CHECK(proof.bits == 1280);
+  CHECK(values_in(proof.arrays, "grad.x") == std::vector<double>{0});
+}
+
+TEST_CASE("certify: an exact rounding midpoint that balls only surround is refused, with its enclosure") {
+  // Both experts say 3 * 3002399751580331 = 2^53 + 1, halfway between two doubles; their weights sum to 1 in truth, and
+  // to a ball around 1 at every precision.
+  const Config config = two_experts({"experts.glu=false", "experts.activation=relu", "aux=[]"});
+  Inputs inputs = with(with(seeded_inputs(config), Tensor::x, {1}), Tensor::dy, {1});
+  inputs = with(with(inputs, Tensor::router_weight, {0.5, 0.25}), Tensor::experts_up, {3, 3});
+  inputs = with(inputs, Tensor::experts_down, {3002399751580331, 3002399751580331});
+  const Certified proof = certify(config, inputs, {false, false, 0, [](double) {}});
+  REQUIRE(proof.refused.size() == 3);  // y, loss.task, loss.total
+  CHECK(proof.refused[0].tensor == "y");
+  CHECK(proof.refused[0].low == 0x1p53);
+  CHECK(proof.refused[0].high == 0x1p53 + 2);
+  CHECK(proof.bits == 2560);
+  CHECK(tensor_in(proof.arrays, "expert.out").real(0) == 0x1p53);  // exact, so its rounding to even is known
+}
+
+TEST_CASE("certify: a choice that 2560 bits do not settle is refused, not guessed") {
+  const Config config = load_config("mixtral", {"shape.num_tokens=1", "shape.hidden_size=2",
+                                                "shape.ffn_size=1", "shape.num_experts=2", "shape.top_k=1"})
+                            .config;
+  Inputs inputs = with(seeded_inputs(config), Tensor::x, {0x1p900, 0x1p-900});
+  inputs = with(inputs, Tensor::router_weight, {0x1p900, 0, 0x1p900, 0x1p-900});  // logits differ in bit 3600
+  try {
+    certify(config, inputs, {});
+    FAIL("not refused");
+  } catch (const CannotRun& e) {
+    CHECK(std::string(e.what()) == "refused: a decision stays undecided at 2560 bits");
+  }
+}
+
+TEST_CASE(
+    "certify: margins go down to three digits, ties are found, and a boundary tie is no differentiable "
+    "place") {
+  const Config config = load_config("mixtral", {"shape.num_tokens=3", "shape.hidden_size=3",
+                                                "shape.ffn_size=1", "shape.num_experts=4"})
+                            .config;
+  Inputs inputs = with(seeded_inputs(config), Tensor::x, {1, 0, 0, 0, 1, 0, 0, 0, 1});
+  inputs = with(inputs, Tensor::router_weight,
+                {3, 1, 2, 2, 1, 2, 1.00390625, 1, 0.5, 0, 0, 1});  // columns are tokens
+  const Certified proof = certify(config, inputs, {});
+  CHECK(proof.margin == std::vector<double>{0.996, 0, 1});  // 2 - 1.00390625 = 0.99609375
+  REQUIRE(proof.ties.size() == 2);
+  CHECK(proof.ties[0].token == 1);
+  CHECK(proof.ties[0].experts == std::vector<Index>{0, 1, 2});
+  CHECK(proof.ties[0].at_boundary);
+  CHECK(proof.ties[1].token == 2);
+  CHECK(proof.ties[1].experts == std::vector<Index>{0, 1});
+  CHECK(!proof.ties[1].at_boundary);
+  CHECK(!proof.gradient->differentiable);
+}
+
+TEST_CASE("certify: K = E leaves no margin to speak of") {
+  const Config config = two_experts();
+  CHECK(certify(config, seeded_inputs(config), {}).margin == std::vector<double>{HUGE_VAL});
+}
+
+TEST_CASE("certify: a ReLU at its kink is noted, and no central difference is taken across it") {
+  const Config config =
+      load_config("dense", {"experts.glu=false", "experts.activation=relu", "shape.num_tokens=1",
+                            "shape.hidden_size=1", "shape.ffn_size=1"})
+          .config;
+  const Certified proof = certify(config, with(seeded_inputs(config), Tensor::x, {0}), {});
+  CHECK(!proof.gradient->differentiable);
+  CHECK(proof.gradient->differences == 0);
+}
+
+namespace {
+
+/// The certificate's own parts, with one gradient element multiplied by 1 + 2^-60.
+struct Tampered {
+  Config config = small("mixtral");
+  Inputs inputs = seeded_inputs(config, 12);
+  Direction direction{5};
+  Ball by_dual, by_gradient;
+
+  Tampered(const std::string& tensor, Index element) {
+    Ball::bits = 128;
+    const auto params = params_of<Ball>(config, inputs);
+    const Decisions decisions = decide(config, params);
+    const auto trace = layer_forward(config, params, decisions);
+    DerivativeByGradient sum(config, direction);
+    const auto visit = [&](const std::string& name, const Dims& dims, Index first, const Ball* data,
+                           Index count) {
+      std::vector<Ball> copy(data, data + count);
+      if (name == tensor && first <= element && element < first + count)
+        at(copy, element - first) = at(copy, element - first) * (Ball(1) + Ball::power_of_two(-60));
+      sum(name, dims, first, copy.data(), count);
+    };
+    const auto grads = layer_backward(config, params, trace, [&](Index e, const ExpertWeightGrads<Ball>& g) {
+      each_block(config, e, g, visit);
+    });
+    each_tensor(config, trace.dispatch, grads, visit);
+    by_dual = derivative_by_dual(config, inputs, decisions, direction);
+    by_gradient = sum.total();
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "certify: the two enclosures of the derivative overlap, an error of 2^-60 in one gradient parts them") {
+  const Tampered honest("", 0);
+  CHECK(overlap(honest.by_dual, honest.by_gradient));
+  for (const char* tensor : {"grad.x", "grad.router.weight", "grad.router.logits", "grad.router.topk_weights",
+                             "grad.expert.gate", "grad.expert.up", "grad.expert.hidden", "grad.expert.out",
+                             "grad.experts.gate", "grad.experts.up", "grad.experts.down"})
+    for (const Index element : {0, 3, 17}) {
+      if (std::string(tensor) == "grad.router.topk_weights" && element > 9) continue;
+      CAPTURE(tensor);
+      CAPTURE(element);
+      const Tampered wrong(tensor, element);
+      CHECK(!overlap(wrong.by_dual, wrong.by_gradient));
+    }
+}
+
+TEST_CASE("certify: central differences confirm gradients, and an error of 2^-60 they do not") {
+  const Config config = small("mixtral");
+  const Inputs inputs = seeded_inputs(config, 12);
+  Ball::bits = 128;
+  const auto params = params_of<Ball>(config, inputs);
+  const Decisions decisions = decide(config, params);
+  const auto trace = layer_forward(config, params, decisions);
+  for (const bool tampered : {false, true}) {
+    Sample sample(config, 1, 3);
+    const auto visit = [&](const std::string& name, const Dims& dims, Index first, const Ball* data,
+                           Index count) {
+      std::vector<Ball> copy(data, data + count);
+      if (tampered)
+        for (Ball& g : copy) g = g * (Ball(1) + Ball::power_of_two(-60));
+      sample(name, dims, first, copy.data(), count);
+    };
+    const auto grads = layer_backward(config, params, trace, [&](Index e, const ExpertWeightGrads<Ball>& g) {
+      each_block(config, e, g, visit);
+    });
+    each_tensor(config, trace.dispatch, grads, visit);
+    CHECK(sample.size() == 3);
+    if (tampered)
+      CHECK_THROWS_AS(sample.confirm(config, inputs, decisions), CertificateBroken);
+    else
+      CHECK_NOTHROW(sample.confirm(config, inputs, decisions));
+  }
+  CHECK(Ball::bits == 128);
+}

@@ -1,0 +1,64 @@
+#include <fstream>
+#include <set>
+
+#include "moe/corpus.h"
+#include "scratch.h"
+
+using namespace moe;
+
+namespace {
+const auto kSilent = [](Index, Index) {};
+}
+
+TEST_CASE(
+    "corpus: ids are unique and name their folder, every flag has a note, every note a use, every case a "
+    "purpose") {
+  std::set<std::string> ids, used{"Written"};
+  Index cases = 0;
+  for (const GoldenFile& file : corpus())
+    for (const GoldenCase& c : file.cases) {
+      CAPTURE(c.id);
+      ++cases;
+      CHECK(ids.insert(c.id).second);
+      CHECK(c.id.substr(0, c.id.find('/')) == file.path.substr(0, file.path.find('/')));
+      CHECK(!c.comment.empty());
+      CHECK(!c.source.empty());
+      CHECK((c.invalid || !c.catches.empty()));
+      CHECK(!c.flags.empty());
+      for (const std::string& flag : c.flags) CHECK(golden_notes().contains(flag));
+      used.insert(c.flags.begin(), c.flags.end());
+    }
+  for (const auto& [flag, note] : golden_notes().items()) CHECK(used.count(flag) == 1);
+  CHECK(cases >= 80);
+}
+
+TEST_CASE("corpus: what lies in golden/ is what is proven now, byte for byte") {
+  const CorpusTotals totals = verify_corpus(MOE_GOLDEN_DIR, "", kSilent);
+  for (const std::string& line : totals.differences) MESSAGE(line);
+  CHECK(totals.different == 0);
+  CHECK(totals.numbers > 100'000);
+  CHECK(totals.proven == totals.numbers);
+}
+
+TEST_CASE("corpus: one changed digit, a missing file and a stale manifest are found") {
+  const Scratch folder;
+  const CorpusTotals written = write_corpus(folder / "golden", kSilent);
+  CHECK(verify_corpus(folder / "golden", "", kSilent).different == 0);
+  const std::string path = folder / "golden/worked/layer.json";
+  std::string text = read_text(path);
+  text[text.find("0.34172201381969813") + 18] = '4';
+  std::ofstream(path) << text;
+  const CorpusTotals changed = verify_corpus(folder / "golden", "worked/layer", kSilent);
+  REQUIRE(changed.different == 1);
+  CHECK(changed.differences[0].find("worked/layer.json:") != std::string::npos);
+  CHECK(changed.cases == 1);
+  std::filesystem::remove(path);
+  CHECK(verify_corpus(folder / "golden", "worked/layer", kSilent)
+            .differences.at(0)
+            .find("must be a readable file") != std::string::npos);
+  std::ofstream(folder / "golden/manifest.json") << "{}";
+  CHECK(verify_corpus(folder / "golden", "", kSilent).different == 2);
+  CHECK(error_of([&] { verify_corpus(folder / "golden", "no/such", kSilent); }) ==
+        "ID = \"no/such\" must be a case id (golden list) or a golden file");
+  CHECK(written.numbers == written.proven);
+}

@@ -1,0 +1,45 @@
+#include <fstream>
+
+#include "moe/file.h"
+#include "scratch.h"
+
+using namespace moe;
+
+TEST_CASE("file: a file appears whole, and replaces the old one") {
+  const Scratch folder;
+  const std::string path = folder / "a.txt";
+  {
+    OutputFile file(path);
+    file.write(std::string("one"));
+    file.commit();
+  }
+  CHECK(read_text(path) == "one");
+  {
+    OutputFile file(path);
+    file.write(std::string("two, but nobody commits"));
+  }
+  CHECK(read_text(path) == "one");
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("file: paths that cannot be read or written are errors with their name") {
+  const Scratch folder;
+  CHECK(error_of([&] { read_text(folder / "nothing"); }) ==
+        (folder / "nothing") + ": must be a readable file: No such file or directory");
+  CHECK(error_of([&] { read_text(folder / ""); }).ends_with("must be a readable file: Is a directory"));
+  CHECK(error_of([&] { OutputFile file(folder / "no/where"); }) ==
+        (folder / "no/where") + ": cannot be written: No such file or directory");
+}
+
+TEST_CASE("file: a full disk is no one's bad input, and leaves nothing behind") {
+  OutputFile file("/dev/full");
+  CHECK_THROWS_AS(file.write(std::string("x")), CannotRun);
+}
+
+TEST_CASE("file: reading beyond the end is an error") {
+  const Scratch folder;
+  std::ofstream(folder / "b") << "abc";
+  const InputFile file(folder / "b");
+  std::vector<std::byte> bytes(4);
+  CHECK(error_of([&] { file.read(0, bytes); }).find("must be readable to its end") != std::string::npos);
+}

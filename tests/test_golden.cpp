@@ -1,0 +1,139 @@
+#include <set>
+
+#include "moe/corpus.h"
+#include "moe/golden.h"
+#include "moe/scalar/ball.h"
+#include "scratch.h"
+
+using namespace moe;
+
+namespace {
+
+/// The case `id` of the corpus.
+GoldenCase case_called(const std::string& id) {
+  for (const GoldenFile& file : corpus())
+    for (const GoldenCase& c : file.cases)
+      if (c.id == id) return c;
+  throw Error(id, id + " is not in the corpus");
+}
+
+Json rendered(const GoldenCase& c) {
+  const GoldenFile file{"f.json", {c}};
+  return parse_json(render(file, {prove(c)}).text, "f.json")["groups"][0]["cases"][0];
+}
+
+}  // namespace
+
+// Numbers that were computed elsewhere, with Arb at 72 bits and in plain Python, before this code existed.
+TEST_CASE("golden: the worked example, all of its 162 numbers") {
+  const Certified proof = *prove(case_called("worked/layer")).certified;
+  const std::vector<std::pair<std::string, std::vector<double>>> known{
+#include "worked_example.inc"
+  };
+  std::size_t compared = 0;
+  for (const auto& [name, values] : known) {
+    CAPTURE(name);
+    if (name == "sigmoid of expert.gate") {
+      Ball::bits = 128;
+      const std::vector<double> gate = values_in(proof.arrays, "expert.gate");
+      for (std::size_t i = 0; i < values.size(); ++i)
+        CHECK(correctly_rounded(sigmoid(Ball(gate.at(i)))).value() == values[i]);
+    } else {
+      CHECK(values_in(proof.arrays, name) == values);
+    }
+    compared += values.size();
+  }
+  CHECK(compared == 162);
+}
+
+// C = 2 for expert 0, the scores are 1 / (1 + exp(-x)), y = 3 x times the score for the two tokens that are kept.
+TEST_CASE("golden: the worked overflow, by hand") {
+  const Certified proof = *prove(case_called("worked/overflow")).certified;
+  CHECK(values_in(proof.arrays, "dispatch.kept") == std::vector<double>{1, 1, 0, 0});
+  CHECK(values_in(proof.arrays, "dispatch.counts") == std::vector<double>{4, 0});
+  CHECK(values_in(proof.arrays, "expert.out") == std::vector<double>{3, 6});
+  CHECK(values_in(proof.arrays, "y") == std::vector<double>{2.193175735890015, 5.284782467867295, 0, 0});
+  CHECK(values_in(proof.arrays, "grad.experts.down") == std::vector<double>{2.4926527345857696, 0});
+}
+
+TEST_CASE("golden: the worked expert, by hand: 4 silu(2) (-1)") {
+  CHECK(values_in(prove(case_called("worked/expert")).certified->arrays, "y") ==
+        std::vector<double>{-7.046376623823059});
+}
+
+TEST_CASE("golden: a tie at the boundary is acceptable either way, with y for the other choice") {
+  const Json json = rendered(case_called("ties/boundary"));
+  CHECK(json["result"] == "acceptable");
+  CHECK(json["stages"]["router.topk_ids"]["data"] == Json({2, 1, 0, 2}));
+  REQUIRE(json["alternatives"].size() == 1);
+  CHECK(json["alternatives"][0]["router.topk_ids"]["data"] == Json({2, 3, 0, 2}));
+  const Json &y = json["stages"]["y"]["data"], &other = json["alternatives"][0]["y"]["data"];
+  CHECK(y[0] != other[0]);
+  CHECK(y[4] == other[4]);  // the second token has no tie
+  CHECK(json["cert"]["gradient"]["validity"] == "branch");
+}
+
+TEST_CASE(
+    "golden: three equal logits for two slots leave two more choices, equal experts give equal outputs") {
+  CHECK(rendered(case_called("ties/three-way"))["alternatives"].size() == 2);
+  const Json same = rendered(case_called("ties/duplicate-experts"));
+  for (const Json& alternative : same["alternatives"])
+    CHECK(alternative["y"]["data"] == same["stages"]["y"]["data"]);
+}
+
+TEST_CASE("golden: an invalid case names the field, and has no stages") {
+  const Json json = rendered(case_called("invalid/k-above-e"));
+  CHECK(json["result"] == "invalid");
+  CHECK(json["error"]["field"] == "shape.top_k");
+  CHECK(!json.contains("stages"));
+}
+
+TEST_CASE("golden: a case that ought to be refused and is not breaks the certificate") {
+  GoldenCase c = case_called("worked/layer");
+  c.invalid = true;
+  CHECK_THROWS_AS(prove(c), CertificateBroken);
+}
+
+TEST_CASE("golden: a number that is not proven says enclosure") {
+  GoldenCase c = case_called("worked/expert");
+  ProvenCase proof = prove(c);
+  proof.certified->refused.push_back({"y", 0, -7.5, -7.25});
+  const RenderedFile file = render({"f.json", {c}}, {proof});
+  const Json json = parse_json(file.text, "f.json")["groups"][0]["cases"][0];
+  CHECK(json["stages"]["y"]["cert"] == "enclosure");
+  CHECK(json["stages"]["y"]["enclosures"] == Json::array({{{"index", 0}, {"low", -7.5}, {"high", -7.25}}}));
+  CHECK(json["stages"]["expert.out"]["cert"] == "rne64");
+  CHECK(json["cert"]["refused"] == 1);
+  CHECK(file.proven == file.numbers - 1);
+}
+
+TEST_CASE("golden: a file reads back as the cases that made it, and proves to the same bytes") {
+  const Scratch folder;
+  const GoldenFile file{
+      folder / "f.json",
+      {case_called("ties/boundary"), case_called("capacity/by-weight"), case_called("invalid/x-nan")}};
+  std::vector<ProvenCase> proofs;
+  for (const GoldenCase& c : file.cases) proofs.push_back(prove(c));
+  write_golden(file.path, render(file, proofs));
+  const CorpusTotals totals = verify_file(file.path, [](Index, Index) {});
+  CHECK(totals.different == 0);
+  CHECK(totals.cases == 3);
+}
+
+TEST_CASE("golden: files that are none are refused with what they lack") {
+  const Scratch folder;
+  const auto error_with = [&](const std::string& text) {
+    OutputFile file(folder / "f.json");
+    file.write(text);
+    file.commit();
+    const std::string error = error_of([&] { read_golden(folder / "f.json"); });
+    return error.substr(std::min(error.size(), (folder / "f.json").size()));
+  };
+  CHECK(error_with("{}") == ": must have format");
+  CHECK(error_with(R"({"format":"moe-golden","formatVersion":"2.0.0"})") ==
+        ": format must be moe-golden, version 1");
+  CHECK(error_with(R"({"format":"moe-golden","formatVersion":"1.0.0","groups":3})") ==
+        ": groups = 3 must be an array");
+  CHECK(error_with(R"({"format":"moe-golden","formatVersion":"1.0.0","groups":[{"cases":[3]}]})") ==
+        ": must have id");
+}

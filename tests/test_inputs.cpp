@@ -1,0 +1,46 @@
+#include "moe/inputs.h"
+#include "support.h"
+
+using namespace moe;
+
+TEST_CASE("inputs: the power of two of seeded weights") {
+  Config config =
+      load_config("mixtral", {"shape.hidden_size=32", "shape.ffn_size=64", "experts.bias=per_expert"}).config;
+  std::map<std::string, InputInfo> info;
+  for (const InputInfo& i : inputs_of(config)) info.emplace(name_of(i.id), i);
+  CHECK(info.at("x").shift == 6);
+  CHECK(info.at("dy").shift == 6);
+  CHECK(info.at("router.weight").shift == 6 + 3);  // floor(log2 32) = 5, (5 + 1) div 2
+  CHECK(info.at("experts.down").shift == 6 + 3);   // floor(log2 64) = 6, 7 div 2
+  CHECK(info.at("experts.down_bias").shift == 10);
+  CHECK(info.at("experts.down").dims == Dims{8, 32, 64});
+  CHECK(info.at("dy").stream == 6);
+  CHECK(info.at("experts.down_bias").stream == 12);
+}
+
+TEST_CASE("inputs: a dense layer has no router, an ungated one no gate") {
+  CHECK(seeded_inputs(small("dense")).count(Tensor::router_weight) == 0);
+  CHECK(seeded_inputs(small("switch")).count(Tensor::experts_gate) == 0);
+  CHECK(seeded_inputs(small("mixtral")).size() == 6);
+}
+
+TEST_CASE("inputs: params give rows and columns of the right expert, made as asked, and tick") {
+  const Config config = small("mixtral");
+  const Inputs inputs = seeded_inputs(config);
+  int ticks = 0;
+  const auto params = params_of<double>(
+      config, inputs,
+      [](Tensor id, Index i, double value) {
+        return id == Tensor::experts_down && i == 3 * 42 + 7 ? 1000 : value;
+      },
+      [&] { ++ticks; });
+  double row[7], column[6];
+  at(params.expert, 3).down.row(1, row);  // flat 3 (D F) + 1 F + 0 = 126 + 7
+  at(params.expert, 3).down.column(2, column);
+  CHECK(row[0] == 1000);
+  CHECK(row[1] == inputs.at(Tensor::experts_down).real(134));
+  CHECK(column[4] == inputs.at(Tensor::experts_down).real(126 + 4 * 7 + 2));
+  CHECK(ticks == 2);
+  CHECK(params.router.rows == 4);
+  CHECK(at(params.expert, 0).up_bias.rows == 0);
+}

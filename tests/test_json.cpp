@@ -1,0 +1,60 @@
+#include <limits>
+
+#include "moe/json.h"
+#include "support.h"
+
+using namespace moe;
+
+namespace {
+std::string error_in(const std::string& text) {
+  return error_of([&] { parse_json(text, "f.json"); });
+}
+}  // namespace
+
+TEST_CASE("json: numbers are the shortest decimals, with a point, and -0.0 keeps its sign") {
+  CHECK(print_real(1) == "1.0");
+  CHECK(print_real(-0.0) == "-0.0");
+  CHECK(print_real(0.1) == "0.1");
+  CHECK(print_real(1e22) == "1e+22");
+  CHECK(print_real(5e-324) == "5e-324");
+  CHECK(print_real(1.0 / 3) == "0.3333333333333333");
+  CHECK(print_real(std::nan("")) == "\"NaN\"");
+  CHECK(print_real(std::numeric_limits<double>::infinity()) == "\"Infinity\"");
+  CHECK(print_real(-std::numeric_limits<double>::infinity()) == "\"-Infinity\"");
+}
+
+TEST_CASE("json: what is printed reads back as the same bits") {
+  for (std::uint64_t i = 1; i < 2000; ++i) {
+    const double value = std::bit_cast<double>(i * 0x9E3779B97F4A7C15);
+    if (!std::isfinite(value)) continue;
+    CHECK(std::bit_cast<std::uint64_t>(parse_json(print_real(value), "f").get<double>()) ==
+          std::bit_cast<std::uint64_t>(value));
+  }
+}
+
+TEST_CASE("json: one line for what holds no nested object") {
+  CHECK(print_json({{"a", {{"b", {1, 2}}, {"c", "x"}}}, {"d", {0.5}}}) ==
+        "{\n \"a\": {\"b\": [1, 2], \"c\": \"x\"},\n \"d\": [0.5]\n}\n");
+  CHECK(print_json(Json::object()) == "{}\n");
+}
+
+TEST_CASE("json: what others accept in silence is refused here") {
+  CHECK(error_in(R"({"a": 1, "b": {"a": 2, "a": 3}})") ==
+        "f.json: \"a\" must not appear twice in one object");
+  CHECK(error_in(std::string(65, '[') + std::string(65, ']')) == "f.json: nesting must not exceed 64 levels");
+  CHECK(error_in(std::string(200000, '[')) == "f.json: nesting must not exceed 64 levels");
+  CHECK(error_in(std::string(64, '[') + std::string(64, ']')) == "no error");
+  for (const std::string bad :
+       {"", "{", "[1,]", "NaN", "{\"a\":1e400}", "1 2", "\xff", "{'a':1}", "[1e400]", "\"\\u12\""}) {
+    CAPTURE(bad);
+    CHECK(error_in(bad).starts_with("f.json: must be JSON: "));
+    CHECK(error_in(bad).find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("json: values in errors are short, and on one line") {
+  CHECK(shown(Json(0.5)) == "0.5");
+  CHECK(shown(Json("a\nb")) == "\"a\\nb\"");
+  CHECK(shown(Json(std::string(100, 'x'))).size() == 60);
+  CHECK(shown(Json("\xff")) != "");
+}

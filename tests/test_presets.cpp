@@ -1,0 +1,22 @@
+#include "moe/presets.h"
+#include "support.h"
+
+using namespace moe;
+
+TEST_CASE("presets: by name, each with a source and the default shape") {
+  CHECK(preset_names() == "dense, switch, mixtral");
+  CHECK(find_preset("nothing") == nullptr);
+  for (const Preset& preset : presets()) {
+    CHECK(preset.source.find("arXiv") != std::string::npos);
+    CHECK(preset.config.shape.num_tokens == 16);
+    CHECK(preset.config.shape.hidden_size == 32);
+    CHECK(preset.config.shape.ffn_size == 64);
+  }
+}
+
+TEST_CASE(
+    "presets: Switch drops what floor(1.25 T / E) leaves no place for, and at least one place there is") {
+  CHECK(capacity_of(find_preset("switch")->config) == 2);
+  CHECK(capacity_of(small("switch", {"shape.num_tokens=1"})) == 1);
+  CHECK(capacity_of(small("switch", {"shape.num_tokens=10"})) == 3);
+}

@@ -1,0 +1,90 @@
+#include "moe/tensor_json.h"
+#include "scratch.h"
+
+using namespace moe;
+
+namespace {
+
+Array back(const Json& json, const std::string& document = "f.json") {
+  return array_from_json("y", json, document);
+}
+Array ramp(Index n) {
+  std::vector<double> values(static_cast<std::size_t>(n));
+  for (Index i = 0; i < n; ++i) at(values, i) = static_cast<double>(i) / 3;
+  return array_of({n}, values.data());
+}
+std::string error_with(const char* key, const Json& value) {
+  TensorWriter write("");
+  Json json = write("y", ramp(3));
+  json[key] = value;
+  return error_of([&] { back(json); });
+}
+
+}  // namespace
+
+TEST_CASE("tensor_json: inline to 4,096 elements, base64 to 65,536, a sidecar beyond") {
+  const Scratch folder;
+  TensorWriter write("big.safetensors");
+  CHECK(write("y", ramp(4096)).contains("data"));
+  CHECK(write("y", ramp(4097)).contains("b64"));
+  CHECK(write("y", ramp(65536)).contains("b64"));
+  CHECK(write.large().empty());
+  const Json large = write("y", ramp(65537));
+  CHECK(large["file"] == "big.safetensors");
+  write_safetensors(folder / "big.safetensors", write.large());
+  for (const Index n : {0, 1, 4096, 4097, 65536, 65537})
+    CHECK(back(write("y", ramp(n)), folder / "f.json").bytes == ramp(n).bytes);
+}
+
+TEST_CASE("tensor_json: axes by name, integers as integers, signed zeros and non-finite values as they are") {
+  TensorWriter write("");
+  const double values[] = {-0.0, std::nan(""), HUGE_VAL, -HUGE_VAL};
+  const Json json = write("y", array_of({1, 4}, values));
+  CHECK(json["axes"] == Json({"token", "model"}));
+  CHECK(print_json(json["data"]) == "[\n -0.0,\n \"NaN\",\n \"Infinity\",\n \"-Infinity\"\n]\n");
+  const Array a = back(json);
+  CHECK(std::signbit(a.real(0)));
+  CHECK(std::isnan(a.real(1)));
+  CHECK(a.real(3) == -HUGE_VAL);
+  const std::uint8_t kept[] = {1, 0};
+  CHECK(back(write("dispatch.kept", array_of({2}, kept))).integer(0) == 1);
+}
+
+TEST_CASE("tensor_json: a recipe stands with its numbers, and alone where they are too many") {
+  TensorWriter write("");
+  const Array recipe{Format::BF16, {70000}, {}, Recipe{{kDefaultSeed, 3, 4}, 9}};
+  const Json json = write("y", recipe);
+  CHECK(!json.contains("file"));
+  CHECK(json["recipe"] == Json({{"rng", "philox4x32-10"},
+                                {"seed", "0x00000007000007e8"},
+                                {"tensor", 3},
+                                {"case", 4},
+                                {"bits", 8},
+                                {"scaleLog2", -9}}));
+  CHECK(back(json).real(69999) == recipe.real(69999));
+  const Array few{Format::BF16, {2}, {}, Recipe{{1, 2, 3}, 6}};
+  CHECK(write("y", few).contains("data"));
+}
+
+TEST_CASE("tensor_json: what does not fit together is refused by name") {
+  CHECK(error_with("data", {1, 2}) == "f.json: y must hold as many elements as its shape");
+  CHECK(error_with("data", {1, 2, "x"}) == "f.json: y must hold numbers, not \"x\"");
+  CHECK(error_with("data", {0, 0, 1}) == "f.json: y must have the sha256 that it states");
+  CHECK(error_with("shape", {-3}) == "f.json: y must have sizes of at least 0");
+  CHECK(error_with("shape", {1.5}) == "f.json: y must have whole numbers where it has 1.5");
+  CHECK(error_with("dtype", "f99") ==
+        "f.json: y must have a dtype of f64, f32, f16, bf16, i32, i64, u8, not f99");
+  CHECK(error_with("dtype", "bf16") == "f.json: y must hold numbers of its dtype, not 0.3333333333333333");
+  CHECK(error_with("recipe", {{"rng", "mt19937"}, {"seed", "0x1"}}) ==
+        "f.json: y must have a recipe of philox4x32-10 with 8 bits and a seed in hexadecimal");
+  CHECK(error_of([] { back(Json(3)); }) == "f.json: y must be an object");
+  CHECK(error_of([] {
+          back({{"dtype", "f64"}, {"shape", {1}}});
+        }) == "f.json: y must have data, b64, file or recipe");
+  CHECK(error_of([] {
+          back({{"dtype", "f64"}, {"shape", {1}}, {"b64", "AAAA"}});
+        }) == "f.json: y must hold as many elements as its shape");
+  CHECK(error_of([] {
+          back({{"dtype", "f64"}, {"shape", {1}}, {"file", "../../etc/x"}}, "/tmp/f.json");
+        }).starts_with("/tmp/x: must be a readable file"));
+}
