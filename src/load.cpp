@@ -5,6 +5,7 @@
 #include "moe/huggingface.h"
 #include "moe/presets.h"
 #include "moe/safetensors.h"
+#include "moe/validate.h"
 
 namespace moe {
 namespace {
@@ -67,31 +68,6 @@ NamedConfig load_config(const std::string& name, const std::vector<std::string>&
   }
 }
 
-void validate(const InputInfo& info, const Array& a, const std::string& file) {
-  const std::string name = (file.empty() ? "" : file + ": ") + name_of(info.id);
-  const auto refuse = [&](const std::string& what) { throw Error(name_of(info.id), name + what); };
-  if (!is_real(a.format))
-    refuse(std::string(": dtype = ") + info_of(a.format).name + " must be f64, f32, f16 or bf16");
-  if (a.dims != info.dims) refuse(": shape = " + Json(a.dims).dump() + " must be " + Json(info.dims).dump());
-  for (Index i = 0; i < (a.bytes.empty() ? 0 : a.size()); ++i)
-    if (!std::isfinite(a.real(i)))
-      refuse('[' + std::to_string(i) + "] = " + print_real(a.real(i)) + " must be finite");
-}
-
-void validate(const Config& config, const Inputs& inputs) {
-  std::set<Tensor> expected;
-  for (const InputInfo& info : inputs_of(config)) {
-    expected.insert(info.id);
-    const auto found = inputs.find(info.id);
-    if (found == inputs.end())
-      throw Error(name_of(info.id), std::string("the tensor ") + name_of(info.id) + " must be there");
-    validate(info, found->second, "");
-  }
-  for (const auto& [id, a] : inputs)
-    if (expected.count(id) == 0)
-      throw Error(name_of(id), std::string(name_of(id)) + " is not an input of this config");
-}
-
 Inputs load_inputs(const Config& config, const InputSources& sources) {
   Inputs inputs = seeded_inputs(config, sources.seed);
   const auto replace = [&](const Inputs& from, bool activations, const std::string& file) {
@@ -99,7 +75,7 @@ Inputs load_inputs(const Config& config, const InputSources& sources) {
       if (is_activation(info.id) != activations) continue;
       const auto found = from.find(info.id);
       if (found != from.end()) {
-        validate(info, found->second, file);
+        validate(info, found->second, file + ": ");
         inputs[info.id] = converted(found->second, sources.format, name_of(info.id));
       } else if (info.id != Tensor::dy) {  // dy is seeded where a file has none
         throw Error(name_of(info.id), file + ": must hold the tensor " + name_of(info.id));

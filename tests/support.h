@@ -9,6 +9,7 @@
 #include "moe/evaluate.h"
 #include "moe/load.h"
 #include "moe/presets.h"
+#include "moe/validate.h"
 
 /// What tests share: small layers, and comparisons that say where two things differ.
 namespace moe {

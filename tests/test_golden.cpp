@@ -46,14 +46,16 @@ TEST_CASE("golden: the worked example, all of its 162 numbers") {
   CHECK(compared == 162);
 }
 
-// C = 2 for expert 0, the scores are 1 / (1 + exp(-x)), y = 3 x times the score for the two tokens that are kept.
+// C = 2 for expert 0, the scores are 1 / (1 + exp(-|x|)), y = 3 x times the score for the two tokens that are kept there.
 TEST_CASE("golden: the worked overflow, by hand") {
   const Certified proof = *prove(case_called("worked/overflow")).certified;
-  CHECK(values_in(proof.arrays, "dispatch.kept") == std::vector<double>{1, 1, 0, 0});
-  CHECK(values_in(proof.arrays, "dispatch.counts") == std::vector<double>{4, 0});
-  CHECK(values_in(proof.arrays, "expert.out") == std::vector<double>{3, 6});
-  CHECK(values_in(proof.arrays, "y") == std::vector<double>{2.193175735890015, 5.284782467867295, 0, 0});
-  CHECK(values_in(proof.arrays, "grad.experts.down") == std::vector<double>{2.4926527345857696, 0});
+  CHECK(values_in(proof.arrays, "dispatch.kept") == std::vector<double>{1, 1, 0, 0, 1});
+  CHECK(values_in(proof.arrays, "dispatch.counts") == std::vector<double>{4, 1});
+  CHECK(values_in(proof.arrays, "expert.out") == std::vector<double>{3, 6, 5});
+  CHECK(values_in(proof.arrays, "y") ==
+        std::vector<double>{2.193175735890015, 5.284782467867295, 0, 0, 3.6552928931500244});
+  CHECK(values_in(proof.arrays, "grad.experts.down") ==
+        std::vector<double>{2.4926527345857696, 0.7310585786300049});
 }
 
 TEST_CASE("golden: the worked expert, by hand: 4 silu(2) (-1)") {

@@ -29,7 +29,4 @@ struct InputSources {
 /// the range of the format.
 Inputs load_inputs(const Config& config, const InputSources& sources);
 
-/// Throws Error unless `inputs` has exactly the tensors of the config, in their shapes, real and finite.
-void validate(const Config& config, const Inputs& inputs);
-
 }  // namespace moe

@@ -3,50 +3,50 @@
 #include <cmath>
 #include <set>
 
-#include "moe/config.h"
-#include "moe/error.h"
+#include "moe/inputs.h"
 #include "moe/layer/capacity.h"
 
-/// Which configs have a meaning. Each rule is one require, with the field that breaks it; golden/invalid has a case each.
+/// Which configs and inputs have a meaning. Each rule is one require with the field that breaks it, and has a case in
+/// golden/invalid.
 namespace moe {
 
 inline constexpr Index kMaxSize = (Index{1} << 31) - 1;  // of one axis
 inline constexpr Index kMaxElements = Index{1} << 50;    // of one tensor
 
 inline void validate(const Shape& s) {
-  const auto size = [](const char* field, Index value, Index least) {
+  const auto require_size = [](const char* field, Index value, Index least) {
     require(value >= least && value <= kMaxSize, field, value, "must lie in [", least, ", ", kMaxSize, "]");
   };
-  size("shape.num_tokens", s.num_tokens, 0);
-  size("shape.hidden_size", s.hidden_size, 1);
-  size("shape.ffn_size", s.ffn_size, 1);
-  size("shape.num_experts", s.num_experts, 1);
-  size("shape.top_k", s.top_k, 1);
+  require_size("shape.num_tokens", s.num_tokens, 0);
+  require_size("shape.hidden_size", s.hidden_size, 1);
+  require_size("shape.ffn_size", s.ffn_size, 1);
+  require_size("shape.num_experts", s.num_experts, 1);
+  require_size("shape.top_k", s.top_k, 1);
   require(s.top_k <= s.num_experts, "shape.top_k", s.top_k,
           "must not exceed shape.num_experts = ", s.num_experts);
-  const auto elements = [](const char* field, Index rows, Index cols, Index times) {
+  const auto require_elements = [](const char* field, Index rows, Index cols, Index times) {
     Index n = 0;
     const bool fits = !__builtin_mul_overflow(rows, cols, &n) && !__builtin_mul_overflow(n, times, &n);
     require(fits && n <= kMaxElements, field, rows, "makes a tensor of more than 2^50 elements");
   };
-  elements("shape.num_experts", s.num_experts, s.ffn_size, s.hidden_size);
-  elements("shape.num_tokens", s.num_tokens, std::max(s.hidden_size, s.num_experts), 1);
-  elements("shape.num_tokens", s.num_tokens, s.top_k, std::max(s.hidden_size, s.ffn_size));
+  require_elements("shape.num_experts", s.num_experts, s.ffn_size, s.hidden_size);
+  require_elements("shape.num_tokens", s.num_tokens, std::max(s.hidden_size, s.num_experts), 1);
+  require_elements("shape.num_tokens", s.num_tokens, s.top_k, std::max(s.hidden_size, s.ffn_size));
 }
 
 inline void validate(const Capacity& c, const Shape& shape, const Router& router) {
   if (c.mode == CapacityMode::None) return;
-  const auto count = [](const char* field, Index value, Index least) {
+  const auto require_count = [](const char* field, Index value, Index least) {
     require(value >= least && value <= kMaxSize, field, value, "must lie in [", least, ", ", kMaxSize, "]");
   };
-  if (c.mode == CapacityMode::Fixed) count("capacity.fixed", c.fixed, 0);
+  if (c.mode == CapacityMode::Fixed) require_count("capacity.fixed", c.fixed, 0);
   if (c.mode == CapacityMode::Factor) {
     require(c.factor > 0 && c.factor <= 1e6, "capacity.factor", c.factor, "must lie in (0, 1e6]");
     decimal_of(c.factor);
     require(c.outer_round != Rounding::None, "capacity.outer_round", "none",
             "must be floor, ceil or half_even");
-    count("capacity.min_capacity", c.min_capacity, 0);
-    count("capacity.multiple_of", c.multiple_of, 1);
+    require_count("capacity.min_capacity", c.min_capacity, 0);
+    require_count("capacity.multiple_of", c.multiple_of, 1);
   }
   if (c.dropped_output != DroppedOutput::ScaledIdentity) return;
   require(shape.top_k == 1, "capacity.dropped_output", "scaled_identity", "needs shape.top_k = 1, not ",
@@ -80,6 +80,33 @@ inline void validate(const Config& config) {
   }
   validate(config.capacity, config.shape, config.router);
   validate(config.aux);
+}
+
+/// Throws Error unless `a` can be the input `info`: real, finite, of its shape. `where` comes before its name.
+inline void validate(const InputInfo& info, const Array& a, const std::string& where) {
+  const std::string name = where + name_of(info.id);
+  const auto text = [](const Dims& dims) {
+    std::string sizes;
+    for (const Index size : dims) sizes += (sizes.empty() ? "" : ",") + std::to_string(size);
+    return '[' + sizes + ']';
+  };
+  require(is_real(a.format), name + ": dtype", info_of(a.format).name, "must be f64, f32, f16 or bf16");
+  require(a.dims == info.dims, name + ": shape", text(a.dims), "must be ", text(info.dims));
+  for (Index i = 0; i < (a.bytes.empty() ? 0 : a.size()); ++i)
+    require(std::isfinite(a.real(i)), name + '[' + std::to_string(i) + ']', a.real(i), "must be finite");
+}
+
+/// Throws Error unless `inputs` are exactly those of the config.
+inline void validate(const Config& config, const Inputs& inputs) {
+  std::set<Tensor> expected;
+  for (const InputInfo& info : inputs_of(config)) {
+    expected.insert(info.id);
+    const auto found = inputs.find(info.id);
+    require(found != inputs.end(), name_of(info.id), "nothing", "must be there");
+    validate(info, found->second, "");
+  }
+  for (const auto& [id, a] : inputs)
+    require(expected.count(id) > 0, name_of(id), "a tensor", "is not an input of this config");
 }
 
 }  // namespace moe

@@ -63,7 +63,8 @@ CaseBuilder& CaseBuilder::logits(const Rows& rows) {
   const Index T = static_cast<Index>(rows.size()), E = static_cast<Index>(rows.front().size());
   case_.config["shape"]["num_tokens"] = T;
   case_.config["shape"]["num_experts"] = E;
-  const Index D = std::max(case_.config["shape"]["hidden_size"].get<Index>(), T + 1);
+  const Index D = std::max(case_.config["shape"]["hidden_size"].get<Index>(),
+                           static_cast<Index>(std::bit_ceil(static_cast<std::uint64_t>(T + 1))));
   case_.config["shape"]["hidden_size"] = D;
   std::vector<double> x = values_of(inputs().at(Tensor::x)),
                       w = values_of(inputs().at(Tensor::router_weight));
@@ -94,6 +95,16 @@ CaseBuilder& CaseBuilder::tensor(Tensor id, const std::vector<double>& values) {
 
 CaseBuilder& CaseBuilder::raw(Tensor id, const Dims& dims, const std::vector<double>& values) {
   inputs()[id] = explicit_array(dims, values);
+  return *this;
+}
+
+CaseBuilder& CaseBuilder::integers(Tensor id, const Dims& dims, const std::vector<std::int32_t>& values) {
+  inputs()[id] = array_of(dims, values.data());
+  return *this;
+}
+
+CaseBuilder& CaseBuilder::without(Tensor id) {
+  inputs().erase(id);
   return *this;
 }
 

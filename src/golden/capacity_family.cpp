@@ -38,11 +38,6 @@ std::vector<GoldenCase> amounts() {
           .routes({{0}, {1}, {0}}),
       fixed("capacity/one", "C = 1.", "the last token that asks keeps the only place", "capacity.fixed=1")
           .routes({{0}, {0}, {1}, {0}}),
-      fixed("capacity/exactly-met", "As many tokens as places: nothing is dropped.",
-            "an expert that is full counts as overfull", "capacity.fixed=2")
-          .routes({{0}, {1}, {0}, {3}}),
-      fixed("capacity/overflow-by-one", "One token more than places.", "a slack of one", "capacity.fixed=2")
-          .routes({{0}, {0}, {1}, {0}}),
       fixed("capacity/overflow-of-all", "Every expert overflows.",
             "dropless as soon as every expert overflows", "capacity.fixed=1")
           .routes({{0}, {1}, {2}, {3}, {3}, {2}, {1}, {0}}),
@@ -51,8 +46,6 @@ std::vector<GoldenCase> amounts() {
 
 std::vector<GoldenCase> formulas() {
   return {
-      formula("capacity/floor", "C = floor(1 10 / 4) = 2.", "a capacity rounded up", "capacity.factor=1")
-          .routes(crowd(8, {1, 2})),
       formula("capacity/ceil", "C = ceil(1 9 / 4) = 3.", "a capacity rounded to nearest", "capacity.factor=1")
           .set("capacity.outer_round=ceil")
           .routes(crowd(7, {1, 2})),
@@ -99,6 +92,11 @@ std::vector<GoldenCase> formulas() {
           .set("capacity.outer_round=half_even")
           .set("shape.num_experts=2")
           .routes(crowd(4, {1})),
+      formula("capacity/nine-places",
+              "C = floor(0.333333333 9) = 2: a decimal, not the third that it looks like.",
+              "a factor taken for the nearest simple fraction", "capacity.factor=0.333333333")
+          .set("shape.num_experts=1")
+          .routes(crowd(9)),
       formula("capacity/minimum", "floor(0.5 8 / 4) = 1, but at least 4.", "no minimum",
               "capacity.factor=0.5")
           .set("capacity.min_capacity=4")
@@ -164,6 +162,21 @@ std::vector<GoldenCase> orders() {
           .set("capacity.priority=bpr_top1")
           .set("capacity.order=token_major")
           .logits({{2, 1.5, 0, 0}, {1, 3, 0, 0}, {0.5, 0, 2, 2.5}}),
+      top2("capacity/equal-scores",
+           "Tokens with shifted and permuted logits have the same first score: the earlier one wins.",
+           "equal scores ranked by their rounding errors")
+          .flag("DropOrder")
+          .flag("Tie")
+          .set("capacity.priority=bpr_top1")
+          .set("capacity.order=choice_major")
+          .logits({{1, 0.625, 0.75, 0.875}, {2, 1.625, 1.875, 1.75}}),
+      top2("capacity/bpr-all-scores",
+           "Two tokens with the same two best logits, and different scores among all four.",
+           "tokens ranked by their share among the chosen")
+          .flag("DropOrder")
+          .set("capacity.priority=bpr_top1")
+          .set("capacity.order=choice_major")
+          .logits({{2, 1, 0.875, 0.875}, {2, 1, -5, -5}}),
       top2("capacity/by-weight", "The largest weights win, whoever they belong to.",
            "tokens ranked by their first score")
           .flag("DropOrder")
@@ -174,14 +187,18 @@ std::vector<GoldenCase> orders() {
           .flag("DropOrder")
           .set("capacity.priority=weight")
           .set("router.renorm_stage=after_drop")
-          .logits({{2, 1, 2, 2}, {2, -3, 1.75, -3}, {1.5, -1, -2, -3}}),
+          .logits({{2, 1, 2, 2}, {2, -3, 1.75, -3}, {1.5, -1, -2, -3}, {-9, 2.5, -9, 3}, {0.5, 1, -9, 0.75}}),
       top2("capacity/by-sigmoid-weight", "Sigmoid scores rank, without a share.", "scores ranked by softmax")
           .flag("DropOrder")
           .flag("Score")
           .set("capacity.priority=weight")
           .set("router.score_function=sigmoid")
           .set("router.renorm=none")
-          .logits({{2, 1, 1.75, 1.75}, {1.75, -3, -2, 1.5}, {1.5, 3, -1, -3}}),
+          .logits({{2, 1, 1.75, 1.75},
+                   {1.75, -3, -2, 1.5},
+                   {1.5, 3, -1, -3},
+                   {0, 0.5, 2.5, 1},
+                   {-1, 0.5, 2.5, 1}}),
       top2("capacity/by-sigmoid-share", "Shares of sigmoid scores rank; two of them are one number.",
            "equal shares ranked by the later token")
           .flag("DropOrder")
@@ -189,29 +206,24 @@ std::vector<GoldenCase> orders() {
           .flag("Score")
           .set("capacity.priority=weight")
           .set("router.score_function=sigmoid")
-          .logits({{1, 2, 0, -1}, {-1, 2, 1, 0}, {0, 2, -1, 1}}),
-      top2("capacity/equal-scores",
-           "Tokens with shifted and permuted logits have the same first score: the earlier one wins.",
-           "equal scores ranked by their rounding errors")
-          .flag("DropOrder")
-          .flag("Tie")
-          .set("capacity.priority=bpr_top1")
-          .set("capacity.order=choice_major")
-          .logits({{3, 1.75, 2.5, 0}, {1.5, 0.25, -1.5, 1}, {2.25, -0.75, 1, 1.75}}),
+          .logits({{1, 2, 0, -1}, {2, 1, -1, 0}, {1, 2, -1, 0}}),
   };
 }
 
 std::vector<GoldenCase> leftovers() {
-  const Routes routes{{0, 1}, {1, 0}, {0, 2}, {0, 1}};
+  const Routes routes{{0, 1}, {0, 2}, {0, 1}};
   return {
       top2("capacity/renorm-before", "Weights share 1 before the drop, so what is left sums to less.",
            "what is left renormalised")
           .flag("Renormalisation")
           .routes(routes),
-      top2("capacity/renorm-after", "Weights share 1 after the drop.", "what is left not renormalised")
+      top2("capacity/renorm-after", "Weights share 1 after the drop: the third token keeps two of three.",
+           "what is left not renormalised")
           .flag("Renormalisation")
           .set("router.renorm_stage=after_drop")
-          .routes(routes),
+          .set("shape.top_k=3")
+          .set("capacity.fixed=2")
+          .routes({{0, 1, 2}, {0, 1, 3}, {0, 2, 3}}),
       top2("capacity/both-dropped",
            "A token that loses both choices, renormalised after the drop: its weights are 0.",
            "a share of nothing is 0 / 0")
@@ -219,12 +231,6 @@ std::vector<GoldenCase> leftovers() {
           .flag("DroppedToken")
           .set("router.renorm_stage=after_drop")
           .routes({{0, 1}, {2, 3}, {0, 1}}),
-      top2("capacity/unnormalised",
-           "Weights are scores: a dropped choice keeps its score, and trains nothing.",
-           "weights of dropped choices")
-          .flag("DroppedToken")
-          .set("router.renorm=none")
-          .routes(routes),
       fixed("capacity/identity", "A token without an expert passes through.", "0 where the token should pass",
             "capacity.fixed=1")
           .flag("DroppedToken")
@@ -234,12 +240,12 @@ std::vector<GoldenCase> leftovers() {
             "the token passed unscaled", "capacity.fixed=1")
           .flag("DroppedToken")
           .set("capacity.dropped_output=scaled_identity")
-          .routes(crowd(2, {1})),
+          .logits({{2, 0, 0, 0}, {1, 0, 0.5, 0}, {0, 1, 0, 0}}),
       top2("capacity/identity-top2", "Only a token that loses both choices passes through.",
            "a token passed for every dropped choice")
           .flag("DroppedToken")
           .set("capacity.dropped_output=identity")
-          .routes({{0, 1}, {1, 2}, {0, 1}}),
+          .routes(routes),
   };
 }
 
@@ -247,9 +253,9 @@ std::vector<GoldenCase> leftovers() {
 
 std::vector<GoldenFile> capacity_family() {
   return {{"capacity/amounts.json", amounts()},
-          {"capacity/formulas.json", formulas()},
+          {"capacity/leftovers.json", leftovers()},
           {"capacity/orders.json", orders()},
-          {"capacity/leftovers.json", leftovers()}};
+          {"capacity/formulas.json", formulas()}};
 }
 
 }  // namespace moe

@@ -28,32 +28,12 @@ std::vector<GoldenFile> experts_family() {
           .catches("the tanh form of GELU"),
       form("experts/gelu-tanh", "GELU by the tanh form.", "experts.activation=gelu_tanh")
           .catches("the error function, or sigmoid(1.702 z)"),
-      form("experts/gelu-erf-ungated", "A plain expert with GELU by the error function.",
-           "experts.activation=gelu_erf")
-          .set("experts.glu=false")
-          .catches("0.044715 in a GELU that has no such constant"),
-      form("experts/relu-gated", "A gated expert with ReLU.", "experts.activation=relu")
-          .catches("ReLU applied to the product"),
-      form("experts/silu-ungated", "A plain expert with SiLU.", "experts.activation=silu")
-          .set("experts.glu=false")
-          .catches("a gate of ones multiplied by the activation twice"),
       form("experts/biases", "All three biases, in a mixture.", "experts.bias=per_expert")
           .catches("the bias of down added once a token, not once a choice"),
-      form("experts/biases-ungated", "Both biases of a plain expert, in a dense layer.", "experts.glu=false")
-          .set("experts.bias=per_expert")
-          .set("experts.activation=gelu_tanh")
-          .set("shape.num_experts=1")
-          .set("shape.top_k=1")
-          .set("router.score_function=none")
-          .set("aux=[]")
-          .catches("a bias added after the activation"),
       kink("experts/relu-kink", "A pre-activation of exactly 0 in a plain expert: its slope is 0.",
            "experts.glu=false")
           .catches("a slope of 1/2 at 0")
           .tensor(Tensor::experts_up, {1, 0, 2, 0}),
-      kink("experts/relu-gate-kink", "A gate of exactly 0: its slope is 0.", "experts.glu=true")
-          .catches("a slope of 1 at 0")
-          .tensor(Tensor::experts_gate, {1, 0, 2, 0}),
   };
   return {{"experts/forms.json", std::move(cases)}};
 }

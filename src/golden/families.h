@@ -35,6 +35,8 @@ class CaseBuilder {
   CaseBuilder& tensor(Tensor id, const std::vector<double>& values);
   /// A tensor of any shape and values, to be refused.
   CaseBuilder& raw(Tensor id, const Dims& dims, const std::vector<double>& values);
+  CaseBuilder& integers(Tensor id, const Dims& dims, const std::vector<std::int32_t>& values);
+  CaseBuilder& without(Tensor id);
   /// Expert `to` gets the weights of expert `from`.
   CaseBuilder& copy_expert(Index from, Index to);
 

@@ -29,24 +29,38 @@ GoldenCase refused_input(const char* id, const char* comment, Tensor tensor, con
 }  // namespace
 
 std::vector<GoldenFile> invalid_family() {
-  const double infinity = std::numeric_limits<double>::infinity(),
-               nan = std::numeric_limits<double>::quiet_NaN();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
   return {
       {"invalid/configs.json",
        {
            refused("mixtral", "invalid/k-above-e", "More choices than experts.", {"shape.top_k=5"}),
            refused("mixtral", "invalid/k-zero", "No choice.", {"shape.top_k=0"}),
-           refused("mixtral", "invalid/no-experts", "E = 0.", {"shape.num_experts=0", "shape.top_k=0"}),
+           refused("mixtral", "invalid/too-many-experts", "E = 2^31.", {"shape.num_experts=2147483648"}),
+           refused("mixtral", "invalid/no-width", "D = 0.", {"shape.hidden_size=0"}),
+           refused("mixtral", "invalid/no-hidden-units", "F = 0.", {"shape.ffn_size=0"}),
            refused("mixtral", "invalid/negative-tokens", "T = -1.", {"shape.num_tokens=-1"}),
            refused("mixtral", "invalid/fractional-size", "D = 2.5.", {"shape.hidden_size=2.5"}),
-           refused("mixtral", "invalid/oversized", "A tensor of 2^60 elements.",
+           refused("mixtral", "invalid/oversized-weights", "Weights of more than 2^50 elements.",
                    {"shape.hidden_size=1073741824", "shape.ffn_size=1073741824"}),
+           refused("mixtral", "invalid/oversized-logits", "Logits of more than 2^50 elements.",
+                   {"shape.num_tokens=2147483647", "shape.num_experts=1048576"}),
+           refused("mixtral", "invalid/oversized-stage", "Assignments times F beyond 2^50.",
+                   {"shape.num_tokens=2147483647", "shape.ffn_size=1073741824"}),
            refused("mixtral", "invalid/unknown-field", "A field that does not exist.",
                    {"router.temperature=2"}),
            refused("mixtral", "invalid/unknown-value", "A score function that does not exist.",
                    {"router.score_function=softplus"}),
+           refused("mixtral", "invalid/unknown-section", "A section that does not exist.", {"gating={}"}),
+           refused("mixtral", "invalid/section-not-object", "A section that is no object.", {"capacity=[]"}),
+           refused("mixtral", "invalid/losses-not-list", "Losses that are no list.", {"aux={}"}),
+           refused("mixtral", "invalid/flag-not-boolean", "A flag that is a number.", {"experts.glu=1"}),
+           refused("switch", "invalid/factor-not-number", "A factor that is a text.",
+                   {"capacity.factor=\"1.25x\""}),
+           refused("mixtral", "invalid/name-not-text", "A loss whose name is a number.", {"aux.0.name=7"}),
            refused("mixtral", "invalid/meaningless-field", "A capacity factor without a capacity.",
                    {"capacity.factor=1.25"}),
+           refused("switch", "invalid/ten-places", "A factor of ten decimal places.",
+                   {"capacity.factor=1.0000000001"}),
            refused("switch", "invalid/negative-factor", "A negative capacity factor.",
                    {"capacity.factor=-1"}),
            refused("switch", "invalid/unrounded-capacity", "A capacity that is not rounded.",
@@ -76,8 +90,16 @@ std::vector<GoldenFile> invalid_family() {
        {
            refused_input("invalid/x-shape", "x of another width.", Tensor::x, {1, 3}, {1, 2, 3}),
            refused_input("invalid/x-nan", "A NaN in x.", Tensor::x, {1, 2}, {1, nan}),
-           refused_input("invalid/weight-infinite", "An infinite weight.", Tensor::router_weight, {2, 2},
-                         {1, 0, infinity, 1}),
+           CaseBuilder("mixtral", "invalid/x-integers", "x in integers.")
+               .flag("Invalid")
+               .tokens(1)
+               .integers(Tensor::x, {1, 4}, {1, 2, 3, 4})
+               .invalid(),
+           CaseBuilder("mixtral", "invalid/missing-weight", "No router.weight.")
+               .flag("Invalid")
+               .tokens(1)
+               .without(Tensor::router_weight)
+               .invalid(),
            refused_input("invalid/unexpected-tensor", "A bias that this expert does not have.",
                          Tensor::experts_up_bias, {2, 1}, {0, 0}),
        }},

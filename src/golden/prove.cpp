@@ -2,7 +2,7 @@
 
 #include "moe/config_json.h"
 #include "moe/golden.h"
-#include "moe/load.h"
+#include "moe/validate.h"
 
 namespace moe {
 namespace {
@@ -54,7 +54,8 @@ std::vector<IdMatrix> admissible_choices(const Certified& proof) {
 
 ProvenCase prove_invalid(const GoldenCase& golden_case) {
   try {
-    validate(config_from_json(golden_case.config), golden_case.inputs);
+    const Config config = config_from_json(golden_case.config);
+    if (!golden_case.inputs.empty()) validate(config, golden_case.inputs);
   } catch (const Error& e) {
     return {{}, {}, e.field, e.what()};
   }

@@ -24,22 +24,24 @@ std::vector<GoldenFile> worked_family() {
           .tensor(Tensor::experts_down, {1, -0.5, 0.25, 1, 0.5, 0.5, -1, 0.75, -0.25, 1, 0.5, -0.5})
           .tensor(Tensor::dy, {1, -1, 0.5, -0.25});
 
-  // C = floor(1 4 / 2) = 2. All four tokens prefer expert 0, so tokens 2 and 3 are dropped and output 0. The kept rows:
-  // up = x (1, 2)^T = (1, 2), relu keeps both, down = 3 gives out = (3, 6), times the score p = 1 / (1 + exp(-1)).
-  GoldenCase overflow = CaseBuilder("switch", "worked/overflow", "Four tokens for one expert that takes two.")
+  // C = floor(5 / 2) = 2. The logits are (x, 0), so tokens 0 to 3 prefer expert 0, and 2 and 3 are dropped: they output 0.
+  // Tokens 0 and 1: up = x = (1, 2), relu keeps both, down = 3 gives out = (3, 6). Token 4: up = -x = 1, out = 5. Each
+  // is multiplied by its score, 1 / (1 + exp(-|x|)).
+  GoldenCase overflow = CaseBuilder("switch", "worked/overflow",
+                                    "Four tokens for one expert that takes two, and one for the other.")
                             .catches("keeping the wrong two, or more than two")
                             .flag("HandCheckable")
                             .flag("Capacity")
-                            .set("shape.num_tokens=4")
+                            .set("shape.num_tokens=5")
                             .set("shape.hidden_size=1")
                             .set("shape.ffn_size=1")
                             .set("shape.num_experts=2")
                             .set("capacity.factor=1")
-                            .tensor(Tensor::x, {1, 2, 1, 0.5})
+                            .tensor(Tensor::x, {1, 2, 1, 0.5, -1})
                             .tensor(Tensor::router_weight, {1, 0})
                             .tensor(Tensor::experts_up, {1, -1})
                             .tensor(Tensor::experts_down, {3, 5})
-                            .tensor(Tensor::dy, {1, 1, 1, 1});
+                            .tensor(Tensor::dy, {1, 1, 1, 1, 1});
 
   // g = 1 2 = 2, u = 1 -1 = -1, h = 2 / (1 + e^-2) (-1), out = y = 4 h.
   GoldenCase expert = CaseBuilder("dense", "worked/expert", "One token, one number at every stage.")

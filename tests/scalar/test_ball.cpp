@@ -19,7 +19,7 @@ TEST_CASE("ball: functions against identities that share nothing with them") {
   const auto agree = [&](const Ball& a, const Ball& b) {
     return overlap(a, b) && greater(tiny, a - b) && greater(a - b, -tiny);
   };
-  CHECK(agree(log(exp(x)), x));
+  CHECK(agree(log1p(exp(x) - Ball(1)), x));
   CHECK(agree(square(sqrt(x)), x));
   CHECK(agree(exp(x) * exp(-x), Ball(1)));
   CHECK(agree(erfc(x) + erfc(-x), Ball(2)));

@@ -24,6 +24,12 @@ TEST_CASE("scalar: softmax of (log 1, log 2, log 5) is (1, 2, 5) / 8, whatever i
   }
 }
 
+TEST_CASE("scalar: log_sum_exp keeps what the small ones add, and of one number is that number") {
+  const double z[] = {-200, 0};
+  CHECK(std::abs(log_sum_exp(z, 2) - std::exp(-200.0)) <= 4 * kUnit * std::exp(-200.0));
+  CHECK(log_sum_exp(z, 1) == -200);
+}
+
 TEST_CASE("scalar: softmax of nothing is nothing, and of one number is exactly 1") {
   double p = 7;
   softmax(&p, 0, &p);

@@ -72,13 +72,14 @@ struct GeluTanh {
   Num operator()(const Num& z) const {
     return z * sigmoid(twice_v(z));
   }
-  static constexpr double kCubic = 44715,
-                          kCubicScale = 1e6;  // 0.044715 is a decimal, not the double nearest it
+  template <typename Num>
+  static Num cubic() {  // 0.044715 is a decimal, not the double nearest it
+    return Num(44715) / Num(1e6);
+  }
   template <typename Num>
   static Num twice_v(const Num& z) {
     using std::sqrt;
-    const Num cubic = Num(kCubic) / Num(kCubicScale);
-    return Num(2) * sqrt(Num(2) / pi<Num>()) * z * (Num(1) + cubic * square(z));
+    return Num(2) * sqrt(Num(2) / pi<Num>()) * z * (Num(1) + cubic<Num>() * square(z));
   }
 };
 /// (A3')  gelu_tanh'(z) = s (1 + z (1 - s) 2 v'),  s = sigmoid(2 v),  v' = sqrt(2 / pi) (1 + 3 0.044715 z^2)
@@ -87,7 +88,7 @@ struct GeluTanhSlope {
   template <typename Num>
   Num operator()(const Num& z) const {
     using std::sqrt;
-    const Num cubic = Num(3 * GeluTanh::kCubic) / Num(GeluTanh::kCubicScale), v = GeluTanh::twice_v(z);
+    const Num v = GeluTanh::twice_v(z), cubic = Num(3) * GeluTanh::cubic<Num>();
     const Num twice_slope = Num(2) * sqrt(Num(2) / pi<Num>()) * (Num(1) + cubic * square(z));
     return sigmoid(v) * (Num(1) + z * sigmoid(-v) * twice_slope);
   }

@@ -14,12 +14,12 @@ struct Decimal {
 
 /// The shortest decimal that reads back as x, which is how people write a factor. Throws beyond nine places.
 inline Decimal decimal_of(double x) {
-  for (std::int64_t scale = 1; scale <= 1'000'000'000; scale *= 10) {
-    const double scaled = std::nearbyint(x * static_cast<double>(scale));
-    if (scaled / static_cast<double>(scale) == x) return {static_cast<std::int64_t>(scaled), scale};
-  }
-  require(false, "capacity.factor", x, "must be a decimal of at most nine places");
-  return {0, 1};
+  std::int64_t scale = 1;
+  const auto scaled = [&] { return std::nearbyint(x * static_cast<double>(scale)); };
+  while (scale < 1'000'000'000 && scaled() / static_cast<double>(scale) != x) scale *= 10;
+  require(scaled() / static_cast<double>(scale) == x, "capacity.factor", x,
+          "must be a decimal of at most nine places");
+  return {static_cast<std::int64_t>(scaled()), scale};
 }
 
 /// num / den for num >= 0, den > 0, rounded to an integer; None rounds nothing away because it is only met exactly.
@@ -40,6 +40,14 @@ Index rounded_float_ratio(const Capacity& c, Index base, Index per) {
   return static_cast<Index>(std::floor(value));
 }
 
+/// R_out(factor base / per) in the arithmetic of the convention.
+inline Index rounded_product(const Capacity& c, Index base, Index per) {
+  if (c.arithmetic == Arithmetic::F64) return rounded_float_ratio<double>(c, base, per);
+  if (c.arithmetic == Arithmetic::F32) return rounded_float_ratio<float>(c, base, per);
+  const Decimal factor = decimal_of(c.factor);
+  return rounded_ratio(Int128{factor.value} * base, Int128{factor.scale} * per, c.outer_round);
+}
+
 /// The most assignments that one expert takes.
 ///   (P1)  C = max(C_min, R_out(factor R_in(B / E))), times K if k_outside before the max, raised to a multiple of M
 ///         B = T or T K.   Without a capacity C = T: an expert meets a token at most once.
@@ -50,24 +58,10 @@ inline Index capacity_of(const Config& config) {
   if (c.mode == CapacityMode::None) return T;
   if (c.mode == CapacityMode::Fixed) return c.fixed;
   const Index tokens = c.base == CapacityBase::Tokens ? T : T * K;
-  const bool whole = c.inner_round != Rounding::None;
-  const Index base = whole ? rounded_ratio(tokens, E, c.inner_round) : tokens, per = whole ? 1 : E;
-  Index C = 0;
-  switch (c.arithmetic) {
-    case Arithmetic::Exact: {
-      const Decimal factor = decimal_of(c.factor);
-      C = rounded_ratio(Int128{factor.value} * base, Int128{factor.scale} * per, c.outer_round);
-      break;
-    }
-    case Arithmetic::F64:
-      C = rounded_float_ratio<double>(c, base, per);
-      break;
-    case Arithmetic::F32:
-      C = rounded_float_ratio<float>(c, base, per);
-      break;
-  }
-  if (c.k_outside) C *= K;
-  C = std::max(C, c.min_capacity);
+  const Index product = c.inner_round == Rounding::None
+                            ? rounded_product(c, tokens, E)
+                            : rounded_product(c, rounded_ratio(tokens, E, c.inner_round), 1);
+  const Index C = std::max(c.k_outside ? product * K : product, c.min_capacity);
   return rounded_ratio(C, c.multiple_of, Rounding::Ceil) * c.multiple_of;
 }
 

@@ -29,7 +29,7 @@ template <typename Num>
 std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, const IdMatrix& expert) {
   const auto [T, D, F, E, K] = Letters(config);
   std::vector<Key<Num>> keys;
-  if (config.capacity.mode == CapacityMode::None || config.capacity.priority == Priority::Fcfs) return keys;
+  if (config.capacity.priority == Priority::Fcfs) return keys;
   const bool by_weight = config.capacity.priority == Priority::Weight;
   const bool shared =
       by_weight && config.router.renorm == Renorm::Sum &&

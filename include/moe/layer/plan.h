@@ -29,23 +29,26 @@ inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E
             {},
             zeros<std::uint8_t>(T, K),
             Matrix<Index>::Constant(T, K, -1)};
-  std::vector<Index> by_rank = buffer<Index>(T * K);
-  std::iota(by_rank.begin(), by_rank.end(), 0);
-  std::sort(by_rank.begin(), by_rank.end(),
-            [&](Index a, Index b) { return rank.data()[a] < rank.data()[b]; });
+  std::vector<Index> by_rank =
+      buffer<Index>(T * K);  // the inverse of rank, which is a permutation of 0 ... T K - 1
+  for (Index i = 0; i < T * K; ++i) at(by_rank, rank.data()[i]) = i;
   for (const Index i : by_rank) {
     const Index e = expert.data()[i];
-    if (at(plan.counts, e)++ >= C) continue;
+    const bool fits = at(plan.counts, e) < C;
+    at(plan.counts, e) += 1;
+    if (!fits) continue;
     plan.kept.data()[i] = 1;
-    ++at(plan.offsets, e + 1);
+    at(plan.offsets, e + 1) += 1;
   }
   std::partial_sum(plan.offsets.begin(), plan.offsets.end(), plan.offsets.begin());
   plan.order.resize(static_cast<std::size_t>(plan.offsets.back()));
   std::vector<std::int64_t> next = plan.offsets;
   for (Index i = 0; i < T * K; ++i) {
     if (plan.kept.data()[i] == 0) continue;
-    plan.row.data()[i] = at(next, expert.data()[i])++;
-    at(plan.order, plan.row.data()[i]) = i;
+    Index& n = at(next, expert.data()[i]);
+    plan.row.data()[i] = n;
+    at(plan.order, n) = i;
+    n += 1;
   }
   return plan;
 }

@@ -116,7 +116,7 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
     const std::vector<Num> s = picked(r.scores, t, r.expert, slots);
     weigh_backward(router, s.data(), w.data(), dw_n.data(), n, ds_n.data());
     if (through_logits) {
-      score_backward(router.score_function, row(r.logits, t), row(r.scores, t), row(ds, t), E, row(dz, t));
+      softmax_backward(row(r.scores, t), row(ds, t), E, row(dz, t));
       softmax_backward(w.data(), dw_n.data(), n, dz_n.data());
     }
     for (Index i = 0; i < n; ++i) ds(t, r.expert(t, at(slots, i))) += at(ds_n, i);

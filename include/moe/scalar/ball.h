@@ -52,7 +52,7 @@ class Ball {
   }
   friend Ball square(const Ball& a) { return of(arb_sqr, a); }
   friend Ball exp(const Ball& a) { return of(arb_exp, a); }
-  friend Ball log(const Ball& a) { return of(arb_log, a); }
+  friend Ball log1p(const Ball& a) { return of(arb_log1p, a); }
   friend Ball sqrt(const Ball& a) { return of(arb_sqrt, a); }
   friend Ball erfc(const Ball& a) { return of(arb_hypgeom_erfc, a); }
   static Ball pi() {

@@ -23,7 +23,7 @@ struct Count {
   friend Count operator/(Count a, Count b) { return did(a.v / b.v); }
   Count& operator+=(Count o) { return *this = *this + o; }
   friend Count exp(Count a) { return did(std::exp(a.v)); }
-  friend Count log(Count a) { return did(std::log(a.v)); }
+  friend Count log1p(Count a) { return did(std::log1p(a.v)); }
   friend Count sqrt(Count a) { return did(std::sqrt(a.v)); }
   friend Count erfc(Count a) { return did(std::erfc(a.v)); }
 

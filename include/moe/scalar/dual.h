@@ -39,9 +39,9 @@ struct Dual {
     const S e = exp(a.v);
     return {e, e * a.d};
   }
-  friend Dual log(const Dual& a) {
-    using std::log;
-    return {log(a.v), a.d / a.v};
+  friend Dual log1p(const Dual& a) {
+    using std::log1p;
+    return {log1p(a.v), a.d / (S(1) + a.v)};
   }
   friend Dual sqrt(const Dual& a) {
     using std::sqrt;

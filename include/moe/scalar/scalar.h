@@ -8,8 +8,8 @@
 /// What the layer asks of a scalar. The definitions here are the mathematics and serve every scalar; a scalar
 /// overloads one only to be faster (Ball) or to state what *any* correct evaluation of it may do.
 ///
-/// A scalar Num has: Num(), Num(double), + - * /, unary -, +=; exp log log1p sqrt tanh erfc pi<Num>(), by argument-
-/// dependent lookup; approx(a) for decisions that need no certainty; and, if it may choose, greater(a, b) and
+/// A scalar Num has: Num(), Num(double), + - * /, unary -, +=; exp log1p sqrt erfc pi<Num>(), by argument-dependent
+/// lookup; approx(a) for decisions that need no certainty; and, if it may choose, greater(a, b) and
 /// same(a, b) for decisions that change the result.
 /// Operators take independent operands: where one number enters twice there is a primitive for it.
 namespace moe {
@@ -85,10 +85,12 @@ Num sigmoid(const Num& z) {
   return small / (Num(1) + small);
 }
 
+/// The index of a largest element; any of those that the scalar cannot tell apart.
 template <typename Num>
-double largest(const Num* z, Index n) {
-  double top = approx(z[0]);
-  for (Index i = 1; i < n; ++i) top = std::max(top, approx(z[i]));
+Index largest(const Num* z, Index n) {
+  Index top = 0;
+  for (Index i = 1; i < n; ++i)
+    if (approx(z[i]) > approx(z[top])) top = i;
   return top;
 }
 
@@ -104,19 +106,20 @@ template <typename Num>
 void softmax(const Num* z, Index n, Num* p) {
   using std::exp;
   if (n == 0) return;
-  const Num shift = Num(largest(z, n));
+  const Num shift = Num(approx(z[largest(z, n)]));
   for (Index i = 0; i < n; ++i) p[i] = exp(z[i] - shift);
   normalize(p, n, p);
 }
 
-/// log sum_i exp(z_i) for n >= 1.
+/// log sum_i exp(z_i) for n >= 1: what the others add to the largest z, however little.
 template <typename Num>
 Num log_sum_exp(const Num* z, Index n) {
-  using std::exp, std::log;
-  const Num shift = Num(largest(z, n));
-  Num total(0);
-  for (Index i = 0; i < n; ++i) total += exp(z[i] - shift);
-  return shift + log(total);
+  using std::exp, std::log1p;
+  const Index top = largest(z, n);
+  Num others(0);
+  for (Index i = 0; i < n; ++i)
+    if (i != top) others += exp(z[i] - z[top]);
+  return z[top] + log1p(others);
 }
 
 /// c_i = d_i - sum_j p_j d_j, where sum p = 1: how far d_i lies from the weighted mean (both softmax' and
