@@ -71,6 +71,11 @@ struct Array {
         return static_cast<double>(integer(i));
     }
   }
+  /// Elements [first, first + values.size()).
+  void reals(Index first, std::span<double> values) const {
+    if (bytes.empty() && recipe) return recipe->fill(static_cast<std::uint64_t>(first), values);
+    for (std::size_t j = 0; j < values.size(); ++j) values[j] = real(first + static_cast<Index>(j));
+  }
   std::int64_t integer(Index i) const {
     switch (format) {
       case Format::I32:

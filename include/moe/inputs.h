@@ -55,17 +55,19 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
     const auto found = inputs.find(id);
     if (found == inputs.end()) return {};
     const Array* a = &found->second;
-    const auto number = [=](Index i, Index j) {
-      const Index flat = (first_row + i) * cols + j;
-      return make(id, flat, a->real(flat));
-    };
     return {rows, cols,
             [=](Index i, Num* to) {
-              for (Index j = 0; j < cols; ++j) to[j] = number(i, j);
+              const Index first = (first_row + i) * cols;
+              std::vector<double> values = buffer<double>(cols);
+              a->reals(first, values);
+              for (Index j = 0; j < cols; ++j) to[j] = make(id, first + j, at(values, j));
               if (tick) tick();
             },
             [=](Index j, Num* to) {
-              for (Index i = 0; i < rows; ++i) to[i] = number(i, j);
+              for (Index i = 0; i < rows; ++i) {
+                const Index flat = (first_row + i) * cols + j;
+                to[i] = make(id, flat, a->real(flat));
+              }
               if (tick) tick();
             }};
   };

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace moe {
@@ -25,17 +26,18 @@ struct Stream {
   std::uint64_t seed;
   std::uint32_t tensor, case_number;
 
-  std::uint32_t word(std::uint64_t i) const {
+  std::uint32_t word(std::uint64_t i) const { return words(i >> 2)[i & 3]; }
+  std::array<std::uint32_t, 4> words(std::uint64_t block) const {
     return philox4x32_10(
-        {static_cast<std::uint32_t>(i >> 2), static_cast<std::uint32_t>(i >> 34), tensor, case_number},
-        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)})[i & 3];
+        {static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32), tensor, case_number},
+        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
   }
 };
 
 inline constexpr std::uint64_t kDefaultSeed = 0x7000007e8;
 
 /// The 32-bit FNV-1a hash: a stream or case number that follows from a name.
-/// Source: Fowler, Noll and Vo; RFC 9923.
+/// Source: Fowler, Noll and Vo, The FNV Non-Cryptographic Hash Algorithm.
 constexpr std::uint32_t fnv1a(std::string_view name) {
   std::uint32_t hash = 2166136261U;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
@@ -44,11 +46,24 @@ constexpr std::uint32_t fnv1a(std::string_view name) {
 
 /// Values that every format of eight significant bits holds: signed 8-bit integers times 2^-shift.
 struct Recipe {
-  Stream stream;
-  int shift;
+  Stream stream{};
+  int shift = 0;
 
-  double value(std::uint64_t i) const {
-    return std::ldexp(static_cast<double>(static_cast<std::int32_t>(stream.word(i)) >> 24), -shift);
+  double value(std::uint64_t i) const { return std::ldexp(integer(stream.word(i)), -shift); }
+
+  /// values[j] = value(first + j), four words at a time.
+  void fill(std::uint64_t first, std::span<double> values) const {
+    const double unit = std::ldexp(1.0, -shift);
+    std::array<std::uint32_t, 4> words{};
+    for (std::uint64_t j = 0; j < values.size(); ++j) {
+      if (const std::uint64_t i = first + j; j == 0 || (i & 3) == 0) words = stream.words(i >> 2);
+      values[j] = integer(words[(first + j) & 3]) * unit;
+    }
+  }
+
+ private:
+  static double integer(std::uint32_t word) {
+    return static_cast<double>(static_cast<std::int32_t>(word) >> 24);
   }
 };
 

@@ -12,6 +12,7 @@ template <typename Num>
 Matrix<Num> linear_forward(const Matrix<Num>& x, const Weight<Num>& W, const Weight<Num>& b = {}) {
   const Index N = x.rows(), F = W.rows, D = W.cols;
   Matrix<Num> y(N, F);
+  if (N == 0) return y;                 // the weights of an expert without tokens are never read
   std::vector<Num> w = buffer<Num>(D);  // one row of W serves all N rows of x
   for (Index f = 0; f < F; ++f) {
     W.row(f, w.data());
@@ -31,6 +32,7 @@ template <typename Num>
 Matrix<Num> linear_backward(const Matrix<Num>& dy, const Weight<Num>& W) {
   const Index N = dy.rows(), F = W.rows, D = W.cols;
   Matrix<Num> dx(N, D);
+  if (N == 0) return dx;
   std::vector<Num> w = buffer<Num>(F);
   for (Index d = 0; d < D; ++d) {
     W.column(d, w.data());
