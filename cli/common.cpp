@@ -52,9 +52,8 @@ Inputs LayerOptions::inputs(const Config& config) const {
 }
 
 std::string LayerOptions::inputs_text() const {
-  const std::string seeded = "seeded with " + (seed.empty() ? "0x7000007e8" : seed);
-  return "x from " + (input.empty() ? seeded : input) + ", weights from " +
-         (weights.empty() ? seeded : weights);
+  const std::string seeded = "seed " + (seed.empty() ? "0x7000007e8" : seed);
+  return "x from " + (input.empty() ? seeded : input) + ", weights from " + (weights.empty() ? seeded : weights);
 }
 
 Index parse_index(const std::string& option, const std::string& text, Index least, Index most) {

@@ -34,7 +34,9 @@ std::string size_text(std::size_t bytes) {
 GoldenFile file_of_config(const Options& options) {
   const NamedConfig named = options.layer.load(options.target);
   const Preset* preset = find_preset(options.target);
-  const std::string stem = std::filesystem::path(named.name).stem().string();
+  std::string stem = std::filesystem::path(named.name).stem().string();
+  for (char& c : stem)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_' && c != '.') c = '-';
   GoldenCase c;
   c.id = "run/" + stem;
   c.comment = "Written by golden write: " + options.layer.inputs_text() + ".";

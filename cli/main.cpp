@@ -23,12 +23,18 @@ int parse_and_act(int argc, char** argv) {
   CLI::App app{"The numerical oracle for Mixture-of-Experts layers.", "moe-oracle"};
   app.set_version_flag("--version", moe::kVersion);
   app.require_subcommand(0, 1);
-  app.allow_extras();
   moe::cli::Act act;
   moe::cli::add_info(app, act);
   moe::cli::add_presets(app, act);
   moe::cli::add_run(app, act);
   moe::cli::add_golden(app, act);
+  const std::string verb = argc > 1 ? argv[1] : "";
+  const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
+  const bool known =
+      std::any_of(verbs.begin(), verbs.end(), [&](const CLI::App* v) { return v->get_name() == verb; });
+  if (!verb.starts_with('-') && !known)
+    throw moe::Error("VERB",
+                     "VERB = \"" + verb + "\" must be one of info, presets, run, golden (moe-oracle --help)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -36,10 +42,9 @@ int parse_and_act(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return report(e, 2);
   }
-  if (act) return act();
-  const std::string verb = argc > 1 ? argv[1] : "";
-  throw moe::Error("VERB",
-                   "VERB = \"" + verb + "\" must be one of info, presets, run, golden (moe-oracle --help)");
+  if (!act)
+    throw moe::Error("VERB", "VERB must come first: one of info, presets, run, golden (moe-oracle --help)");
+  return act();
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "moe/corpus.h"
 
 #include <filesystem>
+#include <iomanip>
+#include <sstream>
 
 #include "families.h"
 #include "moe/encode.h"
@@ -50,6 +52,46 @@ class Manifest {
   Json files_ = Json::array();
   int bits_ = 0;
 };
+
+std::string hex(std::uint32_t word) {
+  std::ostringstream text;
+  text << "0x" << std::hex << std::setw(8) << std::setfill('0') << word;
+  return text.str();
+}
+
+/// The generator in numbers: Random123's known answers, and the first seeded values of x.
+std::string philox_json() {
+  Json answers = Json::array(), first = Json::array();
+  const std::uint32_t all = 0xffffffff;
+  const auto answer = [&](std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
+    Json c = Json::array(), k = Json::array(), r = Json::array();
+    for (const std::uint32_t word : counter) c.push_back(hex(word));
+    for (const std::uint32_t word : key) k.push_back(hex(word));
+    for (const std::uint32_t word : philox4x32_10(counter, key)) r.push_back(hex(word));
+    answers.push_back({{"counter", c}, {"key", k}, {"result", r}});
+  };
+  answer({0, 0, 0, 0}, {0, 0});
+  answer({all, all, all, all}, {all, all});
+  answer({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0});
+  for (std::uint64_t i = 0; i < 8; ++i) first.push_back(Recipe{{kDefaultSeed, 1, 0}, 6}.value(i));
+  return print_json(
+      {{"rng", "philox4x32-10"},
+       {"licence", "CC0-1.0"},
+       {"counter", "[lo32(i >> 2), hi32(i >> 2), tensor, case], word i & 3 of the result"},
+       {"key", "[lo32(seed), hi32(seed)]"},
+       {"value", "(int32(word) >> 24) * 2^scaleLog2"},
+       {"knownAnswers", answers},
+       {"example",
+        {{"seed", "0x00000007000007e8"}, {"tensor", 1}, {"case", 0}, {"scaleLog2", -6}, {"values", first}}}});
+}
+constexpr const char* kPhiloxPath = "rng/philox.json";
+
+void write_text(const std::string& path, const std::string& text) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  OutputFile file(path);
+  file.write(text);
+  file.commit();
+}
 
 void count(const GoldenFile& file, const RenderedFile& rendered, CorpusTotals& totals) {
   ++totals.files;
@@ -133,9 +175,8 @@ CorpusTotals write_corpus(const std::string& folder, const CasesDone& done) {
     manifest.add(file, rendered);
     count(file, rendered, totals);
   });
-  OutputFile file(in_folder(folder, "manifest.json"));
-  file.write(print_json(manifest.json(totals)));
-  file.commit();
+  write_text(in_folder(folder, kPhiloxPath), philox_json());
+  write_text(in_folder(folder, "manifest.json"), print_json(manifest.json(totals)));
   return totals;
 }
 
@@ -154,7 +195,9 @@ CorpusTotals verify_corpus(const std::string& folder, const std::string& id, con
     manifest.add(file, rendered);
     count(file, rendered, totals);
   });
-  if (id.empty()) compare_manifest(in_folder(folder, "manifest.json"), manifest.json(totals), totals);
+  if (!id.empty()) return totals;
+  compare(in_folder(folder, kPhiloxPath), {philox_json(), {}}, totals);
+  compare_manifest(in_folder(folder, "manifest.json"), manifest.json(totals), totals);
   return totals;
 }
 

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <sys/wait.h>
+
+#include <cstdlib>
+
+#include "../scratch.h"
+#include "moe/file.h"
+
+namespace moe {
+
+/// What a command did: its exit code and what it printed.
+struct Done {
+  int code;
+  std::string out, err;
+};
+
+/// Runs `moe-oracle ARGUMENTS` by the shell, in `folder`.
+inline Done run(const Scratch& folder, const std::string& arguments) {
+  const std::string command = "cd '" + (folder / "") + "' && '" MOE_ORACLE "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "' </dev/null";
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(folder / "out"), read_text(folder / "err")};
+}
+
+inline bool is_one_line(const std::string& text) { return !text.empty() && text.find('\n') == text.size() - 1; }
+
+}  // namespace moe

@@ -1,0 +1,187 @@
+#include <fstream>
+
+#include "moe/safetensors.h"
+#include "moe/tensor_json.h"
+#include "run.h"
+
+using namespace moe;
+
+TEST_CASE("cli: help for every verb, with an example, on stdout and with 0") {
+  const Scratch folder;
+  for (const std::string verb : {"", "info", "presets", "run", "golden", "golden write", "golden verify", "golden list", "golden show"}) {
+    CAPTURE(verb);
+    const Done done = run(folder, verb + " --help");
+    CHECK(done.code == 0);
+    CHECK(done.err.empty());
+    CHECK((verb.empty() || done.out.find("Example: moe-oracle ") != std::string::npos));
+  }
+  CHECK(run(folder, "--version").code == 0);
+}
+
+TEST_CASE("cli: bad usage is exit 2 and one line") {
+  const Scratch folder;
+  for (const std::string arguments :
+       {"", "dance", "--dance", "run", "run nothing", "run mixtral extra", "run mixtral --tokens -1", "run mixtral --tokens 1e3", "run mixtral --tokens 99999999999999999999",
+        "run mixtral --seed 0x", "run mixtral --seed 18446744073709551616", "run mixtral --set", "run mixtral --set shape.top_k", "run mixtral --scalar half",
+        "run mixtral --dtype f8", "run mixtral --dtype i32", "run mixtral --backend tpu", "run mixtral --layer 3", "run mixtral --out trace.txt", "run mixtral --out no/where.json",
+        "run mixtral --input nothing.safetensors", "run ./nothing.json", "run ./", "presets nothing", "presets --diff mixtral", "golden", "golden dance", "golden show",
+        "golden show nothing", "golden verify nothing", "golden write nothing"}) {
+    CAPTURE(arguments);
+    const Done done = run(folder, arguments);
+    CHECK(done.code == 2);
+    CHECK(done.out.empty());
+    CHECK(is_one_line(done.err));
+  }
+  CHECK(run(folder, "dance").err == "moe-oracle: VERB = \"dance\" must be one of info, presets, run, golden (moe-oracle --help)\n");
+  CHECK(run(folder, "run mixtral --set shape.top_k=9").err == "moe-oracle: shape.top_k = 9 must not exceed shape.num_experts = 8\n");
+}
+
+TEST_CASE("cli: what this build or machine cannot do is exit 3 and one line") {
+  const Scratch folder;
+  for (const std::string arguments : {"run mixtral --backend cuda", "run mixtral --backend cpu", "run mixtral --out /dev/full", "run mixtral --tokens 2147483647", "run mixtral --tokens 4 --backward --set shape.hidden_size=1000000 --set shape.ffn_size=100000000"}) {
+    CAPTURE(arguments);
+    const Done done = run(folder, arguments);
+    CHECK(done.code == 3);
+    CHECK(is_one_line(done.err));
+  }
+}
+
+TEST_CASE("cli: info says what there is, to people and to machines") {
+  const Scratch folder;
+  const Json info = parse_json(run(folder, "info --json").out, "info");
+  CHECK(info["backends"]["reference"] == "available");
+  CHECK(info["backends"]["cuda"].get<std::string>().starts_with("unavailable: "));
+  CHECK(info["floatingPoint"] == Json({{"rounding", "to nearest"}, {"contraction", "off"}, {"subnormals", "kept"}}));
+  CHECK(run(folder, "info").out.find("contraction  off") != std::string::npos);
+}
+
+TEST_CASE("cli: a preset as it is printed is what run reads") {
+  const Scratch folder;
+  for (const std::string preset : {"dense", "switch", "mixtral"}) {
+    CHECK(run(folder, "presets " + preset + " > my.json").code == 0);
+    std::ofstream(folder / "my.json") << run(folder, "presets " + preset).out;
+    CHECK(run(folder, "run ./my.json --out a.json").code == 0);
+    CHECK(run(folder, "run " + preset + " --out b.json").code == 0);
+    const Json a = parse_json(read_text(folder / "a.json"), "a"), b = parse_json(read_text(folder / "b.json"), "b");
+    CHECK(a["tensors"] == b["tensors"]);
+  }
+  CHECK(run(folder, "presets").out.starts_with("dense "));
+  CHECK(parse_json(run(folder, "presets --json").out, "presets").size() == 3);
+  CHECK(run(folder, "presets --diff switch mixtral").out.find("capacity.mode") != std::string::npos);
+  CHECK(run(folder, "presets --diff mixtral mixtral").out.empty());
+}
+
+TEST_CASE("cli: a trace is the same tensors as JSON, as safetensors, and on stdout") {
+  const Scratch folder;
+  CHECK(run(folder, "run mixtral --tokens 3 --backward --out t.json").code == 0);
+  CHECK(run(folder, "run mixtral --tokens 3 --backward --out t.safetensors").code == 0);
+  const Json on_disk = parse_json(read_text(folder / "t.json"), "t.json"), printed = parse_json(run(folder, "run mixtral --tokens 3 --backward --json").out, "out");
+  CHECK(on_disk["id"] == "mixtral");
+  CHECK(on_disk["config"]["shape"]["num_tokens"] == 3);
+  CHECK(on_disk["tensors"] == printed["tensors"]);
+  const SafetensorsFile file(folder / "t.safetensors");
+  CHECK(file.names().size() == on_disk["tensors"].size());
+  for (const auto& [name, tensor] : on_disk["tensors"].items()) {
+    const Array a = array_from_json(name, tensor, "t.json"), b = file.load(name);
+    CHECK(a.dims == b.dims);
+    CHECK(a.bytes == b.bytes);
+  }
+  CHECK(file.load("grad.experts.down").dims == Dims{8, 32, 64});
+  CHECK(file.load("router.topk_ids").format == Format::I32);
+  CHECK(file.load("dispatch.counts").format == Format::I64);
+  CHECK(file.load("dispatch.kept").format == Format::U8);
+}
+
+TEST_CASE("cli: large tensors go to a sidecar, and are asked to where there is no file") {
+  const Scratch folder;
+  CHECK(run(folder, "run dense --tokens 600 --set shape.hidden_size=128 --out t.json").code == 0);
+  const Json json = parse_json(read_text(folder / "t.json"), "t.json");
+  CHECK(json["tensors"]["y"]["file"] == "t.safetensors");
+  CHECK(array_from_json("y", json["tensors"]["y"], folder / "t.json").dims == Dims{600, 128});
+  const Done done = run(folder, "run dense --tokens 600 --set shape.hidden_size=128 --json");
+  CHECK(done.code == 2);
+  CHECK(is_one_line(done.err));
+}
+
+TEST_CASE("cli: tokens win over a set, and the seed changes the numbers") {
+  const Scratch folder;
+  const auto loss = [&](const std::string& arguments) { return parse_json(run(folder, "run mixtral --json " + arguments).out, "out")["losses"]["total"].get<double>(); };
+  CHECK(loss("--set shape.num_tokens=3 --tokens 5") == loss("--tokens 5"));
+  CHECK(loss("--tokens 5") != loss("--tokens 3"));
+  CHECK(loss("--seed 0x7000007e8") == loss(""));
+  CHECK(loss("--seed 30064773096") == loss(""));
+  CHECK(loss("--seed 1") != loss(""));
+  CHECK(loss("--scalar float") != loss("--scalar double"));
+  CHECK(std::abs(loss("--scalar float") - loss("")) < 1e-4);
+}
+
+TEST_CASE("cli: a full disk and an interrupted name leave the old file whole") {
+  const Scratch folder;
+  CHECK(run(folder, "run mixtral --tokens 2 --out t.json").code == 0);
+  const std::string before = read_text(folder / "t.json");
+  CHECK(run(folder, "run mixtral --set shape.top_k=9 --out t.json").code == 2);
+  CHECK(read_text(folder / "t.json") == before);
+  CHECK(folder.files() == 3);  // t.json, out, err
+}
+
+#if MOE_HAS_BALL
+TEST_CASE("cli: balls prove what doubles compute") {
+  const Scratch folder;
+  const Json json = parse_json(run(folder, "run switch --tokens 5 --backward --scalar ball --json").out, "out");
+  CHECK(json["proof"].get<std::string>().find("real numbers are correctly rounded") != std::string::npos);
+  CHECK(json["tensors"]["y"]["shape"] == Json({5, 32}));
+}
+
+TEST_CASE("cli: a golden file is written, verified, shown, and found out when it is changed") {
+  const Scratch folder;
+  const Done written = run(folder, "golden write mixtral --tokens 3 --out g.json");
+  CHECK(written.code == 0);
+  CHECK(written.out.find("real numbers are the correctly rounded true value") != std::string::npos);
+  CHECK(written.out.find("enclose one directional derivative") != std::string::npos);
+  CHECK(run(folder, "golden verify g.json").code == 0);
+  CHECK(run(folder, "golden show g.json").out.find("run/mixtral") != std::string::npos);
+  std::string text = read_text(folder / "g.json");
+  const std::size_t digit = text.find("\"loss.total\"") + 70;
+  const std::size_t at = text.find_first_of("123456789", digit);
+  text[at] = text[at] == '5' ? '6' : '5';
+  std::ofstream(folder / "g.json") << text;
+  const Done changed = run(folder, "golden verify g.json");
+  CHECK(changed.code == 1);
+  CHECK(changed.out.starts_with("FAIL: "));
+  CHECK(is_one_line(changed.err));
+}
+
+TEST_CASE("cli: the corpus, verified by the binary, on one thread and on two") {
+  const Scratch folder;
+  for (const char* threads : {"1", "2"}) {
+    setenv("OMP_NUM_THREADS", threads, 1);
+    const Json json = parse_json(run(folder, "golden verify --json --out '" MOE_ROOT "/golden'").out, "out");
+    CHECK(json["different"] == 0);
+    CHECK(json["refused"] == 0);
+    CHECK(json["cases"] >= 80);
+    CHECK(json["proven"] == json["numbers"]);
+  }
+  unsetenv("OMP_NUM_THREADS");
+}
+
+TEST_CASE("cli: ids one a line, a case by its id, and one case as a file of its own") {
+  const Scratch folder;
+  const std::string ids = run(folder, "golden list").out;
+  CHECK(ids.find("ties/boundary\n") != std::string::npos);
+  CHECK(ids.find(' ') == std::string::npos);
+  CHECK(run(folder, "golden list ties/").out.find("capacity") == std::string::npos);
+  CHECK(run(folder, "golden show ties/boundary").out.find("catches: the higher of two equal ids is chosen") != std::string::npos);
+  CHECK(run(folder, "golden write ties/boundary --out one.json").code == 0);
+  CHECK(run(folder, "golden verify one.json").code == 0);
+  CHECK(run(folder, "golden verify ties/boundary --out '" MOE_ROOT "/golden'").code == 0);
+}
+#else
+TEST_CASE("cli: without FLINT, proving is declined with its reason") {
+  const Scratch folder;
+  for (const char* arguments : {"golden write mixtral", "run mixtral --scalar ball"}) {
+    const Done done = run(folder, arguments);
+    CHECK(done.code == 3);
+    CHECK(done.err.find("FLINT was not found") != std::string::npos);
+  }
+}
+#endif
