@@ -47,11 +47,11 @@ Inputs checkpoint_weights(const SafetensorsFile& file, const Config& config, Ind
   const auto [T, D, F, E, K] = Letters(config);
   const std::string moe = "model.layers." + std::to_string(layer) + ".block_sparse_moe.";
   const auto stacked = [&](const char* matrix, const Dims& dims) {
-    Array all{Format::F64, {E, dims[0], dims[1]}, {}, {}};
-    for (Index e = 0; e < E; ++e) {
+    Array all{Format::F64, dims, {}, {}};
+    for (Index e = 0; e < dims[0]; ++e) {
       const std::string name = moe + "experts." + std::to_string(e) + '.' + matrix + ".weight";
       const Array one = file.load(name);
-      if (one.dims != dims || (e > 0 && one.format != all.format))
+      if (one.dims != Dims{dims[1], dims[2]} || (e > 0 && one.format != all.format))
         throw Error(name, file.path() + ": " + name +
                               " must have the shape of the config and the dtype of its peers");
       all.format = one.format;
@@ -60,9 +60,9 @@ Inputs checkpoint_weights(const SafetensorsFile& file, const Config& config, Ind
     return all;
   };
   return {{Tensor::router_weight, file.load(moe + "gate.weight")},
-          {Tensor::experts_gate, stacked("w1", {F, D})},
-          {Tensor::experts_up, stacked("w3", {F, D})},
-          {Tensor::experts_down, stacked("w2", {D, F})}};
+          {Tensor::experts_gate, stacked("w1", {E, F, D})},
+          {Tensor::experts_up, stacked("w3", {E, F, D})},
+          {Tensor::experts_down, stacked("w2", {E, D, F})}};
 }
 
 }  // namespace moe

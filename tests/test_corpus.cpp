@@ -33,7 +33,7 @@ TEST_CASE(
 }
 
 TEST_CASE("corpus: what lies in golden/ is what is proven now, byte for byte") {
-  const CorpusTotals totals = verify_corpus(MOE_GOLDEN_DIR, "", kSilent);
+  const CorpusTotals totals = verify_corpus(MOE_ROOT "/golden", "", kSilent);
   for (const std::string& line : totals.differences) MESSAGE(line);
   CHECK(totals.different == 0);
   CHECK(totals.numbers > 100'000);

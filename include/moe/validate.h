@@ -101,9 +101,8 @@ inline void validate(const Config& config, const Inputs& inputs) {
   std::set<Tensor> expected;
   for (const InputInfo& info : inputs_of(config)) {
     expected.insert(info.id);
-    const auto found = inputs.find(info.id);
-    require(found != inputs.end(), name_of(info.id), "nothing", "must be there");
-    validate(info, found->second, "");
+    require(inputs.count(info.id) > 0, name_of(info.id), "nothing", "must be there");
+    validate(info, inputs.at(info.id), "");
   }
   for (const auto& [id, a] : inputs)
     require(expected.count(id) > 0, name_of(id), "a tensor", "is not an input of this config");

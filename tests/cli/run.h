@@ -17,11 +17,14 @@ struct Done {
 
 /// Runs `moe-oracle ARGUMENTS` by the shell, in `folder`.
 inline Done run(const Scratch& folder, const std::string& arguments) {
-  const std::string command = "cd '" + (folder / "") + "' && '" MOE_ORACLE "' " + arguments + " >'" + (folder / "out") + "' 2>'" + (folder / "err") + "' </dev/null";
+  const std::string command = "cd '" + (folder / "") + "' && '" MOE_ORACLE "' " + arguments + " >'" +
+                              (folder / "out") + "' 2>'" + (folder / "err") + "' </dev/null";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(folder / "out"), read_text(folder / "err")};
 }
 
-inline bool is_one_line(const std::string& text) { return !text.empty() && text.find('\n') == text.size() - 1; }
+inline bool is_one_line(const std::string& text) {
+  return !text.empty() && text.find('\n') == text.size() - 1;
+}
 
 }  // namespace moe

@@ -8,7 +8,8 @@ using namespace moe;
 
 TEST_CASE("cli: help for every verb, with an example, on stdout and with 0") {
   const Scratch folder;
-  for (const std::string verb : {"", "info", "presets", "run", "golden", "golden write", "golden verify", "golden list", "golden show"}) {
+  for (const std::string verb : {"", "info", "presets", "run", "golden", "golden write", "golden verify",
+                                 "golden list", "golden show"}) {
     CAPTURE(verb);
     const Done done = run(folder, verb + " --help");
     CHECK(done.code == 0);
@@ -20,25 +21,55 @@ TEST_CASE("cli: help for every verb, with an example, on stdout and with 0") {
 
 TEST_CASE("cli: bad usage is exit 2 and one line") {
   const Scratch folder;
-  for (const std::string arguments :
-       {"", "dance", "--dance", "run", "run nothing", "run mixtral extra", "run mixtral --tokens -1", "run mixtral --tokens 1e3", "run mixtral --tokens 99999999999999999999",
-        "run mixtral --seed 0x", "run mixtral --seed 18446744073709551616", "run mixtral --set", "run mixtral --set shape.top_k", "run mixtral --scalar half",
-        "run mixtral --dtype f8", "run mixtral --dtype i32", "run mixtral --backend tpu", "run mixtral --layer 3", "run mixtral --out trace.txt", "run mixtral --out no/where.json",
-        "run mixtral --input nothing.safetensors", "run ./nothing.json", "run ./", "presets nothing", "presets --diff mixtral", "golden", "golden dance", "golden show",
-        "golden show nothing", "golden verify nothing", "golden write nothing"}) {
+  for (const std::string arguments : {"",
+                                      "dance",
+                                      "--dance",
+                                      "run",
+                                      "run nothing",
+                                      "run mixtral extra",
+                                      "run mixtral --tokens -1",
+                                      "run mixtral --tokens 1e3",
+                                      "run mixtral --tokens 99999999999999999999",
+                                      "run mixtral --seed 0x",
+                                      "run mixtral --seed 18446744073709551616",
+                                      "run mixtral --set",
+                                      "run mixtral --set shape.top_k",
+                                      "run mixtral --scalar half",
+                                      "run mixtral --dtype f8",
+                                      "run mixtral --dtype i32",
+                                      "run mixtral --backend tpu",
+                                      "run mixtral --layer 3",
+                                      "run mixtral --out trace.txt",
+                                      "run mixtral --out no/where.json",
+                                      "run mixtral --input nothing.safetensors",
+                                      "run ./nothing.json",
+                                      "run ./",
+                                      "presets nothing",
+                                      "presets --diff mixtral",
+                                      "golden",
+                                      "golden dance",
+                                      "golden show",
+                                      "golden show nothing",
+                                      "golden verify nothing",
+                                      "golden write nothing"}) {
     CAPTURE(arguments);
     const Done done = run(folder, arguments);
     CHECK(done.code == 2);
     CHECK(done.out.empty());
     CHECK(is_one_line(done.err));
   }
-  CHECK(run(folder, "dance").err == "moe-oracle: VERB = \"dance\" must be one of info, presets, run, golden (moe-oracle --help)\n");
-  CHECK(run(folder, "run mixtral --set shape.top_k=9").err == "moe-oracle: shape.top_k = 9 must not exceed shape.num_experts = 8\n");
+  CHECK(run(folder, "dance").err ==
+        "moe-oracle: VERB = \"dance\" must be one of info, presets, run, golden (moe-oracle --help)\n");
+  CHECK(run(folder, "run mixtral --set shape.top_k=9").err ==
+        "moe-oracle: shape.top_k = 9 must not exceed shape.num_experts = 8\n");
 }
 
 TEST_CASE("cli: what this build or machine cannot do is exit 3 and one line") {
   const Scratch folder;
-  for (const std::string arguments : {"run mixtral --backend cuda", "run mixtral --backend cpu", "run mixtral --out /dev/full", "run mixtral --tokens 2147483647", "run mixtral --tokens 4 --backward --set shape.hidden_size=1000000 --set shape.ffn_size=100000000"}) {
+  for (const std::string arguments :
+       {"run mixtral --backend cuda", "run mixtral --backend cpu", "run mixtral --out /dev/full",
+        "run mixtral --tokens 2147483647",
+        "run mixtral --tokens 4 --backward --set shape.hidden_size=1000000 --set shape.ffn_size=100000000"}) {
     CAPTURE(arguments);
     const Done done = run(folder, arguments);
     CHECK(done.code == 3);
@@ -51,7 +82,8 @@ TEST_CASE("cli: info says what there is, to people and to machines") {
   const Json info = parse_json(run(folder, "info --json").out, "info");
   CHECK(info["backends"]["reference"] == "available");
   CHECK(info["backends"]["cuda"].get<std::string>().starts_with("unavailable: "));
-  CHECK(info["floatingPoint"] == Json({{"rounding", "to nearest"}, {"contraction", "off"}, {"subnormals", "kept"}}));
+  CHECK(info["floatingPoint"] ==
+        Json({{"rounding", "to nearest"}, {"contraction", "off"}, {"subnormals", "kept"}}));
   CHECK(run(folder, "info").out.find("contraction  off") != std::string::npos);
 }
 
@@ -62,7 +94,8 @@ TEST_CASE("cli: a preset as it is printed is what run reads") {
     std::ofstream(folder / "my.json") << run(folder, "presets " + preset).out;
     CHECK(run(folder, "run ./my.json --out a.json").code == 0);
     CHECK(run(folder, "run " + preset + " --out b.json").code == 0);
-    const Json a = parse_json(read_text(folder / "a.json"), "a"), b = parse_json(read_text(folder / "b.json"), "b");
+    const Json a = parse_json(read_text(folder / "a.json"), "a"),
+               b = parse_json(read_text(folder / "b.json"), "b");
     CHECK(a["tensors"] == b["tensors"]);
   }
   CHECK(run(folder, "presets").out.starts_with("dense "));
@@ -75,7 +108,8 @@ TEST_CASE("cli: a trace is the same tensors as JSON, as safetensors, and on stdo
   const Scratch folder;
   CHECK(run(folder, "run mixtral --tokens 3 --backward --out t.json").code == 0);
   CHECK(run(folder, "run mixtral --tokens 3 --backward --out t.safetensors").code == 0);
-  const Json on_disk = parse_json(read_text(folder / "t.json"), "t.json"), printed = parse_json(run(folder, "run mixtral --tokens 3 --backward --json").out, "out");
+  const Json on_disk = parse_json(read_text(folder / "t.json"), "t.json"),
+             printed = parse_json(run(folder, "run mixtral --tokens 3 --backward --json").out, "out");
   CHECK(on_disk["id"] == "mixtral");
   CHECK(on_disk["config"]["shape"]["num_tokens"] == 3);
   CHECK(on_disk["tensors"] == printed["tensors"]);
@@ -105,7 +139,10 @@ TEST_CASE("cli: large tensors go to a sidecar, and are asked to where there is n
 
 TEST_CASE("cli: tokens win over a set, and the seed changes the numbers") {
   const Scratch folder;
-  const auto loss = [&](const std::string& arguments) { return parse_json(run(folder, "run mixtral --json " + arguments).out, "out")["losses"]["total"].get<double>(); };
+  const auto loss = [&](const std::string& arguments) {
+    return parse_json(run(folder, "run mixtral --json " + arguments).out, "out")["losses"]["total"]
+        .get<double>();
+  };
   CHECK(loss("--set shape.num_tokens=3 --tokens 5") == loss("--tokens 5"));
   CHECK(loss("--tokens 5") != loss("--tokens 3"));
   CHECK(loss("--seed 0x7000007e8") == loss(""));
@@ -127,7 +164,8 @@ TEST_CASE("cli: a full disk and an interrupted name leave the old file whole") {
 #if MOE_HAS_BALL
 TEST_CASE("cli: balls prove what doubles compute") {
   const Scratch folder;
-  const Json json = parse_json(run(folder, "run switch --tokens 5 --backward --scalar ball --json").out, "out");
+  const Json json =
+      parse_json(run(folder, "run switch --tokens 5 --backward --scalar ball --json").out, "out");
   CHECK(json["proof"].get<std::string>().find("real numbers are correctly rounded") != std::string::npos);
   CHECK(json["tensors"]["y"]["shape"] == Json({5, 32}));
 }
@@ -170,7 +208,8 @@ TEST_CASE("cli: ids one a line, a case by its id, and one case as a file of its 
   CHECK(ids.find("ties/boundary\n") != std::string::npos);
   CHECK(ids.find(' ') == std::string::npos);
   CHECK(run(folder, "golden list ties/").out.find("capacity") == std::string::npos);
-  CHECK(run(folder, "golden show ties/boundary").out.find("catches: the higher of two equal ids is chosen") != std::string::npos);
+  CHECK(run(folder, "golden show ties/boundary").out.find("catches: the higher of two equal ids is chosen") !=
+        std::string::npos);
   CHECK(run(folder, "golden write ties/boundary --out one.json").code == 0);
   CHECK(run(folder, "golden verify one.json").code == 0);
   CHECK(run(folder, "golden verify ties/boundary --out '" MOE_ROOT "/golden'").code == 0);

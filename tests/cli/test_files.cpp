@@ -15,7 +15,8 @@ namespace {
 Arrays named(const Config& config, bool activations) {
   Arrays arrays;
   for (const auto& [id, a] : seeded_inputs(config))
-    if ((id == Tensor::x || id == Tensor::dy) == activations) arrays.emplace_back(name_of(id), materialized(a));
+    if ((id == Tensor::x || id == Tensor::dy) == activations)
+      arrays.emplace_back(name_of(id), materialized(a));
   return arrays;
 }
 
@@ -26,16 +27,26 @@ std::string spoiled(std::string text, std::uint64_t seed) {
     const std::size_t at = stream.word(3 * i) % text.size();
     const char byte = static_cast<char>(stream.word(3 * i + 1));
     switch (stream.word(3 * i + 2) % 4) {
-      case 0: text[at] = byte; break;
-      case 1: text.insert(at, 1, "{}[],:\"0-9eE.\\\0\xff"[static_cast<unsigned char>(byte) % 17]); break;
-      case 2: text.erase(at, 1 + static_cast<unsigned char>(byte) % 32); break;
-      default: text.resize(at); break;
+      case 0:
+        text[at] = byte;
+        break;
+      case 1:
+        text.insert(at, 1, "{}[],:\"0-9eE.\\\0\xff"[static_cast<unsigned char>(byte) % 17]);
+        break;
+      case 2:
+        text.erase(at, 1 + static_cast<unsigned char>(byte) % 32);
+        break;
+      default:
+        text.resize(at);
+        break;
     }
   }
   return text;
 }
 
-void write(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void write(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
 /// Is a reader's answer to any bytes at all either a result or an Error?
 template <typename Read>
@@ -64,25 +75,34 @@ TEST_CASE("files: seeded numbers, written down and read back, give the same trac
   write_safetensors(folder / "w.safetensors", named(config, false));
   write(folder / "c.json", print_json(config_to_json(config)));
   CHECK(run(folder, "run ./c.json --backward --out a.json").code == 0);
-  CHECK(run(folder, "run ./c.json --backward --input x.safetensors --weights w.safetensors --out b.json").code == 0);
-  CHECK(run(folder, "run ./c.json --backward --input x.safetensors --weights w.safetensors --dtype bf16 --out c2.json").code == 0);
-  const auto tensors = [&](const char* file) { return parse_json(read_text(folder / file), file)["tensors"]; };
+  CHECK(run(folder, "run ./c.json --backward --input x.safetensors --weights w.safetensors --out b.json")
+            .code == 0);
+  CHECK(
+      run(folder,
+          "run ./c.json --backward --input x.safetensors --weights w.safetensors --dtype bf16 --out c2.json")
+          .code == 0);
+  const auto tensors = [&](const char* file) {
+    return parse_json(read_text(folder / file), file)["tensors"];
+  };
   CHECK(tensors("a.json") == tensors("b.json"));
   CHECK(tensors("a.json") == tensors("c2.json"));  // seeded numbers are exact in bf16
 }
 
 TEST_CASE("files: Mixtral as Hugging Face has it, shrunk, on weights under its own names") {
   const Scratch folder;
-  write(folder / "config.json", R"({"model_type":"mixtral","hidden_act":"silu","hidden_size":4096,"intermediate_size":14336,)"
-                                R"("num_local_experts":8,"num_experts_per_tok":2,"router_aux_loss_coef":0.02,"vocab_size":32000})");
-  const std::string shrink = " --set shape.hidden_size=6 --set shape.ffn_size=7 --set shape.num_experts=4 --tokens 5 ";
+  write(folder / "config.json",
+        R"({"model_type":"mixtral","hidden_act":"silu","hidden_size":4096,"intermediate_size":14336,)"
+        R"("num_local_experts":8,"num_experts_per_tok":2,"router_aux_loss_coef":0.02,"vocab_size":32000})");
+  const std::string shrink =
+      " --set shape.hidden_size=6 --set shape.ffn_size=7 --set shape.num_experts=4 --tokens 5 ";
   const Config config = small("mixtral");
   Arrays checkpoint;
   const Inputs inputs = seeded_inputs(config);
   const auto add = [&](const std::string& name, Tensor id, Index e, const Dims& dims) {
     std::vector<double> values;
     for (Index i = 0; i < product(dims); ++i) values.push_back(inputs.at(id).real(e * product(dims) + i));
-    checkpoint.emplace_back("model.layers.3.block_sparse_moe." + name + ".weight", converted(array_of(dims, values.data()), Format::BF16, name));
+    checkpoint.emplace_back("model.layers.3.block_sparse_moe." + name + ".weight",
+                            converted(array_of(dims, values.data()), Format::BF16, name));
   };
   add("gate", Tensor::router_weight, 0, {4, 6});
   for (Index e = 0; e < 4; ++e) {
@@ -93,14 +113,18 @@ TEST_CASE("files: Mixtral as Hugging Face has it, shrunk, on weights under its o
   }
   write_safetensors(folder / "model.safetensors", checkpoint);
   CHECK(run(folder, "run ./config.json" + shrink + "--out a.json").code == 0);
-  CHECK(run(folder, "run ./config.json" + shrink + "--weights model.safetensors --layer 3 --out b.json").code == 0);
+  CHECK(
+      run(folder, "run ./config.json" + shrink + "--weights model.safetensors --layer 3 --out b.json").code ==
+      0);
   const auto y = [&](const char* file) { return parse_json(read_text(folder / file), file)["tensors"]["y"]; };
   CHECK(y("a.json") == y("b.json"));
   const Done missing = run(folder, "run ./config.json" + shrink + "--weights model.safetensors --layer 4");
   CHECK(missing.code == 2);
-  CHECK(missing.err.find("must hold a tensor model.layers.4.block_sparse_moe.gate.weight") != std::string::npos);
+  CHECK(missing.err.find("must hold a tensor model.layers.4.block_sparse_moe.gate.weight") !=
+        std::string::npos);
   write(folder / "llama.json", R"({"model_type":"llama"})");
-  CHECK(run(folder, "run ./llama.json").err == "moe-oracle: ./llama.json: model_type = \"llama\" must be one of mixtral\n");
+  CHECK(run(folder, "run ./llama.json").err ==
+        "moe-oracle: ./llama.json: model_type = \"llama\" must be one of mixtral\n");
 }
 
 TEST_CASE("files: bad files are exit 2 with the file's name in one line") {
@@ -119,7 +143,8 @@ TEST_CASE("files: bad files are exit 2 with the file's name in one line") {
   refused("run ./deep.json", "./deep.json: nesting must not exceed 64 levels");
   refused("run ./twice.json", "./twice.json: \"top_k\" must not appear twice");
   refused("run mixtral --input short.safetensors", "short.safetensors: must be safetensors");
-  refused("run mixtral --weights cut.safetensors", "cut.safetensors: header length = 64 must not exceed the file");
+  refused("run mixtral --weights cut.safetensors",
+          "cut.safetensors: header length = 64 must not exceed the file");
   const Config config = small("mixtral");
   write_safetensors(folder / "x.safetensors", named(config, true));
   refused("run mixtral --input x.safetensors", "x.safetensors: x: shape = [5,6] must be [16,32]");
@@ -129,7 +154,8 @@ TEST_CASE("files: bad files are exit 2 with the file's name in one line") {
 // Fifteen hundred spoiled copies each: every one is read or refused, and nothing else happens to it.
 TEST_CASE("files: spoiled configs are read or refused") {
   const Scratch folder;
-  survives(folder, print_json(config_to_json(small("switch"))), [](const std::string& path) { load_config(path); });
+  survives(folder, print_json(config_to_json(small("switch"))),
+           [](const std::string& path) { load_config(path); });
 }
 
 TEST_CASE("files: spoiled safetensors are read or refused") {
@@ -144,7 +170,9 @@ TEST_CASE("files: spoiled safetensors are read or refused") {
 TEST_CASE("files: spoiled golden files are read or refused") {
   const Scratch folder;
   std::string text = read_text(MOE_ROOT "/golden/worked/layer.json");
-  survives(folder, text.substr(0, text.find("\"stages\"")) + "\"stages\": {}}]}]}", [](const std::string& path) {
-    for (const GoldenCase& c : read_golden(path).cases) error_of([&] { validate(config_from_json(c.config), c.inputs); });
-  });
+  survives(folder, text.substr(0, text.find("\"stages\"")) + "\"stages\": {}}]}]}",
+           [](const std::string& path) {
+             for (const GoldenCase& c : read_golden(path).cases)
+               error_of([&] { validate(config_from_json(c.config), c.inputs); });
+           });
 }

@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-// The README's example: four tokens through eight experts, forward and backward.
+// Four tokens through eight experts, forward and backward.
 int main() {
   moe::Config config;
   config.shape = {.num_tokens = 4, .hidden_size = 8, .ffn_size = 16, .num_experts = 8, .top_k = 2};

@@ -67,6 +67,8 @@ Decisions decide(const Config& config, const Params<Num>& params) {
   return decide_for(config, z, choose_experts(z, config.shape.top_k));
 }
 
+/// What the gradients are gradients of.   y (T, D), dy (T, D) -> losses
+///   (B0)  task = sum_td y_td dy_td,   total = task + sum over aux of coefficient loss
 template <typename Num>
 Losses<Num> losses_forward(const Config& config, const Trace<Num>& a, const Matrix<Num>& dy) {
   Losses<Num> loss;
