@@ -29,12 +29,9 @@ Preset switch_transformer() {
   return {"switch",
           "Switch Transformer: the one best expert, capacity with overflow, load-balancing loss and z-loss",
           "Fedus, Zoph and Shazeer, arXiv 2101.03961: eq. 1 to 6, alpha = 0.01 (sec. 2.2), capacity factor "
-          "1.25 of its "
-          "sec. 2.2; z-loss of Zoph et al., arXiv 2202.08906, eq. 5 with 0.001. Left open and chosen here: C "
-          "rounds down, "
-          "is at least 1, and goes to earlier tokens first; a dropped token outputs 0 (its residual is "
-          "outside the "
-          "layer); no jitter",
+          "1.25 of its sec. 2.2; z-loss of Zoph et al., arXiv 2202.08906, eq. 5 with 0.001. Left open and "
+          "chosen here: C rounds down, is at least 1, and goes to earlier tokens first; a dropped token "
+          "outputs 0 (its residual is outside the layer); no jitter",
           c};
 }
 
@@ -47,9 +44,8 @@ Preset mixtral() {
   return {"mixtral",
           "Mixtral: softmax, the two best experts renormalised, SwiGLU, no capacity, load-balancing loss",
           "Jiang et al., arXiv 2401.04088, sec. 2.1; loss of huggingface/transformers "
-          "load_balancing_loss_func at commit "
-          "008f5c8c29be for one layer: all choices counted, not divided by K, coefficient 0.02 as released "
-          "in config.json",
+          "load_balancing_loss_func at commit 008f5c8c29be for one layer: all choices counted, not divided "
+          "by K, coefficient 0.02 as released in config.json",
           c};
 }
 

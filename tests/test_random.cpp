@@ -4,7 +4,8 @@
 using namespace moe;
 using Words = std::array<std::uint32_t, 4>;
 
-// Random123 publishes these for philox4x32-10 in its kat_vectors: counter and key all 0, all 1, and the digits of pi.
+// Random123 publishes these for philox4x32-10 in its kat_vectors: counter and key all 0, all 1, and the
+// digits of pi.
 TEST_CASE("random: the known answers of Random123") {
   CHECK(philox4x32_10({0, 0, 0, 0}, {0, 0}) == Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   CHECK(philox4x32_10({~0U, ~0U, ~0U, ~0U}, {~0U, ~0U}) ==
@@ -42,7 +43,8 @@ TEST_CASE("random: FNV-1a of the empty string and of \"a\"") {
 
 TEST_CASE("random: a filled span is the values one by one, wherever it starts") {
   const Recipe recipe{{1, 2, 3}, 6};
-  for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{3}, std::uint64_t{6}, (std::uint64_t{1} << 34) - 2}) {
+  for (const std::uint64_t first :
+       {std::uint64_t{0}, std::uint64_t{3}, std::uint64_t{6}, (std::uint64_t{1} << 34) - 2}) {
     std::vector<double> values(11);
     recipe.fill(first, values);
     for (std::uint64_t j = 0; j < values.size(); ++j) CHECK(values[j] == recipe.value(first + j));

@@ -33,8 +33,7 @@ struct Certified {
   Index numbers = 0;  // real numbers in `arrays`
   int bits = 0;       // the highest precision that was needed
   Decisions decisions;
-  std::vector<double>
-      margin;  // T: K-th less (K+1)-th largest logit, down to three digits; infinite for K = E
+  std::vector<double> margin;  // T: K-th less (K+1)-th largest logit, down to three digits; inf for K = E
   std::vector<Tie> ties;
   std::optional<GradientProof> gradient;
 };

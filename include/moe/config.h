@@ -17,13 +17,11 @@ struct Shape {
   Index top_k = 0;        // K
 };
 
-enum class ScoreFunction {
-  None,
-  Softmax,
-  Sigmoid
-};                                                 // (R2); None: a dense layer, E = K = 1, without a router
-enum class Renorm { None, Sum };                   // (R3)
-enum class RenormStage { BeforeDrop, AfterDrop };  // (R3) does a dropped choice take part in the sum?
+/// (R2). None: a dense layer, E = K = 1, without a router.
+enum class ScoreFunction { None, Softmax, Sigmoid };
+/// (R3), and whether a dropped choice takes part in its sum.
+enum class Renorm { None, Sum };
+enum class RenormStage { BeforeDrop, AfterDrop };
 
 struct Router {
   ScoreFunction score_function = ScoreFunction::Softmax;

@@ -31,7 +31,7 @@ bool half_even(const Capacity& c) {
   return c.outer_round == Rounding::HalfEven && c.arithmetic == Arithmetic::Exact;
 }
 
-Bug ranks(std::string name, Priority priority, std::function<void(Config&)> change) {
+Bug ranks(std::string name, Priority priority, const std::function<void(Config&)>& change) {
   return confuses(std::move(name), [=](Config& c) {
     if (c.capacity.mode != CapacityMode::None && c.capacity.priority == priority) change(c);
   });

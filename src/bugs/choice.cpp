@@ -69,6 +69,7 @@ std::vector<double> narrow_scores(const Config& config, const double* z, Index E
   std::vector<float> logits(z, z + E), scores = logits;
   score_forward(config.router.score_function, logits.data(), E, scores.data());
   std::vector<double> keys;
+  keys.reserve(scores.size());
   for (const float s : scores) keys.push_back(rounded(static_cast<double>(s), digits, low));
   return keys;
 }

@@ -69,8 +69,8 @@ void DerivativeByGradient::operator()(const std::string& name, const Dims&, Inde
                                       Index count) {
   const auto found = of_gradient_.find(name);
   if (found == of_gradient_.end()) return;
-  constexpr Index kAtOnce =
-      1024;  // a second array of balls as long as a gradient would cost more than the arithmetic
+  // A second array of balls as long as a gradient would cost more than the arithmetic.
+  constexpr Index kAtOnce = 1024;
   std::vector<Ball> v;
   for (Index from = 0; from < count; from += kAtOnce) {
     v.clear();

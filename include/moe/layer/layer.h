@@ -31,9 +31,9 @@ std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, 
   std::vector<Key<Num>> keys;
   if (config.capacity.priority == Priority::Fcfs) return keys;
   const bool by_weight = config.capacity.priority == Priority::Weight;
-  const bool shared =
-      by_weight && config.router.renorm == Renorm::Sum &&
-      config.router.renorm_stage == RenormStage::BeforeDrop;  // the weight is a share of the chosen
+  // Is the weight a share of what the chosen ones have?
+  const bool shared = by_weight && config.router.renorm == Renorm::Sum &&
+                      config.router.renorm_stage == RenormStage::BeforeDrop;
   const ScoreFunction function = config.router.score_function;
   std::vector<Num> s = buffer<Num>(E), w = buffer<Num>(K);
   for (Index t = 0; t < T; ++t) {

@@ -12,7 +12,8 @@ template <typename Num>
 Matrix<Num> linear_forward(const Matrix<Num>& x, const Weight<Num>& W, const Weight<Num>& b = {}) {
   const Index N = x.rows(), F = W.rows, D = W.cols;
   Matrix<Num> y(N, F);
-  if (N == 0) return y;                 // the weights of an expert without tokens are never read
+  if (N == 0) return y;  // the weights of an expert without tokens are never read
+
   std::vector<Num> w = buffer<Num>(D);  // one row of W serves all N rows of x
   for (Index f = 0; f < F; ++f) {
     W.row(f, w.data());

@@ -29,8 +29,8 @@ inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E
             {},
             zeros<std::uint8_t>(T, K),
             Matrix<Index>::Constant(T, K, -1)};
-  std::vector<Index> by_rank =
-      buffer<Index>(T * K);  // the inverse of rank, which is a permutation of 0 ... T K - 1
+  // The inverse of rank, which is a permutation of 0 ... T K - 1.
+  std::vector<Index> by_rank = buffer<Index>(T * K);
   for (Index i = 0; i < T * K; ++i) at(by_rank, rank.data()[i]) = i;
   for (const Index i : by_rank) {
     const Index e = expert.data()[i];

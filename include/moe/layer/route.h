@@ -64,6 +64,7 @@ template <typename Num>
 std::vector<Num> picked(const Matrix<Num>& m, Index t, const IdMatrix& expert,
                         const std::vector<Index>& slots) {
   std::vector<Num> values;
+  values.reserve(slots.size());
   for (const Index k : slots) values.push_back(m(t, expert(t, k)));
   return values;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-#if __has_include( \
-    <flint/arb.h>)  // FLINT 3 took Arb in; written from its documentation, not yet built against it
+// FLINT 3 took Arb in. That branch is written from its documentation, and not yet built.
+#if __has_include(<flint/arb.h>)
 #include <flint/arb.h>
 #include <flint/arb_hypgeom.h>
 #else
@@ -23,7 +23,7 @@ class Ball {
  public:
   static inline thread_local slong bits = 128;  // working precision of every midpoint
 
-  Ball() { arb_init(v_); }
+  Ball() { arb_init(v_); }  // NOLINT(cppcoreguidelines-pro-type-member-init): arb_init is what sets v_
   Ball(double x) : Ball() { arb_set_d(v_, x); }
   Ball(const Ball& o) : Ball() { arb_set(v_, o.v_); }
   Ball(Ball&& o) noexcept : Ball() { arb_swap(v_, o.v_); }
