@@ -3,9 +3,13 @@
 #include <charconv>
 #include <cstdio>
 
+#include "moe/golden.h"
 #include "verbs.h"
 
 namespace moe::cli {
+
+const CLI::Validator kNotEmpty(
+    [](const std::string& value) { return std::string(value.empty() ? "must not be empty" : ""); }, "");
 
 void LayerOptions::add_to(CLI::App& verb) {
   verb.add_option("--set", sets, "set a field of the config, as in shape.top_k=4 or capacity.factor=1.25")
@@ -19,6 +23,13 @@ void LayerOptions::add_to(CLI::App& verb) {
   verb.add_option("--layer", layer, "the weights are layer I of a Hugging Face checkpoint")->type_name("I");
   verb.add_option("--dtype", dtype, "round inputs and weights to f64, f32, bf16 or f16 first")
       ->type_name("DTYPE");
+  for (const char* name : {"--tokens", "--seed", "--input", "--weights", "--layer", "--dtype"})
+    verb.get_option(name)->check(kNotEmpty);
+}
+
+bool LayerOptions::given() const {
+  return !sets.empty() || dtype != "f64" ||
+         !(tokens.empty() && seed.empty() && input.empty() && weights.empty() && layer.empty());
 }
 
 NamedConfig LayerOptions::load(const std::string& config) const {
@@ -53,7 +64,34 @@ Inputs LayerOptions::inputs(const Config& config) const {
 
 std::string LayerOptions::inputs_text() const {
   const std::string seeded = "seed " + (seed.empty() ? "0x7000007e8" : seed);
-  return "x from " + (input.empty() ? seeded : input) + ", weights from " + (weights.empty() ? seeded : weights);
+  return "x from " + (input.empty() ? seeded : input) + ", weights from " +
+         (weights.empty() ? seeded : weights);
+}
+
+void require_not_an_input(const std::string& out, const LayerOptions& layer, const std::string& config) {
+  const auto same = [](const std::string& a, const std::string& b) {
+    std::error_code failed;
+    return std::filesystem::is_regular_file(a, failed) && std::filesystem::equivalent(a, b, failed);
+  };
+  for (const std::string& input : {layer.input, layer.weights, config})
+    for (const std::string& written : {out, sidecar_path(out)})
+      if (same(input, written))
+        throw Error("--out", "--out = " + shown(out) + " must not replace the input " + input);
+}
+
+void require_memory(const Config& config, double per_number, bool backward) {
+  const auto d = [](Index n) { return static_cast<double>(n); };
+  const auto [T, D, F, E, K] = Letters(config);
+  const double N = d(T) * d(K), stages = N * (3 * d(F) + 3 * d(D)) + d(T) * (3 * d(D) + 3 * d(E));
+  const double one_expert = 3 * d(D) * d(F), weights = 8 * d(E) * one_expert;
+  const double bytes =
+      stages * (per_number + 8) * (backward ? 2 : 1) + (backward ? one_expert * per_number + weights : 0);
+  const double memory = d(sysconf(_SC_PHYS_PAGES)) * d(sysconf(_SC_PAGESIZE));
+  if (bytes < memory) return;
+  std::ostringstream message;
+  message.precision(3);
+  message << "this layer needs about " << bytes / 0x1p30 << " GiB, and this machine has " << memory / 0x1p30;
+  throw CannotRun(message.str());
 }
 
 Index parse_index(const std::string& option, const std::string& text, Index least, Index most) {
@@ -82,6 +120,11 @@ std::string with_commas(Index n) {
   std::string digits = std::to_string(n);
   for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, 1, ',');
   return digits;
+}
+
+std::string real_text(double x) {
+  char text[40];
+  return {text, std::to_chars(text, text + sizeof text, std::isnan(x) ? std::abs(x) : x).ptr};
 }
 
 std::string letters_text(const Config& config) {

@@ -18,9 +18,24 @@ struct Options {
   bool json = false;
 };
 
+/// The folder of the corpus: --out, else golden/ here, else the one that this program was built with.
 std::string corpus_folder(const Options& options) {
+  if (options.out.empty()) return std::filesystem::exists("golden/manifest.json") ? "golden" : MOE_GOLDEN_DIR;
+  if (!std::filesystem::is_directory(options.out))
+    throw Error("--out", "--out = " + shown(options.out) + " must be the folder of a corpus");
+  return options.out;
+}
+
+/// Where to write the corpus: --out, or golden/ here if it is one. Never elsewhere.
+std::string folder_to_write(const Options& options) {
   if (!options.out.empty()) return options.out;
-  return std::filesystem::exists("golden/manifest.json") ? "golden" : MOE_GOLDEN_DIR;
+  if (std::filesystem::exists("golden/manifest.json")) return "golden";
+  throw Error("--out", "--out must name the folder that the corpus goes to");
+}
+
+void require_json_name(const std::string& out) {
+  if (!out.empty() && !out.ends_with(".json"))
+    throw Error("--out", "--out = " + shown(out) + " must end in .json");
 }
 
 std::string size_text(std::size_t bytes) {
@@ -42,6 +57,7 @@ GoldenFile file_of_config(const Options& options) {
   c.comment = "Written by golden write: " + options.layer.inputs_text() + ".";
   c.flags = {"Written"};
   c.source = preset != nullptr ? preset->source : named.name;
+  require_memory(named.config, 48, true);
   c.config = config_to_json(named.config);
   c.inputs = options.layer.inputs(named.config);
   return {options.out.empty() ? stem + ".golden.json" : options.out, {std::move(c)}};
@@ -59,18 +75,35 @@ void print_proof(const GoldenFile& file, const RenderedFile& rendered, const Pro
     std::printf(
         "decided   %s choices of experts, smallest margin %s, %zu exact ties; %s assignments dropped\n",
         with_commas(config.shape.num_tokens).c_str(),
-        print_real(*std::min_element(c.margin.begin(), c.margin.end())).c_str(), c.ties.size(),
+        real_text(*std::min_element(c.margin.begin(), c.margin.end())).c_str(), c.ties.size(),
         with_commas(dropped).c_str());
-  std::printf(
-      "gradient  reverse mode and dual numbers over balls enclose one directional derivative, %s; %td "
-      "central differences agree\n",
-      print_real(c.gradient->derivative).c_str(), c.gradient->differences);
-  std::printf("wrote     %s (%s) in %.2f s\n", file.path.c_str(), size_text(rendered.text.size()).c_str(),
-              seconds);
+  if (c.gradient)
+    std::printf(
+        "gradient  reverse mode and dual numbers over balls enclose one directional derivative, %s; %td "
+        "central differences agree\n",
+        real_text(c.gradient->derivative).c_str(), c.gradient->differences);
+  else
+    std::printf("gradient  NOT PROVEN: its derivative in a direction cannot be rounded at %d bits\n", c.bits);
+  std::printf("wrote     %s%s (%s) in %.2f s\n", file.path.c_str(),
+              rendered.sidecar.empty() ? "" : (" and " + sidecar_path(file.path)).c_str(),
+              size_text(rendered.text.size()).c_str(), seconds);
 }
+
+void print_written(const GoldenFile& file, const RenderedFile& rendered) {
+  std::fputs(print_json({{"path", file.path},
+                         {"numbers", rendered.numbers},
+                         {"proven", rendered.proven},
+                         {"refused", rendered.numbers - rendered.proven}})
+                 .c_str(),
+             stdout);
+}
+
+/// 0 if everything is proven, else 1.
+int code_of(Index numbers, Index proven) { return numbers == proven ? 0 : 1; }
 
 int write_config(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
+  if (!options.out.empty()) require_not_an_input(options.out, options.layer, options.target);
   const GoldenFile file = file_of_config(options);
   std::vector<ProvenCase> proofs;
   {
@@ -80,15 +113,22 @@ int write_config(const Options& options) {
   const RenderedFile rendered = render(file, proofs);
   write_golden(file.path, rendered);
   if (options.json)
-    std::fputs(print_json({{"path", file.path},
-                           {"numbers", rendered.numbers},
-                           {"proven", rendered.proven},
-                           {"refused", rendered.numbers - rendered.proven}})
-                   .c_str(),
-               stdout);
+    print_written(file, rendered);
   else
     print_proof(file, rendered, proofs.front(), seconds_since(start));
-  return 0;
+  return proofs.front().certified->gradient ? code_of(rendered.numbers, rendered.proven) : 1;
+}
+
+int write_case(GoldenFile file, const Options& options) {
+  if (!options.out.empty()) file.path = options.out;
+  const std::vector<ProvenCase> proofs{prove(file.cases.front())};
+  const RenderedFile rendered = render(file, proofs);
+  write_golden(file.path, rendered);
+  if (options.json)
+    print_written(file, rendered);
+  else
+    std::printf("wrote     %s (%s)\n", file.path.c_str(), size_text(rendered.text.size()).c_str());
+  return code_of(rendered.numbers, rendered.proven);
 }
 
 /// The file of the corpus with this case alone, or nothing.
@@ -118,25 +158,23 @@ void print_totals(const CorpusTotals& totals, const Options& options, const char
 }
 
 int act_on_write(const Options& options) {
-  const auto start = std::chrono::steady_clock::now();
-  ProgressBar bar;
-  const auto done = [&](Index finished, Index all) {
-    bar(static_cast<double>(finished) / static_cast<double>(all));
-  };
-  if (options.target.empty()) {
-    const CorpusTotals totals = write_corpus(corpus_folder(options), done);
-    print_totals(totals, options, "wrote", seconds_since(start));
-    return 0;
-  }
   std::optional<GoldenFile> file = file_of_case(options.target);
-  if (!file) return write_config(options);
-  if (!options.out.empty()) file->path = options.out;
-  render_all({*file}, done, [&](const GoldenFile& one, const RenderedFile& rendered) {
-    write_golden(one.path, rendered);
-    if (!options.json)
-      std::printf("wrote     %s (%s)\n", one.path.c_str(), size_text(rendered.text.size()).c_str());
-  });
-  return 0;
+  if (!options.target.empty()) require_json_name(options.out);
+  if (!options.target.empty() && !file) return write_config(options);
+  if (options.layer.given())
+    throw Error("CONFIG", "options that change a layer need a config, not a case or the corpus");
+  if (file) return write_case(std::move(*file), options);
+  const auto start = std::chrono::steady_clock::now();
+  const std::string folder = folder_to_write(options);
+  CorpusTotals totals;
+  {
+    ProgressBar bar;
+    totals = write_corpus(folder, [&](Index finished, Index all) {
+      bar(static_cast<double>(finished) / static_cast<double>(all));
+    });
+  }
+  print_totals(totals, options, ("wrote " + folder + ":").c_str(), seconds_since(start));
+  return code_of(totals.numbers, totals.proven);
 }
 
 int act_on_verify(const Options& options) {
@@ -155,32 +193,48 @@ int act_on_verify(const Options& options) {
   print_totals(totals, options,
                totals.different == 0 ? "verified, byte for byte:" : "FAIL:", seconds_since(start));
   if (!options.json && !totals.built_with.empty()) std::printf("built with %s\n", totals.built_with.c_str());
-  return totals.different == 0 ? 0 : 1;
+  return totals.different == 0 ? code_of(totals.numbers, totals.proven) : 1;
 }
 
 int act_on_list(const Options& options) {
+  Json ids = Json::array();
   for (const GoldenFile& file : corpus())
     for (const GoldenCase& c : file.cases)
-      if (c.id.starts_with(options.target)) std::printf("%s\n", c.id.c_str());
+      if (c.id.starts_with(options.target)) ids.push_back(c.id);
+  if (options.json)
+    std::fputs(print_json(ids).c_str(), stdout);
+  else
+    for (const Json& id : ids) std::printf("%s\n", id.get<std::string>().c_str());
   return 0;
+}
+
+void show(const GoldenFile& file, const GoldenCase& c) {
+  std::printf("%s\n  %s\n", c.id.c_str(), c.comment.c_str());
+  if (!c.catches.empty()) std::printf("  catches: %s\n", c.catches.c_str());
+  std::printf("  file: %s\n  flags:", file.path.c_str());
+  for (const std::string& flag : c.flags) std::printf(" %s", flag.c_str());
+  std::printf("\n  source: %s\n%s", c.source.c_str(), print_json(c.config).c_str());
 }
 
 int act_on_show(const Options& options) {
   std::vector<GoldenFile> files = corpus();
   if (std::filesystem::is_regular_file(options.target)) files = {read_golden(options.target)};
-  Index found = 0;
+  Json found = Json::array();
   for (const GoldenFile& file : files)
     for (const GoldenCase& c : file.cases) {
       if (c.id != options.target && file.path != options.target) continue;
-      ++found;
-      std::printf("%s\n  %s\n", c.id.c_str(), c.comment.c_str());
-      if (!c.catches.empty()) std::printf("  catches: %s\n", c.catches.c_str());
-      std::printf("  file: %s\n  flags:", file.path.c_str());
-      for (const std::string& flag : c.flags) std::printf(" %s", flag.c_str());
-      std::printf("\n  source: %s\n%s", c.source.c_str(), print_json(c.config).c_str());
+      found.push_back({{"id", c.id},
+                       {"comment", c.comment},
+                       {"catches", c.catches},
+                       {"file", file.path},
+                       {"flags", c.flags},
+                       {"source", c.source},
+                       {"config", c.config}});
+      if (!options.json) show(file, c);
     }
-  if (found == 0)
+  if (found.empty())
     throw Error("ID", "ID = " + shown(options.target) + " must be a case id (golden list) or a golden file");
+  if (options.json) std::fputs(print_json(found).c_str(), stdout);
   return 0;
 }
 
@@ -199,7 +253,8 @@ void add_golden(CLI::App& app, Act& act) {
                         int (*on)(const Options&)) {
     CLI::App* added = golden->add_subcommand(name, what);
     added->footer(std::string("Example: moe-oracle golden ") + name + ' ' + example);
-    added->add_option(target, options->target, "a case id, or what the name says");
+    added->add_option(target, options->target, "a case id, or what the name says")->check(kNotEmpty);
+    added->add_flag("--json", options->json, "print JSON");
     added->callback([options, &act, on] { act = [options, on] { return on(*options); }; });
     return added;
   };
@@ -210,11 +265,10 @@ void add_golden(CLI::App& app, Act& act) {
   verb("list", "the ids of the corpus, one a line", "PREFIX", "ties/", act_on_list);
   CLI::App* show = verb("show", "what a case is, and what it catches", "ID", "ties/boundary", act_on_show);
   show->get_option("ID")->required();
-  for (CLI::App* with_files : {write, verify}) {
+  for (CLI::App* with_files : {write, verify})
     with_files->add_option("--out", options->out, "the file to write, or the folder of the corpus")
-        ->type_name("PATH");
-    with_files->add_flag("--json", options->json, "print JSON");
-  }
+        ->type_name("PATH")
+        ->check(kNotEmpty);
 }
 
 }  // namespace moe::cli

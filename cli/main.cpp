@@ -33,8 +33,8 @@ int parse_and_act(int argc, char** argv) {
   const bool known =
       std::any_of(verbs.begin(), verbs.end(), [&](const CLI::App* v) { return v->get_name() == verb; });
   if (!verb.starts_with('-') && !known)
-    throw moe::Error("VERB",
-                     "VERB = \"" + verb + "\" must be one of info, presets, run, golden (moe-oracle --help)");
+    throw moe::Error("VERB", "VERB = " + moe::shown(verb) +
+                                 " must be one of info, presets, run, golden (moe-oracle --help)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -55,7 +55,10 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
   mallopt(M_MMAP_THRESHOLD, 512 << 20);
   try {
-    return parse_and_act(argc, argv);
+    const int code = parse_and_act(argc, argv);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      throw moe::CannotRun("stdout cannot be written to its end");
+    return code;
   } catch (const moe::Error& e) {
     return report(e, 2);
   } catch (const moe::CannotRun& e) {

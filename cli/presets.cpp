@@ -60,6 +60,8 @@ int diff_presets(const std::string& a, const std::string& b, bool as_json) {
 }
 
 int act_on(const Options& options) {
+  if (!options.diff.empty() && !options.name.empty())
+    throw Error("NAME", "NAME = " + shown(options.name) + " has no meaning beside --diff A B");
   if (!options.diff.empty()) return diff_presets(options.diff.at(0), options.diff.at(1), options.json);
   if (options.name.empty()) return list_presets(options.json);
   const Preset* preset = find_preset(options.name);

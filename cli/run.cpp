@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <cstdio>
 
 #include "moe/certify.h"
@@ -28,25 +26,6 @@ void require_backend(const std::string& name) {
   if (name == "cpu" || name == "cuda")
     throw CannotRun("backend " + name + " is not part of this version of moe-oracle");
   throw Error("--backend", "--backend = " + shown(name) + " must be one of reference, cpu, cuda");
-}
-
-/// Bytes that the forward and backward pass of a layer take at `per_number` bytes each, roughly.
-double bytes_needed(const Config& config, double per_number, bool backward) {
-  const auto d = [](Index n) { return static_cast<double>(n); };
-  const auto [T, D, F, E, K] = Letters(config);
-  const double N = d(T) * d(K), stages = N * (3 * d(F) + 3 * d(D)) + d(T) * (3 * d(D) + 3 * d(E));
-  const double one_expert = 3 * d(D) * d(F), weights = 8 * d(E) * one_expert;
-  return stages * (per_number + 8) * (backward ? 2 : 1) + (backward ? one_expert * per_number + weights : 0);
-}
-
-void require_memory(double bytes) {
-  const double memory =
-      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-  if (bytes < memory) return;
-  std::ostringstream message;
-  message.precision(3);
-  message << "this layer needs about " << bytes / 0x1p30 << " GiB, and this machine has " << memory / 0x1p30;
-  throw CannotRun(message.str());
 }
 
 Outcome compute(const Options& options, const Config& config, const Inputs& inputs,
@@ -86,7 +65,7 @@ void print_summary(const NamedConfig& named, const Options& options, const Outco
               with_commas(assigned).c_str(), with_commas(assigned - kept).c_str());
   std::printf("loss     ");
   for (const auto& [name, a] : outcome.arrays)
-    if (name.starts_with("loss.")) std::printf(" %s %.17g  ", name.c_str() + 5, a.real(0));
+    if (name.starts_with("loss.")) std::printf(" %s %s  ", name.c_str() + 5, real_text(a.real(0)).c_str());
   std::printf("\n");
   if (!outcome.proof.empty()) std::printf("proven    %s\n", outcome.proof.c_str());
 }
@@ -98,14 +77,19 @@ Json trace_json(const NamedConfig& named, const Arrays& arrays, TensorWriter& wr
   return json;
 }
 
-void write_trace(const NamedConfig& named, const Arrays& arrays, const std::string& out) {
-  if (out.ends_with(".safetensors")) return write_safetensors(out, arrays);
+/// Returns the path of the sidecar; empty where there is none.
+std::string write_trace(const NamedConfig& named, const Arrays& arrays, const std::string& out) {
+  if (out.ends_with(".safetensors")) {
+    write_safetensors(out, arrays);
+    return "";
+  }
   TensorWriter write(std::filesystem::path(sidecar_path(out)).filename().string());
   const std::string text = print_json(trace_json(named, arrays, write));
   OutputFile file(out);
   file.write(text);
   if (!write.large().empty()) write_safetensors(sidecar_path(out), write.large());
   file.commit();
+  return write.large().empty() ? "" : sidecar_path(out);
 }
 
 Json summary_json(const NamedConfig& named, const Options& options, const Outcome& outcome, double seconds) {
@@ -125,11 +109,16 @@ int act_on(const Options& options) {
   require_backend(options.backend);
   if (options.scalar != "float" && options.scalar != "double" && options.scalar != "ball")
     throw Error("--scalar", "--scalar = " + shown(options.scalar) + " must be one of float, double, ball");
-  if (!options.out.empty() && !options.out.ends_with(".json") && !options.out.ends_with(".safetensors") &&
-      !std::filesystem::exists(options.out))
-    throw Error("--out", "--out = " + shown(options.out) + " must end in .json or .safetensors");
+  if (!options.out.empty()) {
+    const bool known = options.out.ends_with(".json") || options.out.ends_with(".safetensors");
+    const bool special =
+        std::filesystem::exists(options.out) && !std::filesystem::is_regular_file(options.out);
+    if (!known && !special)
+      throw Error("--out", "--out = " + shown(options.out) + " must end in .json or .safetensors");
+    require_not_an_input(options.out, options.layer, options.config);
+  }
   const NamedConfig named = options.layer.load(options.config);
-  require_memory(bytes_needed(named.config, options.scalar == "ball" ? 48 : 8, options.backward));
+  require_memory(named.config, options.scalar == "ball" ? 48 : 8, options.backward);
   const Inputs inputs = options.layer.inputs(named.config);
 
   const auto start = std::chrono::steady_clock::now();
@@ -139,7 +128,7 @@ int act_on(const Options& options) {
     outcome = compute(options, named.config, inputs, [&](double share) { bar(share); });
   }
   const double seconds = seconds_since(start);
-  if (!options.out.empty()) write_trace(named, outcome.arrays, options.out);
+  const std::string sidecar = options.out.empty() ? "" : write_trace(named, outcome.arrays, options.out);
   if (options.json) {
     Json json = summary_json(named, options, outcome, seconds);
     TensorWriter write("");
@@ -152,7 +141,8 @@ int act_on(const Options& options) {
   }
   print_summary(named, options, outcome, seconds);
   if (!options.out.empty())
-    std::printf("wrote     %s, %zu tensors\n", options.out.c_str(), outcome.arrays.size());
+    std::printf("wrote     %s%s, %zu tensors\n", options.out.c_str(),
+                sidecar.empty() ? "" : (" and " + sidecar).c_str(), outcome.arrays.size());
   return 0;
 }
 
@@ -170,7 +160,9 @@ void add_run(CLI::App& app, Act& act) {
   verb->add_option("--backend", options->backend, "reference, cpu or cuda")->type_name("NAME");
   verb->add_option("--scalar", options->scalar, "of the reference: float, double, or ball (proven)")
       ->type_name("S");
-  verb->add_option("--out", options->out, "write the trace here: .json or .safetensors")->type_name("FILE");
+  verb->add_option("--out", options->out, "write the trace here: .json or .safetensors")
+      ->type_name("FILE")
+      ->check(kNotEmpty);
   verb->add_flag("--json", options->json, "print JSON; without --out, the trace itself");
   verb->callback([options, &act] { act = [options] { return act_on(*options); }; });
 }

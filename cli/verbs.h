@@ -25,6 +25,8 @@ struct LayerOptions {
   std::string tokens, seed, input, weights, layer, dtype = "f64";
 
   void add_to(CLI::App& verb);
+  /// Was any of them given?
+  bool given() const;
   NamedConfig load(const std::string& config) const;
   Inputs inputs(const Config& config) const;
   std::string inputs_text() const;
@@ -32,6 +34,15 @@ struct LayerOptions {
 
 /// A whole number in [least, most], or an Error that names the option: CLI11 2.1 clamps what overflows.
 Index parse_index(const std::string& option, const std::string& text, Index least, Index most);
+
+/// For options whose value must not be empty, as it is where a shell variable is not set.
+extern const CLI::Validator kNotEmpty;
+
+/// Throws Error where writing `out`, or the sidecar beside it, would replace what the layer is read from.
+void require_not_an_input(const std::string& out, const LayerOptions& layer, const std::string& config);
+
+/// Throws CannotRun where a layer at `per_number` bytes each would not fit this machine's memory, roughly.
+void require_memory(const Config& config, double per_number, bool backward);
 
 /// A bar on the terminal once the work has taken a second; nothing elsewhere.
 class ProgressBar {
@@ -46,6 +57,8 @@ class ProgressBar {
 
 /// 1234567 as 1,234,567.
 std::string with_commas(Index n);
+/// A real number as people read it: the shortest digits that read back, nan, inf.
+std::string real_text(double x);
 std::string letters_text(const Config& config);
 double seconds_since(std::chrono::steady_clock::time_point start);
 

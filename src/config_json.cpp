@@ -123,7 +123,7 @@ class Reader {
     seen_.insert(name);
     const std::string field = path_ + name;
     if (when) return read(field, *found, value);
-    if (given_ == nullptr || given_->count(field) > 0)
+    if (given_ == nullptr || is_given(field))
       throw Error(field, field + " = " + shown(*found) + " has no meaning under the config's other choices");
   }
   template <typename Body>
@@ -152,6 +152,13 @@ class Reader {
   }
 
  private:
+  /// Was the field, or the section or list that it stands in, given?
+  bool is_given(const std::string& field) const {
+    for (std::size_t end = field.find('.');; end = field.find('.', end + 1)) {
+      if (given_->count(field.substr(0, end)) > 0) return true;
+      if (end == std::string::npos) return false;
+    }
+  }
   template <typename Body>
   void object(const std::string& name, const Json& json, Body body) {
     if (!json.is_object()) throw Error(name, name + " = " + shown(json) + " must be an object");

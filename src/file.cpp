@@ -13,16 +13,16 @@
 namespace moe {
 
 InputFile::InputFile(std::string path)
-    : path_(std::move(path)), descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+    : path_(std::move(path)), descriptor_(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   struct stat status {};
   const bool opened = descriptor_ >= 0 && ::fstat(descriptor_, &status) == 0;
-  const int error = opened && !S_ISREG(status.st_mode) ? (S_ISDIR(status.st_mode) ? EISDIR : EINVAL) : errno;
+  const std::string why = opened ? "it is not a regular file" : std::strerror(errno);
   if (opened && S_ISREG(status.st_mode)) {
     size_ = static_cast<std::size_t>(status.st_size);
     return;
   }
   if (descriptor_ >= 0) ::close(descriptor_);
-  throw Error(path_, path_ + ": must be a readable file: " + std::strerror(error));
+  throw Error(path_, path_ + ": must be a readable file: " + why);
 }
 
 InputFile::~InputFile() { ::close(descriptor_); }
@@ -48,11 +48,13 @@ std::string read_text(const std::string& path) {
 
 OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
   struct stat status {};
-  const bool special = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+  const bool exists = ::stat(path_.c_str(), &status) == 0, special = exists && !S_ISREG(status.st_mode);
+  if (exists && !special) path_ = std::filesystem::canonical(path_).string();  // what a link points to
   if (!special) temporary_ = path_ + ".partial." + std::to_string(::getpid());
   descriptor_ = special ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
                         : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail(errno);
+  if (exists && !special) static_cast<void>(::fchmod(descriptor_, status.st_mode & 07777));
 }
 
 OutputFile::~OutputFile() {

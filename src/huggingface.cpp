@@ -15,7 +15,11 @@ const Json& field(const Json& json, const std::string& file, const char* name) {
 
 /// Reads one field of a model's config.json into one of ours.
 void take(const Json& from, const std::string& file, const char* name, Json& to) {
-  to = field(from, file, name);
+  const Json& value = field(from, file, name);
+  if (!value.is_number() || (to.is_number_integer() && !value.is_number_integer()))
+    throw Error(name, file + ": " + name + " = " + shown(value) + " must be " +
+                          (to.is_number_integer() ? "a whole number" : "a number"));
+  to = value;
 }
 
 Json mixtral(const Json& json, const std::string& file) {

@@ -93,6 +93,7 @@ void write_safetensors(const std::string& path, const Arrays& arrays) {
   Json header = Json::object();
   std::size_t offset = 0;
   for (const auto& [name, a] : arrays) {
+    if (header.contains(name)) throw std::logic_error(path + ": two tensors are called " + name);
     header[name] = {{"dtype", info_of(a.format).safetensors},
                     {"shape", a.dims},
                     {"data_offsets", {offset, offset + a.bytes.size()}}};

@@ -55,21 +55,29 @@ class Reader {
     } else if (json_.contains("file")) {
       const auto beside = std::filesystem::path(document_).parent_path() /
                           std::filesystem::path(text(json_, "file")).filename();
-      const Array loaded = SafetensorsFile(beside.string()).load(name_);
+      const Array loaded =
+          SafetensorsFile(beside.string()).load(json_.contains("tensor") ? text(json_, "tensor") : name_);
       if (loaded.format != a.format || loaded.dims != a.dims)
         refuse("must be in " + beside.string() + " with this dtype and shape");
       a.bytes = loaded.bytes;
-    } else if (!a.recipe) {
-      refuse("must have data, b64, file or recipe");
+    } else {
+      if (!a.recipe) refuse("must have data, b64, file or recipe");
+      check_sum(a);
+      return a;
     }
-    if (!a.bytes.empty() && a.bytes.size() != static_cast<std::size_t>(a.size() * info_of(a.format).bytes))
+    if (a.bytes.size() != static_cast<std::size_t>(a.size() * info_of(a.format).bytes))
       refuse("must hold as many elements as its shape");
-    if (json_.contains("sha256") && json_["sha256"] != sha256(materialized(a).bytes))
-      refuse("must have the sha256 that it states");
+    if (a.recipe && materialized({a.format, a.dims, {}, a.recipe}).bytes != a.bytes)
+      refuse("must have the elements that its recipe makes");
+    check_sum(a);
     return a;
   }
 
  private:
+  void check_sum(const Array& a) const {
+    if (json_.contains("sha256") && json_["sha256"] != sha256(materialized(a).bytes))
+      refuse("must have the sha256 that it states");
+  }
   std::string where(const std::string& part) const { return document_ + ": " + name_ + '.' + part; }
   [[noreturn]] void refuse(const std::string& rule) const {
     throw Error(name_, document_ + ": " + name_ + ' ' + rule);
@@ -111,9 +119,16 @@ class Reader {
     const bool known = r.is_object() && r.value("rng", "") == "philox4x32-10" && r.value("bits", 0) == 8 &&
                        seed.starts_with("0x") && stop == end && error == std::errc();
     if (!known) refuse("must have a recipe of philox4x32-10 with 8 bits and a seed in hexadecimal");
-    recipe.stream.tensor = static_cast<std::uint32_t>(whole(r.value("tensor", Json())));
-    recipe.stream.case_number = static_cast<std::uint32_t>(whole(r.value("case", Json())));
-    recipe.shift = static_cast<int>(-whole(r.value("scaleLog2", Json())));
+    const auto number = [&](const char* key, std::int64_t least, std::int64_t most) {
+      const std::int64_t value = whole(r.value(key, Json()));
+      if (value < least || value > most)
+        refuse(std::string("must have a recipe with ") + key + " in [" + std::to_string(least) + ", " +
+               std::to_string(most) + "], not " + std::to_string(value));
+      return value;
+    };
+    recipe.stream.tensor = static_cast<std::uint32_t>(number("tensor", 0, UINT32_MAX));
+    recipe.stream.case_number = static_cast<std::uint32_t>(number("case", 0, UINT32_MAX));
+    recipe.shift = -static_cast<int>(number("scaleLog2", -100, 100));
     return recipe;
   }
 
@@ -183,7 +198,7 @@ Json TensorWriter::operator()(const std::string& name, const Array& array) {
   else if (a.size() <= kBase64)
     json["b64"] = base64(a.bytes);
   else if (!a.recipe)
-    json["file"] = sidecar_, large_.emplace_back(name, a);
+    json["file"] = sidecar_, json["tensor"] = prefix_ + name, large_.emplace_back(prefix_ + name, a);
   if (a.recipe) json["recipe"] = recipe_json(*a.recipe);
   json["sha256"] = sha256(a.bytes);
   return json;

@@ -1,7 +1,6 @@
-#include "moe/bugs.h"
-
 #include <set>
 
+#include "moe/bugs.h"
 #include "support.h"
 
 using namespace moe;

@@ -120,6 +120,46 @@ TEST_CASE(
   CHECK(!proof.gradient->differentiable);
 }
 
+TEST_CASE("certify: margins beyond binary64 are bounds from below") {
+  for (const auto& [size, margin] : {std::pair{0x1p-600, 0.0}, std::pair{1e300, 1e300}}) {
+    const Config config = two_experts({"shape.top_k=1", "aux=[]"});
+    Inputs inputs = with(seeded_inputs(config), Tensor::x, {size});
+    inputs = with(inputs, Tensor::router_weight, {size, -size});
+    CHECK(certify(config, inputs, {}).margin == std::vector<double>{margin});
+  }
+  const Config config = two_experts({"shape.top_k=1"});
+  Inputs inputs = with(seeded_inputs(config), Tensor::x, {0x1p-515});
+  CHECK(certify(config, with(inputs, Tensor::router_weight, {0x1p-515, 0}), {}).margin ==
+        std::vector<double>{0});
+}
+
+TEST_CASE("certify: what lies next to a kink, or bends within a step, is no broken certificate") {
+  const Config relu = load_config("dense", {"experts.glu=false", "experts.activation=relu",
+                                            "shape.num_tokens=1", "shape.hidden_size=1", "shape.ffn_size=1"})
+                          .config;
+  for (const double z : {0x1p-81, 0x1p-150, 0x1p-450}) {
+    Inputs inputs = with(with(seeded_inputs(relu), Tensor::x, {1}), Tensor::experts_up, {z});
+    inputs = with(with(inputs, Tensor::experts_down, {0.75}), Tensor::dy, {1});
+    const Certified proof = certify(relu, inputs, {});
+    CHECK(proof.gradient->differentiable);
+    CHECK(proof.gradient->differences ==
+          (z < 0x1p-400 ? 2 : 3));  // a step in up reaches the kink
+  }
+  const Config silu =
+      load_config("dense", {"shape.num_tokens=1", "shape.hidden_size=1", "shape.ffn_size=1"}).config;
+  Inputs inputs = with(seeded_inputs(silu), Tensor::x, {0x1p40});
+  inputs = with(with(inputs, Tensor::experts_gate, {0x1p-40}), Tensor::experts_up, {0x1p-39});
+  CHECK(certify(silu, inputs, {}).gradient->differences == 4);
+}
+
+TEST_CASE("certify: the precision of the caller stays as it is") {
+  Ball::bits = 77;
+  const Config config = two_experts();
+  certify(config, seeded_inputs(config), {});
+  CHECK(Ball::bits == 77);
+  Ball::bits = 128;
+}
+
 TEST_CASE("certify: K = E leaves no margin to speak of") {
   const Config config = two_experts();
   CHECK(certify(config, seeded_inputs(config), {}).margin == std::vector<double>{HUGE_VAL});

@@ -26,7 +26,7 @@ TEST_CASE("file: paths that cannot be read or written are errors with their name
   const Scratch folder;
   CHECK(error_of([&] { read_text(folder / "nothing"); }) ==
         (folder / "nothing") + ": must be a readable file: No such file or directory");
-  CHECK(error_of([&] { read_text(folder / ""); }).ends_with("must be a readable file: Is a directory"));
+  CHECK(error_of([&] { read_text(folder / ""); }).ends_with("must be a readable file: it is not a regular file"));
   CHECK(error_of([&] { OutputFile file(folder / "no/where"); }) ==
         (folder / "no/where") + ": cannot be written: No such file or directory");
 }

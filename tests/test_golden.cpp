@@ -1,8 +1,10 @@
 #include <set>
 
+#include "../src/golden/families.h"
 #include "moe/corpus.h"
 #include "moe/golden.h"
 #include "moe/scalar/ball.h"
+#include "moe/tensor_json.h"
 #include "scratch.h"
 
 using namespace moe;
@@ -80,8 +82,63 @@ TEST_CASE(
     "golden: three equal logits for two slots leave two more choices, equal experts give equal outputs") {
   CHECK(rendered(case_called("ties/three-way"))["alternatives"].size() == 2);
   const Json same = rendered(case_called("ties/duplicate-experts"));
+  REQUIRE(same["alternatives"].size() == 1);
   for (const Json& alternative : same["alternatives"])
     CHECK(alternative["y"]["data"] == same["stages"]["y"]["data"]);
+}
+
+namespace {
+
+/// Experts with these logits, two choices each, and a capacity of one.
+GoldenCase full_experts(const char* order) {
+  return CaseBuilder("mixtral", "ties/full", "")
+      .set("shape.top_k=2")
+      .set("capacity.mode=fixed")
+      .set("capacity.fixed=1")
+      .set(order)
+      .logits({{1, 1, 0}, {2, 0, 1}});
+}
+
+}  // namespace
+
+TEST_CASE("golden: a tie inside the choice is open where its order decides what is dropped") {
+  // Token 0 prefers experts 0 and 1 alike, token 1 expert 0. Choice by choice, whoever comes first in token 0's slots keeps
+  // its place; token by token both do.
+  const Json json = rendered(full_experts("capacity.order=choice_major"));
+  CHECK(json["result"] == "acceptable");
+  CHECK(json["cert"]["gradient"]["validity"] == "branch");
+  CHECK(json["stages"]["dispatch.kept"]["data"] == Json({1, 1, 0, 1}));
+  REQUIRE(json["alternatives"].size() == 1);
+  CHECK(json["alternatives"][0]["router.topk_ids"]["data"] == Json({1, 0, 0, 2}));
+  CHECK(json["alternatives"][0]["dispatch.kept"]["data"] == Json({1, 0, 1, 1}));
+  CHECK(json["alternatives"][0]["loss.total"]["data"] != json["stages"]["loss.total"]["data"]);
+  const Json settled = rendered(full_experts("capacity.order=token_major"));
+  CHECK(settled["result"] == "valid");
+  CHECK(settled["cert"]["gradient"]["validity"] == "differentiable");
+}
+
+TEST_CASE("golden: a tie of priorities is open, and so are more ties than can be listed") {
+  const Json scores = rendered(case_called("capacity/equal-scores"));
+  CHECK(scores["result"] == "acceptable");
+  REQUIRE(scores["alternatives"].size() == 1);
+  CHECK(scores["alternatives"][0]["router.topk_ids"] == scores["stages"]["router.topk_ids"]);
+  CHECK(scores["alternatives"][0]["dispatch.kept"]["data"] == Json({0, 1, 1, 1}));
+  const Json many = rendered(CaseBuilder("mixtral", "ties/many", "")
+                                 .set("shape.top_k=4")
+                                 .logits({{0, 0, 0, 0, 0, 0, 0, 0}}));  // 70 choices
+  CHECK(many["result"] == "acceptable");
+  CHECK(many["alternatives"].size() == 16);
+  CHECK(many["moreAlternatives"] == true);
+}
+
+TEST_CASE("golden: tensors of several cases do not meet in one sidecar") {
+  TensorWriter write("s.safetensors");
+  const Array large = array_of({70000}, std::vector<double>(70000).data());
+  write.begin("a/");
+  CHECK(write("y", large)["tensor"] == "a/y");
+  write.begin("b/");
+  CHECK(write("y", large)["tensor"] == "b/y");
+  CHECK(write.large().size() == 2);
 }
 
 TEST_CASE("golden: an invalid case names the field, and has no stages") {

@@ -35,7 +35,7 @@ TEST_CASE("huggingface: what it does not know is an error that says so") {
   CHECK(error_with("hidden_act", "gelu") == "config.json: hidden_act = \"gelu\" must be silu");
   CHECK(error_with("router_jitter_noise", 0.01) ==
         "config.json: router_jitter_noise = 0.01 must be 0: noise is an explicit input");
-  CHECK(error_with("hidden_size", "x") == "shape.hidden_size = \"x\" must be an integer of 64 bits");
+  CHECK(error_with("hidden_size", "x") == "config.json: hidden_size = \"x\" must be a whole number");
   Json json = released();
   json.erase("num_local_experts");
   CHECK(error_of([&] { config_from_huggingface(json, "config.json"); }) ==

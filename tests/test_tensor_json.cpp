@@ -77,6 +77,18 @@ TEST_CASE("tensor_json: what does not fit together is refused by name") {
   CHECK(error_with("dtype", "bf16") == "f.json: y must hold numbers of its dtype, not 0.3333333333333333");
   CHECK(error_with("recipe", {{"rng", "mt19937"}, {"seed", "0x1"}}) ==
         "f.json: y must have a recipe of philox4x32-10 with 8 bits and a seed in hexadecimal");
+  Json recipe{{"rng", "philox4x32-10"}, {"seed", "0x1"}, {"tensor", 2}, {"case", 3}, {"bits", 8},
+              {"scaleLog2", -6}};
+  CHECK(error_with("recipe", recipe) == "f.json: y must have the elements that its recipe makes");
+  recipe["scaleLog2"] = 2000;
+  CHECK(error_with("recipe", recipe) ==
+        "f.json: y must have a recipe with scaleLog2 in [-100, 100], not 2000");
+  recipe["scaleLog2"] = -6, recipe["tensor"] = -1;
+  CHECK(error_with("recipe", recipe) ==
+        "f.json: y must have a recipe with tensor in [0, 4294967295], not -1");
+  CHECK(error_of([] {
+          back({{"dtype", "f64"}, {"shape", {1}}, {"b64", ""}});
+        }) == "f.json: y must hold as many elements as its shape");
   CHECK(error_of([] { back(Json(3)); }) == "f.json: y must be an object");
   CHECK(error_of([] {
           back({{"dtype", "f64"}, {"shape", {1}}});

@@ -43,7 +43,7 @@ TEST_CASE("validate: capacities") {
   CHECK(broken("switch", [](Config& c) { c.capacity.factor = std::nan(""); }) ==
         "capacity.factor = nan must lie in (0, 1e6]");
   CHECK(broken("switch", [](Config& c) { c.capacity.factor = 1.0 / 3; }) ==
-        "capacity.factor = 0.333333 must be a decimal of at most nine places");
+        "capacity.factor = 0.3333333333333333 must be a decimal of at most nine places");
   CHECK(broken("switch", [](Config& c) { c.capacity.outer_round = Rounding::None; }) ==
         "capacity.outer_round = none must be floor, ceil or half_even");
   CHECK(broken("switch", [](Config& c) { c.capacity.multiple_of = 0; }) ==
@@ -78,10 +78,10 @@ TEST_CASE("validate: names and coefficients of losses") {
   const auto named = [](const std::string& name) {
     return broken("switch", [&](Config& c) { c.aux[1].name = name; });
   };
-  CHECK(named("load_balance") == "aux.name = load_balance must be unique, and not task or total");
-  CHECK(named("total") == "aux.name = total must be unique, and not task or total");
-  CHECK(named("Z") == "aux.name = Z must consist of a-z, 0-9 and _");
-  CHECK(named("") == "aux.name =  must consist of a-z, 0-9 and _");
+  CHECK(named("load_balance") == "aux.1.name = load_balance must be unique, and not task or total");
+  CHECK(named("total") == "aux.1.name = total must be unique, and not task or total");
+  CHECK(named("Z") == "aux.1.name = Z must consist of a-z, 0-9 and _");
+  CHECK(named("") == "aux.1.name =  must consist of a-z, 0-9 and _");
   CHECK(broken("switch", [](Config& c) { c.aux[0].coefficient = HUGE_VAL; }) ==
-        "aux.coefficient = inf must be finite");
+        "aux.0.coefficient = inf must be finite");
 }

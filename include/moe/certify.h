@@ -24,8 +24,15 @@ struct Tie {
 struct GradientProof {
   double derivative;    // of loss.total in the direction, correctly rounded; both enclosures of it overlap
   Index differences;    // parameters whose gradient a central difference at 320 bits confirms
-  bool differentiable;  // no tie at the boundary of a choice, no ReLU exactly at its kink
+  bool differentiable;  // no tie that another rule resolves to another result, no ReLU exactly at its kink
 };
+
+/// Decisions that another rule for ties could have made, where they lead to another result.
+struct OtherDecisions {
+  std::vector<Decisions> list;
+  bool complete = true;  // else there are more than kMostAlternatives
+};
+inline constexpr std::size_t kMostAlternatives = 16;
 
 struct Certified {
   Arrays arrays;  // reals correctly rounded to binary64, integers as decided
@@ -35,6 +42,7 @@ struct Certified {
   Decisions decisions;
   std::vector<double> margin;  // T: K-th less (K+1)-th largest logit, down to three digits; inf for K = E
   std::vector<Tie> ties;
+  OtherDecisions others;
   std::optional<GradientProof> gradient;
 };
 
@@ -63,8 +71,8 @@ struct CertificateBroken : std::logic_error {
 /// has no ball arithmetic; CertificateBroken where a gradient is wrong.
 Certified certify(const Config& config, const Inputs& inputs, const CertifyOptions& options);
 
-/// y for given experts, correctly rounded: what another rule for ties would give.
-Array certified_output(const Config& config, const Inputs& inputs, const IdMatrix& expert);
+/// y and loss.total for given decisions, correctly rounded: what another rule for ties would give. Throws CannotRun.
+Arrays certified_results(const Config& config, const Inputs& inputs, const Decisions& decisions);
 
 /// The library that proves, and its version; empty where this build has none.
 std::string ball_library();

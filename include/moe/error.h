@@ -1,9 +1,11 @@
 #pragma once
 
+#include <charconv>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace moe {
 
@@ -24,13 +26,26 @@ struct Undecided : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A value as messages show it: reals by the shortest digits that read back.
+template <typename Value>
+void show(std::ostream& out, const Value& value) {
+  if constexpr (std::is_floating_point_v<Value>) {
+    char digits[40];
+    out.write(digits, std::to_chars(digits, digits + sizeof digits, value).ptr - digits);
+  } else {
+    out << value;
+  }
+}
+
 /// Throws Error "field = value rule" unless `ok`; `rule` is streamed and reads on, as in ("must lie in [1, ", E, "]").
 template <typename Value, typename... Rule>
 void require(bool ok, std::string_view field, const Value& value, const Rule&... rule) {
   if (ok) return;
   std::ostringstream message;
-  message << field << " = " << value << ' ';
-  (message << ... << rule);
+  message << field << " = ";
+  show(message, value);
+  message << ' ';
+  (show(message, rule), ...);
   throw Error(field, message.str());
 }
 

@@ -29,11 +29,17 @@ struct GoldenFile {
 /// What the flags mean: {flag: {bugType, description, effect, links}}.
 const Json& golden_notes();
 
+/// What another rule for ties decides, and y and loss.total for it.
+struct Alternative {
+  Decisions decisions;
+  Arrays results;
+};
+
 /// A case after its proof.
 struct ProvenCase {
-  std::optional<Certified> certified;                    // unless the case is invalid
-  std::vector<std::pair<IdMatrix, Array>> alternatives;  // other admissible choices, and y for them
-  std::string error_field, error;                        // of an invalid case
+  std::optional<Certified> certified;     // unless the case is invalid
+  std::vector<Alternative> alternatives;  // those of `certified`
+  std::string error_field, error;         // of an invalid case
 };
 
 /// Throws what certify throws, with the id of the case; and CertificateBroken where an invalid case is not refused.

@@ -5,18 +5,20 @@
 
 namespace moe {
 
-/// Arrays as JSON: {dtype, shape, axes, data | b64 | file, recipe, sha256}. Up to 4,096 elements stand as numbers, up to
-/// 65,536 as base64; larger ones are a recipe, or go to the safetensors file `sidecar` under their names.
+/// Arrays as JSON: {dtype, shape, axes, data | b64 | file and tensor, recipe, sha256}. Up to 4,096 elements stand as
+/// numbers, up to 65,536 as base64; larger ones are a recipe, or go to the safetensors file `sidecar`.
 class TensorWriter {
  public:
   explicit TensorWriter(std::string sidecar) : sidecar_(std::move(sidecar)) {}
 
   Json operator()(const std::string& name, const Array& array);
+  /// From here on, tensors stand in the sidecar as `prefix` and their names: those of several cases share it.
+  void begin(std::string prefix) { prefix_ = std::move(prefix); }
   /// What must be written to the sidecar; empty if nothing was too large.
   const Arrays& large() const { return large_; }
 
  private:
-  std::string sidecar_;
+  std::string sidecar_, prefix_;
   Arrays large_;
 };
 

@@ -58,12 +58,14 @@ inline void validate(const Capacity& c, const Shape& shape, const Router& router
 
 inline void validate(const std::vector<Aux>& aux) {
   std::set<std::string> names{"task", "total"};
-  for (const Aux& a : aux) {
+  for (std::size_t i = 0; i < aux.size(); ++i) {
+    const Aux& a = aux[i];
+    const std::string where = "aux." + std::to_string(i) + '.';
     require(!a.name.empty() &&
                 a.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos,
-            "aux.name", a.name, "must consist of a-z, 0-9 and _");
-    require(names.insert(a.name).second, "aux.name", a.name, "must be unique, and not task or total");
-    require(std::isfinite(a.coefficient), "aux.coefficient", a.coefficient, "must be finite");
+            where + "name", a.name, "must consist of a-z, 0-9 and _");
+    require(names.insert(a.name).second, where + "name", a.name, "must be unique, and not task or total");
+    require(std::isfinite(a.coefficient), where + "coefficient", a.coefficient, "must be finite");
   }
 }
 

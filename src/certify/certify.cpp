@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "alternatives.h"
 #include "gradient.h"
 #include "ledger.h"
 
@@ -10,8 +11,12 @@ namespace {
 
 constexpr slong kPrecisions[] = {128, 256, 512, 1280, 2560};
 
-/// x > 0 rounded down to three decimal digits; throws Undecided where the ball straddles a digit.
+/// x > 0 rounded down to three decimal digits; a lower bound of it where it is out of binary64's reach. Throws Undecided
+/// where the ball straddles a digit.
 double three_digits_down(const Ball& x) {
+  const std::int32_t binary = exponent_of(x);
+  if (binary < -1020) return 0;
+  if (binary > 1020) return 1e300;
   int exponent = static_cast<int>(std::floor(std::log10(approx(x)))) - 2;
   for (;; ++exponent) {
     Ball power(1);
@@ -55,7 +60,24 @@ Decisions decide_provably(const Config& config, const Params<Ball>& params, Cert
   const Matrix<Ball> z = logits_forward(all_rows(params.x), params);
   Decisions decisions = decide_for(config, z, choose_experts(z, config.shape.top_k));
   judge_choice(z, decisions.expert, result);
+  result.others = other_decisions(config, z, decisions, result.ties);
   return decisions;
+}
+
+/// Calls pass() at one precision after the other until it says true: everything is settled. Undecided asks for more bits,
+/// too. Returns the bits; throws CannotRun where a decision stays undecided at the most.
+template <typename Pass>
+int at_rising_precision(Pass pass) {
+  for (const slong bits : kPrecisions) {
+    const Bits precision(bits);
+    const bool last = bits == kPrecisions[std::size(kPrecisions) - 1];
+    try {
+      if (pass() || last) return static_cast<int>(bits);
+    } catch (const Undecided&) {
+      if (last) throw CannotRun("refused: a decision stays undecided at " + std::to_string(bits) + " bits");
+    }
+  }
+  return 0;
 }
 
 bool at_a_kink(const Config& config, const Trace<Ball>& trace) {
@@ -71,17 +93,14 @@ class Certifier {
       : config_(config), inputs_(inputs), options_(options) {}
 
   Certified run() {
-    for (const slong bits : kPrecisions) {
-      Ball::bits = bits;
-      result_.bits = static_cast<int>(bits);
+    result_.bits = at_rising_precision([&] {
       try {
-        if (pass() == 0) break;
+        return pass() == 0;
       } catch (const Undecided&) {
         ledger_ = Ledger();
-        if (bits == kPrecisions[std::size(kPrecisions) - 1])
-          throw CannotRun("refused: a decision stays undecided at " + std::to_string(bits) + " bits");
+        throw;
       }
-    }
+    });
     ledger_.close(result_);
     return std::move(result_);
   }
@@ -130,10 +149,11 @@ class Certifier {
           " by them, " + std::to_string(approx(by_dual)) + " by dual numbers, in one direction");
     const std::optional<double> derivative = correctly_rounded(by_dual);
     if (!derivative) return false;
-    sample.confirm(config_, inputs_, result_.decisions);
+    const Index confirmed = sample.confirm(config_, inputs_, result_.decisions);
     const bool tied =
-        std::any_of(result_.ties.begin(), result_.ties.end(), [](const Tie& t) { return t.at_boundary; });
-    result_.gradient = GradientProof{*derivative, sample.size(), !tied && !at_a_kink(config_, trace)};
+        !result_.others.list.empty() || !result_.others.complete ||
+        std::any_of(result_.ties.begin(), result_.ties.end(), [](const Tie& tie) { return tie.at_boundary; });
+    result_.gradient = GradientProof{*derivative, confirmed, !tied && !at_a_kink(config_, trace)};
     return true;
   }
 
@@ -160,25 +180,22 @@ Certified certify(const Config& config, const Inputs& inputs, const CertifyOptio
   return Certifier(config, inputs, options).run();
 }
 
-Array certified_output(const Config& config, const Inputs& inputs, const IdMatrix& expert) {
+Arrays certified_results(const Config& config, const Inputs& inputs, const Decisions& decisions) {
   const FlintScope scope;
-  const auto output = [&](Ledger& ledger) {
-    const auto params = params_of<Ball>(config, inputs);
-    const Matrix<Ball> z = logits_forward(all_rows(params.x), params);
-    const Trace<Ball> trace = layer_forward(config, params, decide_for(config, z, expert));
-    ledger("y", {trace.y.rows(), trace.y.cols()}, 0, trace.y.data(), trace.y.size());
-    return ledger.open_after_pass();
-  };
   Ledger ledger;
-  for (const slong bits : kPrecisions) {
-    Ball::bits = bits;
-    if (output(ledger) == 0) break;
-  }
+  at_rising_precision([&] {
+    const auto params = params_of<Ball>(config, inputs);
+    const Trace<Ball> trace = layer_forward(config, params, decisions);
+    each_tensor(config, trace, [&](const std::string& name, auto&&... block) {
+      if (name == name_of(Tensor::y) || name == "loss.total") ledger(name, block...);
+    });
+    return ledger.open_after_pass() == 0;
+  });
   Certified result;
   ledger.close(result);
   if (!result.refused.empty())
-    throw CannotRun("refused: an admissible alternative has an output that cannot be rounded");
-  return std::move(result.arrays.front().second);
+    throw CannotRun("refused: an admissible alternative has a result that cannot be rounded");
+  return std::move(result.arrays);
 }
 
 std::string ball_library() { return std::string("Arb ") + arb_version + ", FLINT " + FLINT_VERSION; }

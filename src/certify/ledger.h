@@ -37,7 +37,7 @@ class Ledger {
     return open;
   }
 
-  /// Everything into `result`; what is still open is refused, and stands there as the nearer end of its enclosure.
+  /// Everything into `result`; what is still open is refused, and stands there as the lower end of its enclosure.
   void close(Certified& result) {
     for (Entry& entry : entries_) {
       for (const Index i : entry.open) {
@@ -54,7 +54,7 @@ class Ledger {
     std::string name;
     Array array;
     std::vector<Index> open, still;
-    std::map<Index, Ball::Ends> ends{};
+    std::map<Index, Ball::Interval> ends{};
   };
 
   Entry& find(const std::string& name, const Dims& dims) {
@@ -64,11 +64,11 @@ class Ledger {
     return entries_.emplace_back(Entry{name, Array{Format::F64, dims, std::move(bytes), {}}, {}, {}});
   }
   static bool settle(Entry& entry, Index i, const Ball& number) {
-    const Ball::Ends ends = rounded_ends(number);
+    const std::optional<double> rounded = correctly_rounded(number);
+    const Ball::Interval ends = rounded ? Ball::Interval{*rounded, *rounded} : enclosing_doubles(number);
     std::memcpy(entry.array.bytes.data() + i * 8, &ends.low, sizeof ends.low);
-    if (ends.low == ends.high) return true;
-    entry.ends[i] = ends;
-    return false;
+    if (!rounded) entry.ends[i] = ends;
+    return rounded.has_value();
   }
 
   bool first_pass_ = true;

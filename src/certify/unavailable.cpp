@@ -10,7 +10,7 @@ namespace {
 }  // namespace
 
 Certified certify(const Config&, const Inputs&, const CertifyOptions&) { decline(); }
-Array certified_output(const Config&, const Inputs&, const IdMatrix&) { decline(); }
+Arrays certified_results(const Config&, const Inputs&, const Decisions&) { decline(); }
 std::string ball_library() { return ""; }
 
 }  // namespace moe

@@ -108,7 +108,10 @@ std::string first_difference(const std::string& path, const std::string& have, c
   for (int line = 1;; ++line) {
     const bool more_left = static_cast<bool>(std::getline(a, left)),
                more_right = static_cast<bool>(std::getline(b, right));
-    if (more_left != more_right || left != right || !more_left) {
+    if (!more_left && !more_right)
+      return path + ": has " + std::to_string(have.size()) + " bytes, proven are " +
+             std::to_string(want.size());
+    if (more_left != more_right || left != right) {
       std::size_t from = 0;
       while (more_left && more_right && from < std::min(left.size(), right.size()) &&
              left[from] == right[from])

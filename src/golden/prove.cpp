@@ -7,51 +7,6 @@
 namespace moe {
 namespace {
 
-constexpr std::size_t kMostAlternatives = 16;
-
-/// The subsets of `among` with `n` elements, in lexicographic order, until visit returns false.
-bool each_subset(const std::vector<Index>& among, std::size_t n, std::size_t from, std::vector<Index>& chosen,
-                 const std::function<bool(const std::vector<Index>&)>& visit) {
-  if (chosen.size() == n) return visit(chosen);
-  for (std::size_t i = from; i < among.size(); ++i) {
-    chosen.push_back(among[i]);
-    if (!each_subset(among, n, i + 1, chosen, visit)) return false;
-    chosen.pop_back();
-  }
-  return true;
-}
-
-/// All choices that a rule for ties other than ours could make, ours excluded: the experts of a tie at the boundary stand
-/// last in their token's slots, so another choice replaces those slots. Empty where there are too many to list.
-std::vector<IdMatrix> admissible_choices(const Certified& proof) {
-  const IdMatrix& ours = proof.decisions.expert;
-  const Index K = ours.cols();
-  std::vector<IdMatrix> choices{ours};
-  for (const Tie& tie : proof.ties) {
-    if (!tie.at_boundary) continue;
-    const auto tied = [&](Index e) {
-      return std::find(tie.experts.begin(), tie.experts.end(), e) != tie.experts.end();
-    };
-    Index slots = 0;
-    while (slots < K && tied(ours(tie.token, K - 1 - slots))) ++slots;
-    std::vector<IdMatrix> more;
-    std::vector<Index> chosen;
-    const bool all = each_subset(
-        tie.experts, static_cast<std::size_t>(slots), 0, chosen, [&](const std::vector<Index>& experts) {
-          for (IdMatrix choice : choices) {
-            for (Index i = 0; i < slots; ++i)
-              choice(tie.token, K - slots + i) = static_cast<std::int32_t>(at(experts, i));
-            more.push_back(std::move(choice));
-          }
-          return more.size() <= kMostAlternatives;
-        });
-    if (!all) return {};
-    choices = std::move(more);
-  }
-  std::erase(choices, ours);
-  return choices;
-}
-
 ProvenCase prove_invalid(const GoldenCase& golden_case) {
   try {
     const Config config = config_from_json(golden_case.config);
@@ -70,8 +25,8 @@ ProvenCase prove(const GoldenCase& golden_case, const Progress& progress) try {
   validate(config, golden_case.inputs);
   ProvenCase proof{
       certify(config, golden_case.inputs, {true, true, fnv1a(golden_case.id), progress}), {}, {}, {}};
-  for (const IdMatrix& choice : admissible_choices(*proof.certified))
-    proof.alternatives.emplace_back(choice, certified_output(config, golden_case.inputs, choice));
+  for (const Decisions& other : proof.certified->others.list)
+    proof.alternatives.push_back({other, certified_results(config, golden_case.inputs, other)});
   return proof;
 } catch (const Error& e) {
   throw Error(e.field, golden_case.id + ": " + e.what());

@@ -68,11 +68,22 @@ Json certificate_json(const Certified& proof, const GoldenCase& golden_case) {
   return json;
 }
 
+Json alternative_json(const Alternative& other, TensorWriter& write) {
+  const IdMatrix& ids = other.decisions.expert;
+  const Dims dims{ids.rows(), ids.cols()};
+  Json json{{"router.topk_ids", write("router.topk_ids", array_of(dims, ids.data()))},
+            {"dispatch.kept", write("dispatch.kept", array_of(dims, other.decisions.plan.kept.data()))}};
+  for (const auto& [name, a] : other.results) json[name] = write(name, a);
+  return json;
+}
+
 Json case_json(const GoldenCase& golden_case, const ProvenCase& proof, TensorWriter& write) {
+  write.begin(golden_case.id + '/');
   Json json{{"id", golden_case.id}, {"comment", golden_case.comment}};
   if (!golden_case.catches.empty()) json["catches"] = golden_case.catches;
   json["flags"] = golden_case.flags;
-  json["result"] = golden_case.invalid ? "invalid" : proof.alternatives.empty() ? "valid" : "acceptable";
+  const bool open = proof.certified && (!proof.alternatives.empty() || !proof.certified->others.complete);
+  json["result"] = golden_case.invalid ? "invalid" : open ? "acceptable" : "valid";
   Json& inputs = json["inputs"] = Json::object();
   for (const auto& [id, a] : golden_case.inputs) inputs[name_of(id)] = write(name_of(id), a);
   if (golden_case.invalid) {
@@ -82,11 +93,11 @@ Json case_json(const GoldenCase& golden_case, const ProvenCase& proof, TensorWri
   const Certified& certified = *proof.certified;
   if (!certified.margin.empty()) json["routing"] = routing_json(certified);
   tensors_json(certified, write, json["stages"] = Json::object());
-  for (const auto& [ids, y] : proof.alternatives)
-    json["alternatives"].push_back(
-        {{"router.topk_ids",
-          write("router.topk_ids", array_of<std::int32_t>({ids.rows(), ids.cols()}, ids.data()))},
-         {"y", write("y", y)}});
+  for (std::size_t i = 0; i < proof.alternatives.size(); ++i) {
+    write.begin(golden_case.id + "/alternatives/" + std::to_string(i) + '/');
+    json["alternatives"].push_back(alternative_json(proof.alternatives[i], write));
+  }
+  if (!certified.others.complete) json["moreAlternatives"] = true;
   json["cert"] = certificate_json(certified, golden_case);
   return json;
 }

@@ -15,10 +15,10 @@ struct Done {
   std::string out, err;
 };
 
-/// Runs `moe-oracle ARGUMENTS` by the shell, in `folder`.
-inline Done run(const Scratch& folder, const std::string& arguments) {
-  const std::string command = "cd '" + (folder / "") + "' && '" MOE_ORACLE "' " + arguments + " >'" +
-                              (folder / "out") + "' 2>'" + (folder / "err") + "' </dev/null";
+/// Runs `moe-oracle ARGUMENTS` by the shell, in `folder`, after the commands `before`.
+inline Done run(const Scratch& folder, const std::string& arguments, const std::string& before = "") {
+  const std::string command = "cd '" + (folder / "") + "' && " + before + "'" MOE_ORACLE "' >'" +
+                              (folder / "out") + "' 2>'" + (folder / "err") + "' </dev/null " + arguments;
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(folder / "out"), read_text(folder / "err")};
 }

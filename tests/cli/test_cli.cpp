@@ -51,6 +51,14 @@ TEST_CASE("cli: bad usage is exit 2 and one line") {
                                       "golden show",
                                       "golden show nothing",
                                       "golden verify nothing",
+                                      "golden write",
+                                      "golden write mixtral --out g.safetensors",
+                                      "golden write ties/boundary --tokens 3",
+                                      "golden verify --out nowhere",
+                                      "run mixtral --input ''",
+                                      "run mixtral --out ''",
+                                      "presets mixtral --diff dense switch",
+                                      "run mixtral --set 'capacity={\"mode\":\"none\",\"factor\":3}'",
                                       "golden write nothing"}) {
     CAPTURE(arguments);
     const Done done = run(folder, arguments);
@@ -152,13 +160,46 @@ TEST_CASE("cli: tokens win over a set, and the seed changes the numbers") {
   CHECK(std::abs(loss("--scalar float") - loss("")) < 1e-4);
 }
 
-TEST_CASE("cli: a full disk and an interrupted name leave the old file whole") {
+TEST_CASE("cli: what stops in the middle of writing leaves the old file whole") {
   const Scratch folder;
   CHECK(run(folder, "run mixtral --tokens 2 --out t.json").code == 0);
   const std::string before = read_text(folder / "t.json");
-  CHECK(run(folder, "run mixtral --set shape.top_k=9 --out t.json").code == 2);
-  CHECK(read_text(folder / "t.json") == before);
-  CHECK(folder.files() == 3);  // t.json, out, err
+  // A file may grow to 8 blocks: beyond, writing fails, or the signal that says so kills.
+  for (const std::string signal : {"trap '' XFSZ; ", ""}) {
+    CAPTURE(signal);
+    const Done done = run(folder, "run mixtral --tokens 20 --out t.json", signal + "ulimit -f 8; ");
+    CHECK(done.code != 0);
+    CHECK((signal.empty() || done.code == 3));
+    CHECK(read_text(folder / "t.json") == before);
+  }
+}
+
+TEST_CASE("cli: a result that cannot be printed is exit 3") {
+  const Scratch folder;
+  for (const std::string arguments : {"presets mixtral", "run mixtral", "run mixtral --json", "golden list"})
+    CHECK(run(folder, arguments + " > /dev/full").code == 3);
+}
+
+TEST_CASE("cli: an output never replaces an input") {
+  const Scratch folder;
+  CHECK(run(folder, "run dense --tokens 2 --out in.safetensors").code == 0);
+  for (const std::string out : {"in.safetensors", "in.json"})
+    CHECK(run(folder, "run dense --tokens 2 --weights in.safetensors --out " + out).err ==
+          "moe-oracle: --out = \"" + out + "\" must not replace the input in.safetensors\n");
+}
+
+TEST_CASE("cli: a pipe is no input, a link stays a link, a mode stays as it is") {
+  const Scratch folder;
+  CHECK(std::system(("mkfifo '" + (folder / "pipe.json") + "'").c_str()) == 0);
+  CHECK(run(folder, "run ./pipe.json").err ==
+        "moe-oracle: ./pipe.json: must be a readable file: it is not a regular file\n");
+  CHECK(run(folder, "run mixtral --tokens 2 --out real.json").code == 0);
+  CHECK(std::system(
+            ("cd '" + (folder / "") + "' && chmod 600 real.json && ln -s real.json link.json").c_str()) == 0);
+  CHECK(run(folder, "run mixtral --tokens 3 --out link.json").code == 0);
+  CHECK(std::filesystem::is_symlink(folder / "link.json"));
+  CHECK(std::filesystem::status(folder / "real.json").permissions() == std::filesystem::perms{0600});
+  CHECK(read_text(folder / "real.json").find("\"num_tokens\": 3") != std::string::npos);
 }
 
 #if MOE_HAS_BALL

@@ -92,5 +92,5 @@ TEST_CASE("capacity: a factor is a decimal of at most nine places") {
   CHECK(decimal_of(1.25).scale == 100);
   CHECK(decimal_of(0.1).scale == 10);
   CHECK(error_of([] { decimal_of(1.0 / 3); }) ==
-        "capacity.factor = 0.333333 must be a decimal of at most nine places");
+        "capacity.factor = 0.3333333333333333 must be a decimal of at most nine places");
 }

@@ -43,9 +43,26 @@ TEST_CASE("ball: both ends must round alike") {
   CHECK(correctly_rounded(midpoint).value() == 1);
   const Ball blurred = midpoint * (Ball(1) / Ball(3)) * Ball(3);
   CHECK(!correctly_rounded(blurred));
-  const Ball::Ends ends = rounded_ends(blurred);
+  const Ball::Interval ends = enclosing_doubles(blurred);
   CHECK(ends.low == 1);
   CHECK(ends.high == 1 + 2 * 0x1p-53);
+}
+
+TEST_CASE("ball: enclosing doubles lie outside, not at the nearest") {
+  Ball::bits = 128;
+  const Ball::Interval third = enclosing_doubles(Ball(1) / Ball(3));
+  CHECK(third.low == 1.0 / 3);
+  CHECK(third.high == std::nextafter(1.0 / 3, 1.0));
+}
+
+TEST_CASE("ball: a sum of no products is zero, wherever it is not") {
+  CHECK(same(dot(static_cast<const Ball*>(nullptr), nullptr, 0), Ball(0)));
+}
+
+TEST_CASE("ball: exponents beyond binary64") {
+  CHECK(exponent_of(Ball(1)) == 1);
+  CHECK(exponent_of(Ball::power_of_two(-5000)) == -4999);
+  CHECK(exponent_of(exp(Ball(0x1p62))) == INT32_MAX);
 }
 
 TEST_CASE("ball: subnormals, underflow and overflow round as binary64 does, and a zero has no sign") {

@@ -50,13 +50,16 @@ std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, 
   return keys;
 }
 
-/// The decisions that follow from given experts: (P1) to (P3).   z (T, E) is not looked at without a router.
-template <typename Num>
-Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert) {
+/// The decisions that follow from given experts and the places that priority gives: (P1) to (P3).
+inline Decisions decide_for(const Config& config, IdMatrix expert, const std::vector<Index>& place) {
   const auto [T, D, F, E, K] = Letters(config);
-  const std::vector<Index> place = places(priority_keys(config, z, expert));
   Plan plan = make_plan(expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config));
   return {std::move(expert), std::move(plan)};
+}
+template <typename Num>
+Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert) {
+  const std::vector<Index> place = places(priority_keys(config, z, expert));
+  return decide_for(config, std::move(expert), place);
 }
 
 /// All decisions of a layer: (R1), then the rest.

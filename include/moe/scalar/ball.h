@@ -10,7 +10,9 @@
 #endif
 
 #include <cmath>
+#include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "moe/error.h"
 #include "moe/scalar/scalar.h"
@@ -70,6 +72,7 @@ class Ball {
   /// arb_dot is five times faster than a loop of arb_addmul, and tighter: one rounding at the end.
   friend Ball dot(const Ball* a, const Ball* b, Index n, Index step = 1) {
     Ball r;
+    if (n == 0) return r;  // there may be no array at all
     arb_dot(r.v_, nullptr, 0, a->v_, step, b->v_, step, n, bits);
     return r;
   }
@@ -99,28 +102,35 @@ class Ball {
     return unique ? std::optional(value) : std::nullopt;
   }
 
-  /// The ends of an interval of doubles that holds the number, each end of the ball rounded to nearest. If they agree,
-  /// that double is the number correctly rounded, because rounding is monotone. A zero has no sign here: a real number
-  /// has none, and the sign that an end rounds to depends on the library's version.
-  struct Ends {
+  /// The number correctly rounded to binary64, where both ends of the ball round to it: rounding is monotone. A zero
+  /// has no sign here: a real number has none, and the sign that an end rounds to depends on the library's version.
+  friend std::optional<double> correctly_rounded(const Ball& a) {
+    const auto [low, high] = ends(a, ARF_RND_NEAR, ARF_RND_NEAR);
+    return low == high ? std::optional(low) : std::nullopt;
+  }
+  /// Two doubles that hold the number between them.
+  struct Interval {
     double low, high;
   };
-  friend Ends rounded_ends(const Ball& a) {
-    arf_t end;
-    arf_init(end);
-    arb_get_lbound_arf(end, a.v_, 2 * bits);
-    const double low = arf_get_d(end, ARF_RND_NEAR);
-    arb_get_ubound_arf(end, a.v_, 2 * bits);
-    const double high = arf_get_d(end, ARF_RND_NEAR);
-    arf_clear(end);
-    return {low == 0 ? 0.0 : low, high == 0 ? 0.0 : high};
-  }
-  friend std::optional<double> correctly_rounded(const Ball& a) {
-    const Ends ends = rounded_ends(a);
-    return ends.low == ends.high ? std::optional(ends.low) : std::nullopt;
+  friend Interval enclosing_doubles(const Ball& a) { return ends(a, ARF_RND_FLOOR, ARF_RND_CEIL); }
+  /// 2^(exponent - 1) <= |mid| < 2^exponent, clamped to 32 bits; for mid != 0.
+  friend std::int32_t exponent_of(const Ball& a) {
+    const slong e = ARF_EXP(arb_midref(a.v_));
+    return COEFF_IS_MPZ(e) ? (fmpz_sgn(ARF_EXPREF(arb_midref(a.v_))) > 0 ? INT32_MAX : INT32_MIN)
+                           : static_cast<std::int32_t>(std::clamp<slong>(e, INT32_MIN, INT32_MAX));
   }
 
  private:
+  static Interval ends(const Ball& a, arf_rnd_t down, arf_rnd_t up) {
+    arf_t end;
+    arf_init(end);
+    arb_get_lbound_arf(end, a.v_, 2 * bits);
+    const double low = arf_get_d(end, down);
+    arb_get_ubound_arf(end, a.v_, 2 * bits);
+    const double high = arf_get_d(end, up);
+    arf_clear(end);
+    return {low == 0 ? 0.0 : low, high == 0 ? 0.0 : high};
+  }
   template <typename Operation>
   static Ball of(Operation operation, const Ball& a, const Ball& b) {
     Ball r;
@@ -135,6 +145,18 @@ class Ball {
   }
 
   arb_t v_;
+};
+
+/// Another precision for a scope.
+class Bits {
+ public:
+  explicit Bits(slong bits) : before_(std::exchange(Ball::bits, bits)) {}
+  ~Bits() { Ball::bits = before_; }
+  Bits(const Bits&) = delete;
+  Bits& operator=(const Bits&) = delete;
+
+ private:
+  slong before_;
 };
 
 static_assert(sizeof(Ball) == sizeof(arb_struct), "an array of Ball is an array of arb_struct");
