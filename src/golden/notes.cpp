@@ -31,6 +31,9 @@ const Json& golden_notes() {
       {"NearTie", note("TIE", "Two logits differ by less than a narrow format can tell.",
                        "A router that rounds logits or scores before it chooses takes another expert.",
                        {thread("vllm-project/vllm", 58076), thread("sgl-project/sglang", 38695)})},
+      {"Range", note("NUMERIC_RANGE", "Logits whose exponentials overflow or underflow on their own.",
+                     "NaN, infinities, or weights of 0 / 0 where the softmax is not taken relative to the "
+                     "largest logit.")},
       {"ManyExperts", note("ROUTING", "More experts than a warp, a byte or a tile counts.",
                            "Ids beyond the limit are never chosen, or wrap.",
                            {thread("kekzl/imp", 2056), thread("NVIDIA/TransformerEngine", 2821),

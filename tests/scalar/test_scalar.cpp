@@ -94,6 +94,10 @@ TEST_CASE("scalar: relu and its slope are 0 at 0") {
 
 TEST_CASE("scalar: float works in index order") {
   const float a[] = {1e8F, 1, -1e8F}, ones[] = {1, 1, 1};
+  CHECK(greater(a[0], a[1]));
+  CHECK(!greater(a[1], a[1]));
+  CHECK(same(a[1], ones[0]));
+  CHECK(!same(a[0], a[1]));
   CHECK(dot(a, ones, 3) == 0);  // (1e8 + 1) rounds to 1e8
   CHECK(greater(1.5F, 1.0F));
   CHECK(same(1.5F, 1.5F));
