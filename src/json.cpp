@@ -50,25 +50,64 @@ void print(const Json& value, std::size_t indent, std::string& out) {
 
 }  // namespace
 
-Json parse_json(std::string_view text, const std::string& file) {
-  std::vector<std::set<std::string>> keys;
-  const auto check = [&](int, Json::parse_event_t event, Json& parsed) {
-    using Event = Json::parse_event_t;
-    if (event == Event::object_start || event == Event::array_start) {
-      keys.emplace_back();
-      if (keys.size() > kMaxDepth) throw Error(file, file + ": nesting must not exceed 64 levels");
-    }
-    if (event == Event::object_end || event == Event::array_end) keys.pop_back();
-    if (event == Event::key && !keys.back().insert(parsed.get<std::string>()).second)
-      throw Error(parsed.get<std::string>(),
-                  file + ": " + shown(parsed) + " must not appear twice in one object");
+namespace {
+
+/// Refuses what parsing would accept, drop, or take for ever over. A pass of its own, because parsing with a callback
+/// looks through all values of an object each time that one of them ends.
+class Check : public nlohmann::json_sax<Json> {
+ public:
+  Check(const std::string& file, std::size_t most_keys) : file_(file), most_(most_keys) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return open(); }
+  bool end_object() override { return close(); }
+  bool start_array(std::size_t) override { return open(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& name) override {
+    if (!keys_.back().insert(name).second)
+      throw Error(name, file_ + ": " + shown(name) + " must not appear twice in one object");
+    if (keys_.back().size() > most_)
+      throw Error(file_, file_ + ": an object must not have more than " + std::to_string(most_) + " keys");
     return true;
-  };
-  try {
-    return Json::parse(text, check);
-  } catch (const Json::exception& e) {
-    throw Error(file, file + ": must be JSON: " + one_line(e.what()));
   }
+  bool parse_error(std::size_t, const std::string&, const Json::exception& e) override {
+    throw Error(file_, file_ + ": must be JSON: " + one_line(e.what()));
+  }
+
+ private:
+  bool open() {
+    keys_.emplace_back();
+    if (keys_.size() > kMaxDepth) throw Error(file_, file_ + ": nesting must not exceed 64 levels");
+    return true;
+  }
+  bool close() {
+    keys_.pop_back();
+    return true;
+  }
+
+  const std::string& file_;
+  std::size_t most_;
+  std::vector<std::set<std::string>> keys_;
+};
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& file) {
+  Check check(file, 4096);  // an ordered object is searched from its start for each key
+  Json::sax_parse(text, &check);
+  return Json::parse(text);
+}
+
+nlohmann::json parse_sorted_json(std::string_view text, const std::string& file) {
+  Check check(file, SIZE_MAX);
+  Json::sax_parse(text, &check);
+  return nlohmann::json::parse(text);
 }
 
 std::string print_real(double value) {

@@ -10,9 +10,9 @@ namespace {
 constexpr std::size_t kMaxHeader = 100'000'000;  // the limit of the format's own reader
 
 /// A whole number of the header; 2^63 and above do not occur in a file that exists.
-std::size_t whole(const Json& value, const std::string& where) {
+std::size_t whole(const nlohmann::json& value, const std::string& where) {
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > INT64_MAX)
-    throw Error(where, where + " = " + shown(value) + " must be a whole number");
+    throw Error(where, where + " = " + value.dump() + " must be a whole number");
   return value.get<std::size_t>();
 }
 
@@ -35,7 +35,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : file_(std::make_uniq
   file_->read(sizeof length, std::as_writable_bytes(std::span(text)));
   data_ = sizeof length + length;
 
-  const Json header = parse_json(text, path + ": header");
+  const nlohmann::json header = parse_sorted_json(text, path + ": header");
   if (!header.is_object()) throw Error(path, path + ": header must be an object");
   for (const auto& [name, json] : header.items()) {
     if (name == "__metadata__") continue;
@@ -47,7 +47,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : file_(std::make_uniq
     if (!complete) throw Error(where, where + " must have exactly dtype, shape and two data_offsets");
     Entry entry{
         json["dtype"], {}, whole(json["data_offsets"][0], where), whole(json["data_offsets"][1], where)};
-    for (const Json& size : json["shape"]) entry.dims.push_back(static_cast<Index>(whole(size, where)));
+    for (const nlohmann::json& size : json["shape"]) entry.dims.push_back(static_cast<Index>(whole(size, where)));
     const FormatInfo* format = known_format(entry.format);
     const Index size = product(entry.dims);
     if (format != nullptr && (entry.end < entry.begin || size > INT64_MAX / 8 ||
@@ -90,7 +90,7 @@ Array SafetensorsFile::load(const std::string& name) const {
 }
 
 void write_safetensors(const std::string& path, const Arrays& arrays) {
-  Json header = Json::object();
+  nlohmann::json header = nlohmann::json::object();
   std::size_t offset = 0;
   for (const auto& [name, a] : arrays) {
     if (header.contains(name)) throw std::logic_error(path + ": two tensors are called " + name);

@@ -11,6 +11,15 @@ std::string error_in(const std::string& text) {
 }
 }  // namespace
 
+TEST_CASE("json: many keys are refused where they would be searched one by one") {
+  std::string text = "{";
+  for (int i = 0; i < 5000; ++i) text += (i > 0 ? ",\"k" : "\"k") + std::to_string(i) + "\":1";
+  text += '}';
+  CHECK(error_of([&] { parse_json(text, "f.json"); }) ==
+        "f.json: an object must not have more than 4096 keys");
+  CHECK(parse_sorted_json(text, "f.json").size() == 5000);
+}
+
 TEST_CASE("json: numbers are the shortest decimals, with a point, and -0.0 keeps its sign") {
   CHECK(print_real(1) == "1.0");
   CHECK(print_real(-0.0) == "-0.0");

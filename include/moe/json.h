@@ -10,8 +10,11 @@ namespace moe {
 using Json = nlohmann::ordered_json;
 
 /// Parses one JSON document; `file` names it in errors. Throws Error for malformed text, a number beyond binary64, a
-/// duplicate key, or nesting deeper than 64: what nlohmann/json would accept, drop or overflow the stack on.
+/// duplicate key, nesting deeper than 64, or more than 4,096 keys in one object: what nlohmann/json would accept, drop,
+/// overflow the stack on, or search for hours.
 Json parse_json(std::string_view text, const std::string& file);
+/// The same for documents whose order does not matter, with any number of keys.
+nlohmann::json parse_sorted_json(std::string_view text, const std::string& file);
 
 /// The document as text: the shortest decimals that read back as the same binary64, a point or an exponent in every
 /// real number, "NaN" and "Infinity" as strings, and one line for whatever holds no nested object.
