@@ -72,13 +72,13 @@ Index filled_before(const Plan& plan, Index e) {
 }
 bool filled_after(const Plan& plan, Index e) { return plan.offsets.back() > at(plan.offsets, e + 1); }
 
-/// Rows of the experts' tensors in another order than dispatch.order says.
+/// Rows of the experts' tensors in another order than dispatch.order says, where nothing was dropped.
 Bug misplaces_rows(std::string name, std::function<bool(const Plan&)> when,
                    std::function<Index(const Plan&, Index n)> from) {
   Bug bug{std::move(name)};
   bug.tensors = [when = std::move(when), from = std::move(from)](const Config&, const Inputs&,
                                                                  const Decisions& d, Arrays& answer) {
-    if (d.plan.N() == 0 || !when(d.plan)) return;
+    if (d.plan.N() == 0 || d.plan.N() != d.plan.row.size() || !when(d.plan)) return;
     for (const char* tensor :
          {"expert.gate", "expert.up", "expert.hidden", "expert.out", "combine.weighted"}) {
       Editable a(answer, tensor);
