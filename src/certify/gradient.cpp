@@ -105,7 +105,7 @@ namespace {
 /// What a step along one parameter does: (L(p + h) - L(p - h)) / 2h, and whether a ReLU bends within it.
 struct Difference {
   Ball slope;
-  bool bends;
+  bool bends = false;
 };
 Difference central_difference(const Config& config, const Inputs& inputs, const Decisions& decisions,
                               Tensor id, Index index, const Ball& step) {
