@@ -196,7 +196,7 @@ class Mutator {
     table_.push_back(std::move(description));
     return static_cast<int>(table_.size());
   }
-  static std::string numbered(std::string text, int id) {
+  static std::string numbered(const std::string& text, int id) {
     return std::regex_replace(text, std::regex("#"), std::to_string(id));
   }
 

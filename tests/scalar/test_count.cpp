@@ -9,8 +9,7 @@ Index counted(const Config& config, bool backward) {
   Count::multiply_adds = 0;
   const Inputs inputs = seeded_inputs(config);
   const auto params = params_of<Count>(config, inputs);
-  const Inputs same = inputs;
-  const Decisions decisions = decide(config, params_of<double>(config, same));
+  const Decisions decisions = decide(config, params_of<double>(config, inputs));
   const Trace<Count> trace = layer_forward(config, params, decisions);
   if (backward) layer_backward(config, params, trace, [](Index, auto&&) {});
   return Count::multiply_adds;
