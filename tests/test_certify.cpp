@@ -142,14 +142,36 @@ TEST_CASE("certify: what lies next to a kink, or bends within a step, is no brok
     inputs = with(with(inputs, Tensor::experts_down, {0.75}), Tensor::dy, {1});
     const Certified proof = certify(relu, inputs, {});
     CHECK(proof.gradient->differentiable);
-    CHECK(proof.gradient->differences ==
-          (z < 0x1p-400 ? 2 : 3));  // a step in up reaches the kink
+    CHECK(proof.gradient->differences == (z < 0x1p-400 ? 2 : 3));  // a step in up reaches the kink
   }
   const Config silu =
       load_config("dense", {"shape.num_tokens=1", "shape.hidden_size=1", "shape.ffn_size=1"}).config;
   Inputs inputs = with(seeded_inputs(silu), Tensor::x, {0x1p40});
   inputs = with(with(inputs, Tensor::experts_gate, {0x1p-40}), Tensor::experts_up, {0x1p-39});
   CHECK(certify(silu, inputs, {}).gradient->differences == 4);
+}
+
+TEST_CASE(
+    "certify: thousands of ties are said to be many, those that change nothing are not said to matter") {
+  const auto of = [](const std::vector<std::string>& sets) {
+    std::vector<std::string> all{"shape.num_tokens=3000", "shape.hidden_size=1", "shape.ffn_size=1",
+                                 "shape.num_experts=2", "aux=[]"};
+    all.insert(all.end(), sets.begin(), sets.end());
+    const Config config = load_config("mixtral", all).config;
+    const Inputs inputs = with(seeded_inputs(config), Tensor::x, std::vector<double>(3000));
+    return certify(config, inputs, {false, false, 0, [](double) {}});
+  };
+  const Certified open = of({"shape.top_k=1"});
+  CHECK(open.ties.size() == 3000);
+  CHECK(open.others.list.size() == kMostAlternatives);
+  CHECK(!open.others.complete);
+  const Certified settled = of({"shape.top_k=2"});
+  CHECK(settled.ties.size() == 3000);
+  CHECK(settled.others.list.empty());
+  CHECK(settled.others.complete);
+  const Certified ranked =
+      of({"shape.top_k=1", "capacity.mode=fixed", "capacity.fixed=1", "capacity.priority=bpr_top1"});
+  CHECK(!ranked.others.complete);
 }
 
 TEST_CASE("certify: the precision of the caller stays as it is") {

@@ -6,14 +6,19 @@ namespace moe {
 namespace {
 
 constexpr int kMostTried = 4096;
+constexpr std::size_t kMostTies = 12;  // of two ways each, that is as many as are tried
+
+bool counts_first_choices(const Config& config) {
+  return std::any_of(config.aux.begin(), config.aux.end(), [](const Aux& aux) {
+    return aux.kind == AuxKind::Switch && aux.f_source == LoadSource::Top1;
+  });
+}
 
 /// What follows from decisions, in a form that says whether two of them differ: per token the kept and the dropped
 /// experts, whatever their slots, and the first choice where a loss counts it.
 using Effect = std::vector<std::vector<Index>>;
 Effect effect_of(const Config& config, const Decisions& d) {
-  bool first_counts = false;
-  for (const Aux& aux : config.aux)
-    first_counts = first_counts || (aux.kind == AuxKind::Switch && aux.f_source == LoadSource::Top1);
+  const bool first_counts = counts_first_choices(config);
   Effect effect;
   for (Index t = 0; t < d.expert.rows(); ++t) {
     std::vector<Index> of_token;
@@ -50,7 +55,11 @@ std::vector<std::vector<std::int32_t>> open_rows(const Tie& tie, const IdMatrix&
 class Search {
  public:
   Search(const Config& config, const Matrix<Ball>& z, const Decisions& ours, const std::vector<Tie>& ties)
-      : config_(config), z_(z), ties_(ties), seen_{effect_of(config, ours)} {
+      : config_(config), z_(z), seen_{effect_of(config, ours)} {
+    const bool order_matters = config.capacity.mode != CapacityMode::None || counts_first_choices(config);
+    for (const Tie& tie : ties)
+      if (tie.at_boundary || order_matters) ties_.push_back(tie);
+    if (ties_.size() > kMostTies) ties_.resize(kMostTies), found.complete = false;
     choose(0, ours.expert);
   }
   OtherDecisions found;
@@ -58,7 +67,7 @@ class Search {
  private:
   /// Every way to resolve the ties from number i on.
   void choose(std::size_t i, const IdMatrix& expert) {
-    if (!found.complete) return;
+    if (done()) return;
     if (i == ties_.size()) return rank(expert);
     for (const std::vector<std::int32_t>& ids : open_rows(ties_[i], expert)) {
       IdMatrix choice = expert;
@@ -71,35 +80,41 @@ class Search {
     const std::vector<Key<Ball>> key = priority_keys(config_, z_, expert);
     const std::vector<Index> place = places(key);
     std::vector<Index> order(place.size());
-    for (Index i = 0; i < static_cast<Index>(place.size()); ++i) at(order, at(place, i)) = i;
-    permute(key, order, 0, expert);
+    const auto n = static_cast<Index>(place.size());
+    for (Index i = 0; i < n; ++i) at(order, at(place, i)) = i;
+    std::vector<Span> tied_spans;
+    for (Index from = 0, to = 1; from < n; from = to++) {
+      while (to < n && tied(at(key, at(order, from)), at(key, at(order, to)))) ++to;
+      if (to - from > 1) tied_spans.push_back({from, to});
+    }
+    if (tied_spans.size() > kMostTies) tied_spans.resize(kMostTies), found.complete = false;
+    permute(tied_spans, 0, order, expert);
   }
-  void permute(const std::vector<Key<Ball>>& key, std::vector<Index>& order, Index from,
+  /// Places [from, to) of the order, whose keys tie.
+  struct Span {
+    Index from, to;
+  };
+  void permute(const std::vector<Span>& spans, std::size_t i, std::vector<Index>& order,
                const IdMatrix& expert) {
-    const auto n = static_cast<Index>(order.size());
-    Index to = from + 1;
-    while (to < n && tied(at(key, at(order, from)), at(key, at(order, to)))) ++to;
-    if (from >= n) return take(order, expert);
+    if (i == spans.size()) return take(order, expert);
     do {
-      permute(key, order, to, expert);
-    } while (found.complete && std::next_permutation(order.begin() + from, order.begin() + to));
+      permute(spans, i + 1, order, expert);
+    } while (!done() && std::next_permutation(order.begin() + spans[i].from, order.begin() + spans[i].to));
   }
+  bool done() const { return tried_ >= kMostTried || found.list.size() > kMostAlternatives; }
   void take(const std::vector<Index>& order, const IdMatrix& expert) {
     std::vector<Index> place(order.size());
     for (Index i = 0; i < static_cast<Index>(order.size()); ++i) at(place, at(order, i)) = i;
     Decisions d = decide_for(config_, expert, place);
     if (seen_.insert(effect_of(config_, d)).second) {
-      if (found.list.size() < kMostAlternatives)
-        found.list.push_back(std::move(d));
-      else
-        found.complete = false;
+      found.list.push_back(std::move(d));
     }
     if (++tried_ == kMostTried) found.complete = false;
   }
 
   const Config& config_;
   const Matrix<Ball>& z_;
-  const std::vector<Tie>& ties_;
+  std::vector<Tie> ties_;  // those that can change a result, the first kMostTies of them
   std::set<Effect> seen_;
   int tried_ = 0;
 };
@@ -108,7 +123,9 @@ class Search {
 
 OtherDecisions other_decisions(const Config& config, const Matrix<Ball>& z, const Decisions& ours,
                                const std::vector<Tie>& ties) {
-  return std::move(Search(config, z, ours, ties).found);
+  OtherDecisions found = std::move(Search(config, z, ours, ties).found);
+  if (found.list.size() > kMostAlternatives) found.list.resize(kMostAlternatives), found.complete = false;
+  return found;
 }
 
 }  // namespace moe
