@@ -15,9 +15,9 @@ struct RefusedNumber {
 
 /// Experts whose logits are one real number, some of them chosen for the token.
 struct Tie {
-  Index token;
+  Index token = 0;
   std::vector<Index> experts;
-  bool at_boundary;  // some of them were not chosen: another rule would have chosen otherwise
+  bool at_boundary = false;  // some of them were not chosen: another rule would have chosen otherwise
 };
 
 /// What is proven about the gradients besides their rounding.
