@@ -12,6 +12,7 @@ template <typename Enum>
 struct Spelling;  // the JSON spellings of an enum's values, in order
 // clang-format off
 template <> struct Spelling<ScoreFunction> { static constexpr const char* of[] = {"none", "softmax", "sigmoid"}; };
+template <> struct Spelling<GroupScore> { static constexpr const char* of[] = {"max", "sum_topn"}; };
 template <> struct Spelling<Renorm> { static constexpr const char* of[] = {"none", "sum"}; };
 template <> struct Spelling<RenormStage> { static constexpr const char* of[] = {"before_drop", "after_drop"}; };
 template <> struct Spelling<CapacityMode> { static constexpr const char* of[] = {"none", "factor", "fixed"}; };
@@ -20,13 +21,18 @@ template <> struct Spelling<Rounding> { static constexpr const char* of[] = {"no
 template <> struct Spelling<EvalOrder> { static constexpr const char* of[] = {"per_expert_first", "factor_first"}; };
 template <> struct Spelling<Arithmetic> { static constexpr const char* of[] = {"exact", "f64", "f32"}; };
 template <> struct Spelling<DropOrder> { static constexpr const char* of[] = {"choice_major", "token_major"}; };
+template <> struct Spelling<Scope> { static constexpr const char* of[] = {"batch", "group"}; };
 template <> struct Spelling<Priority> { static constexpr const char* of[] = {"fcfs", "bpr_top1", "weight"}; };
 template <> struct Spelling<DroppedOutput> { static constexpr const char* of[] = {"zero", "identity", "scaled_identity"}; };
 template <> struct Spelling<Activation> { static constexpr const char* of[] = {"relu", "gelu_erf", "gelu_tanh", "silu"}; };
 template <> struct Spelling<ExpertBias> { static constexpr const char* of[] = {"none", "per_expert"}; };
+template <> struct Spelling<SharedMode> { static constexpr const char* of[] = {"none", "add", "sigmoid_gate"}; };
 template <> struct Spelling<AuxKind> { static constexpr const char* of[] = {"switch", "z"}; };
 template <> struct Spelling<LoadSource> { static constexpr const char* of[] = {"top1", "all_k"}; };
 template <> struct Spelling<LoadStage> { static constexpr const char* of[] = {"pre_drop", "post_drop"}; };
+template <> struct Spelling<LoadFrom> { static constexpr const char* of[] = {"selected", "retopk_of_aux_scores"}; };
+template <> struct Spelling<Multiply> { static constexpr const char* of[] = {"E2_mean", "none"}; };
+template <> struct Spelling<BiasUpdate> { static constexpr const char* of[] = {"none", "sign"}; };
 // clang-format on
 
 /// The one list of fields. `v(name, field)` for a field, `v(name, field, when)` for one that has a meaning only then,
@@ -39,11 +45,21 @@ void each_field(Visitor& v, Config& c) {
     v("ffn_size", c.shape.ffn_size);
     v("num_experts", c.shape.num_experts);
     v("top_k", c.shape.top_k);
+    v("num_groups", c.shape.num_groups);
   });
   v.section("router", [&] {
-    v("score_function", c.router.score_function);
-    v("renorm", c.router.renorm, has_router(c));
-    v("renorm_stage", c.router.renorm_stage, c.router.renorm == Renorm::Sum);
+    Router& r = c.router;
+    v("score_function", r.score_function);
+    const bool any = has_router(c);
+    v("selection_bias", r.selection_bias, any);
+    v("n_group", r.n_group, any);
+    const bool groups = any && has_groups(c);
+    v("topk_group", r.topk_group, groups);
+    v("group_score", r.group_score, groups);
+    v("group_score_n", r.group_score_n, groups && r.group_score == GroupScore::SumTopn);
+    v("renorm", r.renorm, any);
+    v("renorm_stage", r.renorm_stage, r.renorm == Renorm::Sum);
+    v("routed_scaling_factor", r.routed_scaling_factor, any);
   });
   v.section("capacity", [&] {
     Capacity& a = c.capacity;
@@ -59,6 +75,7 @@ void each_field(Visitor& v, Config& c) {
     v("eval_order", a.eval_order, factor && a.arithmetic != Arithmetic::Exact);
     v("min_capacity", a.min_capacity, factor);
     v("multiple_of", a.multiple_of, factor);
+    v("scope", a.scope, any);
     v("priority", a.priority, any);
     v("order", a.order, any && a.priority != Priority::Weight);
     v("dropped_output", a.dropped_output, any);
@@ -68,13 +85,27 @@ void each_field(Visitor& v, Config& c) {
     v("activation", c.experts.activation);
     v("bias", c.experts.bias);
   });
+  v.section("shared", [&] {
+    v("mode", c.shared.mode);
+    v("ffn_size", c.shared.ffn_size, has_shared(c));
+  });
   v.list("aux", c.aux, [&](Aux& a) {
     v("name", a.name);
     v("kind", a.kind);
+    const bool balance = a.kind == AuxKind::Switch;
     v("coefficient", a.coefficient);
-    v("f_source", a.f_source, a.kind == AuxKind::Switch);
-    v("f_divide_by_k", a.f_divide_by_k, a.kind == AuxKind::Switch);
-    v("f_stage", a.f_stage, a.kind == AuxKind::Switch);
+    v("f_source", a.f_source, balance);
+    v("f_divide_by_k", a.f_divide_by_k, balance);
+    v("f_from", a.f_from, balance);
+    v("f_stage", a.f_stage, balance && a.f_from == LoadFrom::Selected);
+    v("multiply", a.multiply, balance);
+    v("scope", a.scope, balance);
+  });
+  v.section("bias_update", [&] {
+    v("kind", c.bias_update.kind);
+    const bool any = c.bias_update.kind != BiasUpdate::None;
+    v("gamma", c.bias_update.gamma, any);
+    v("count", c.bias_update.count, any);
   });
 }
 
@@ -147,8 +178,10 @@ class Reader {
   void finish() const {
     for (const auto& [key, value] : root_.items())
       if (sections_.count(key) == 0 && key != "name" && key != "source")
-        throw Error(key, key + " = " + shown(value) +
-                             " is not a field; a config has shape, router, capacity, experts, aux");
+        throw Error(
+            key,
+            key + " = " + shown(value) +
+                " is not a field; a config has shape, router, capacity, experts, shared, aux, bias_update");
   }
 
  private:

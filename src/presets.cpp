@@ -6,7 +6,7 @@ namespace {
 Preset dense() {
   Config c;
   c.shape = {16, 32, 64, 1, 1};
-  c.router = {ScoreFunction::None};
+  c.router.score_function = ScoreFunction::None;
   c.experts = {true, Activation::Silu, ExpertBias::None};
   return {"dense", "the feed-forward block that a mixture replaces: one expert, no router (SwiGLU)",
           "Shazeer, GLU Variants Improve Transformer, arXiv 2002.05202, eq. 6; ungated with experts.glu = "
@@ -17,15 +17,15 @@ Preset dense() {
 Preset switch_transformer() {
   Config c;
   c.shape = {16, 32, 64, 8, 1};
-  c.router = {ScoreFunction::Softmax, Renorm::None};
+  c.router.score_function = ScoreFunction::Softmax;
   c.capacity.mode = CapacityMode::Factor;
   c.capacity.factor = 1.25;
   c.capacity.base = CapacityBase::Tokens;
   c.capacity.outer_round = Rounding::Floor;
   c.capacity.min_capacity = 1;
   c.experts = {false, Activation::Relu, ExpertBias::None};
-  c.aux = {{"load_balance", AuxKind::Switch, 1e-2, LoadSource::Top1, false, LoadStage::PreDrop},
-           {"z", AuxKind::Z, 1e-3}};
+  c.aux = {{.name = "load_balance", .coefficient = 1e-2},
+           {.name = "z", .kind = AuxKind::Z, .coefficient = 1e-3}};
   return {"switch",
           "Switch Transformer: the one best expert, capacity with overflow, load-balancing loss and z-loss",
           "Fedus, Zoph and Shazeer, arXiv 2101.03961: eq. 1 to 6, alpha = 0.01 (sec. 2.2), capacity factor "
@@ -38,9 +38,9 @@ Preset switch_transformer() {
 Preset mixtral() {
   Config c;
   c.shape = {16, 32, 64, 8, 2};
-  c.router = {ScoreFunction::Softmax, Renorm::Sum, RenormStage::BeforeDrop};
+  c.router.renorm = Renorm::Sum;
   c.experts = {true, Activation::Silu, ExpertBias::None};
-  c.aux = {{"load_balance", AuxKind::Switch, 0.02, LoadSource::AllK, false, LoadStage::PreDrop}};
+  c.aux = {{.name = "load_balance", .coefficient = 0.02, .f_source = LoadSource::AllK}};
   return {"mixtral",
           "Mixtral: softmax, the two best experts renormalised, SwiGLU, no capacity, load-balancing loss",
           "Jiang et al., arXiv 2401.04088, sec. 2.1; loss of huggingface/transformers "
@@ -49,10 +49,46 @@ Preset mixtral() {
           c};
 }
 
+Preset deepseek_v3() {
+  Config c;
+  c.shape = {16, 32, 64, 256, 8};
+  c.router = {.score_function = ScoreFunction::Sigmoid,
+              .selection_bias = true,
+              .n_group = 8,
+              .topk_group = 4,
+              .group_score = GroupScore::SumTopn,
+              .group_score_n = 2,
+              .renorm = Renorm::Sum,
+              .renorm_stage = RenormStage::BeforeDrop,
+              .routed_scaling_factor = 2.5};
+  c.experts = {true, Activation::Silu, ExpertBias::None};
+  c.shared = {SharedMode::Add, 64};
+  c.aux = {{.name = "load_balance",
+            .kind = AuxKind::Switch,
+            .coefficient = 1e-4,
+            .f_source = LoadSource::AllK,
+            .f_divide_by_k = true,
+            .f_from = LoadFrom::RetopkOfAuxScores,
+            .scope = Scope::Group}};
+  c.bias_update = {BiasUpdate::Sign, 1e-3, LoadStage::PreDrop};
+  return {
+      "deepseek_v3",
+      "DeepSeek-V3: sigmoid, bias in the choice only, the best 4 of 8 groups, one shared expert",
+      "DeepSeek-AI, arXiv 2412.19437: eq. 12 to 16, bias and its update by 0.001 (sec. 2.1.2, 4.2), groups "
+      "(sec. 2.1.2, 4.2: 8 nodes, 4 of them, by the sum of the 2 largest), sequence-wise loss eq. 17 to 20 "
+      "with "
+      "0.0001; factor 2.5 and groups as released in config.json. Left open and chosen here: scores that rank "
+      "groups include the bias, experts of other groups are out of the question (-inf), no epsilon in the "
+      "renormalisation, f of eq. 18 counts the K largest scores as it is written (without bias and groups), "
+      "one "
+      "sequence is one group of tokens (shape.num_groups), the sign of 0 is 0",
+      c};
+}
+
 }  // namespace
 
 const std::vector<Preset>& presets() {
-  static const std::vector<Preset> all{dense(), switch_transformer(), mixtral()};
+  static const std::vector<Preset> all{dense(), switch_transformer(), mixtral(), deepseek_v3()};
   return all;
 }
 

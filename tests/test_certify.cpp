@@ -112,10 +112,10 @@ TEST_CASE(
   CHECK(proof.margin == std::vector<double>{0.996, 0, 1});  // 2 - 1.00390625 = 0.99609375
   REQUIRE(proof.ties.size() == 2);
   CHECK(proof.ties[0].token == 1);
-  CHECK(proof.ties[0].experts == std::vector<Index>{0, 1, 2});
+  CHECK(proof.ties[0].members == std::vector<Index>{0, 1, 2});
   CHECK(proof.ties[0].at_boundary);
   CHECK(proof.ties[1].token == 2);
-  CHECK(proof.ties[1].experts == std::vector<Index>{0, 1});
+  CHECK(proof.ties[1].members == std::vector<Index>{0, 1});
   CHECK(!proof.ties[1].at_boundary);
   CHECK(!proof.gradient->differentiable);
 }

@@ -13,13 +13,14 @@ struct RefusedNumber {
   double low, high;
 };
 
-/// Experts whose logits are one real number, some of them chosen for the token.
+/// Experts, or groups of experts, that are equally good for a token, some of them chosen.
 struct Tie {
   Index token = 0;
-  std::vector<Index> experts;
-  bool at_boundary = false;  // some of them were not chosen: another rule would have chosen otherwise
+  std::vector<Index> members;
+  bool at_boundary = false;  // some were not chosen: another rule would have chosen otherwise
+  std::vector<std::vector<Index>>
+      instead;  // of groups at the boundary: the K experts that other rules choose
 };
-
 /// What is proven about the gradients besides their rounding.
 struct GradientProof {
   double derivative;    // of loss.total in the direction, correctly rounded; both enclosures of it overlap
@@ -40,8 +41,11 @@ struct Certified {
   Index numbers = 0;  // real numbers in `arrays`
   int bits = 0;       // the highest precision that was needed
   Decisions decisions;
-  std::vector<double> margin;  // T: K-th less (K+1)-th largest logit, down to three digits; inf for K = E
+  std::vector<double>
+      margin;  // T: the last chosen less the best that was not, down to three digits; inf if all are
   std::vector<Tie> ties;
+  std::vector<double> group_margin;  // T: of the choice of groups, where there are groups
+  std::vector<Tie> group_ties;
   OtherDecisions others;
   std::optional<GradientProof> gradient;
 };

@@ -15,6 +15,7 @@ struct Shape {
   Index ffn_size = 0;     // F, of one expert
   Index num_experts = 0;  // E
   Index top_k = 0;        // K
+  Index num_groups = 1;   // of T / num_groups tokens each: what capacity.scope and aux.scope group mean
 };
 
 /// (R2). None: a dense layer, E = K = 1, without a router.
@@ -23,10 +24,19 @@ enum class ScoreFunction { None, Softmax, Sigmoid };
 enum class Renorm { None, Sum };
 enum class RenormStage { BeforeDrop, AfterDrop };
 
+/// (R5): how good a group of experts is.
+enum class GroupScore { Max, SumTopn };
+
 struct Router {
   ScoreFunction score_function = ScoreFunction::Softmax;
+  bool selection_bias = false;  // (R4) is added to the scores where experts are chosen, and only there
+  Index n_group = 1;            // G: groups of neighbouring experts, of which the best topk_group are open
+  Index topk_group = 1;         // where n_group > 1, as are the next two
+  GroupScore group_score = GroupScore::Max;
+  Index group_score_n = 2;  // where group_score is SumTopn
   Renorm renorm = Renorm::None;
   RenormStage renorm_stage = RenormStage::BeforeDrop;  // where renorm is Sum
+  double routed_scaling_factor = 1;                    // (R3) multiplies every weight
 };
 
 enum class CapacityMode { None, Factor, Fixed };
@@ -36,6 +46,7 @@ enum class EvalOrder { PerExpertFirst, FactorFirst };
 enum class Arithmetic { Exact, F64, F32 };
 enum class DropOrder { ChoiceMajor, TokenMajor };
 enum class Priority { Fcfs, BprTop1, Weight };
+enum class Scope { Batch, Group };
 enum class DroppedOutput { Zero, Identity, ScaledIdentity };
 
 /// How many assignments an expert takes (P1), who comes first (P2), and what is left for a token without any (C3).
@@ -51,7 +62,8 @@ struct Capacity {
   Arithmetic arithmetic = Arithmetic::Exact;
   Index min_capacity = 0;
   Index multiple_of = 1;
-  Priority priority = Priority::Fcfs;       // where mode is not None, as are the next two
+  Scope scope = Scope::Batch;  // where mode is not None, as are the next three
+  Priority priority = Priority::Fcfs;
   DropOrder order = DropOrder::TokenMajor;  // where priority is not Weight
   DroppedOutput dropped_output = DroppedOutput::Zero;
 };
@@ -65,18 +77,40 @@ struct Experts {
   ExpertBias bias = ExpertBias::None;
 };
 
+enum class SharedMode { None, Add, SigmoidGate };
+
+/// (H1) an expert that sees every token: as the others are, but without biases.
+struct Shared {
+  SharedMode mode = SharedMode::None;
+  Index ffn_size = 0;  // where mode is not None
+};
+
 enum class AuxKind { Switch, Z };
 enum class LoadSource { Top1, AllK };
 enum class LoadStage { PreDrop, PostDrop };
+enum class LoadFrom { Selected, RetopkOfAuxScores };
+enum class Multiply { E2Mean, None };
 
 /// An auxiliary loss: (B1), the load-balancing loss of Switch Transformer, or (Z1), the router z-loss.
 struct Aux {
   std::string name;
   AuxKind kind = AuxKind::Switch;
   double coefficient = 0;
-  LoadSource f_source = LoadSource::Top1;  // where kind is Switch, as are the next two
+  LoadSource f_source = LoadSource::Top1;  // where kind is Switch, as is all that follows
   bool f_divide_by_k = false;
-  LoadStage f_stage = LoadStage::PreDrop;
+  LoadFrom f_from = LoadFrom::Selected;    // or the K largest scores, whatever bias and groups say
+  LoadStage f_stage = LoadStage::PreDrop;  // where f_from is Selected
+  Multiply multiply = Multiply::E2Mean;
+  Scope scope = Scope::Batch;
+};
+
+enum class BiasUpdate { None, Sign };
+
+/// (U1) how the selection bias answers to the load.
+struct BiasUpdateRule {
+  BiasUpdate kind = BiasUpdate::None;
+  double gamma = 1e-3;  // where kind is not None, as is the next
+  LoadStage count = LoadStage::PreDrop;
 };
 
 struct Config {
@@ -84,12 +118,22 @@ struct Config {
   Router router;
   Capacity capacity;
   Experts experts;
+  Shared shared;
   std::vector<Aux> aux;
+  BiasUpdateRule bias_update;
 };
 
 inline bool has_router(const Config& c) { return c.router.score_function != ScoreFunction::None; }
 inline bool has_denominator(const Config& c) { return c.router.renorm == Renorm::Sum; }
 inline bool has_bias(const Config& c) { return c.experts.bias == ExpertBias::PerExpert; }
+inline bool has_shared(const Config& c) { return c.shared.mode != SharedMode::None; }
+inline bool has_groups(const Config& c) { return c.router.n_group > 1; }
+/// Does a loss count the experts that the scores alone would choose?
+inline bool has_retopk(const Config& c) {
+  for (const Aux& aux : c.aux)
+    if (aux.kind == AuxKind::Switch && aux.f_from == LoadFrom::RetopkOfAuxScores) return true;
+  return false;
+}
 
 /// The dimensions under the letters that all code, comments and messages use.
 struct Letters {

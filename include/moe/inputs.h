@@ -27,13 +27,22 @@ inline std::vector<InputInfo> inputs_of(const Config& config) {
   };
   std::vector<InputInfo> list{{Tensor::x, {T, D}, 1, 6}, {Tensor::dy, {T, D}, 6, 6}};
   if (has_router(config)) list.push_back({Tensor::router_weight, {E, D}, 2, weight(D)});
+  if (config.router.selection_bias) list.push_back({Tensor::router_selection_bias, {E}, 9, 10});
   if (config.experts.glu) list.push_back({Tensor::experts_gate, {E, F, D}, 3, weight(D)});
   list.push_back({Tensor::experts_up, {E, F, D}, 4, weight(D)});
   list.push_back({Tensor::experts_down, {E, D, F}, 5, weight(F)});
-  if (!has_bias(config)) return list;
-  if (config.experts.glu) list.push_back({Tensor::experts_gate_bias, {E, F}, 10, 10});
-  list.push_back({Tensor::experts_up_bias, {E, F}, 11, 10});
-  list.push_back({Tensor::experts_down_bias, {E, D}, 12, 10});
+  if (has_bias(config)) {
+    if (config.experts.glu) list.push_back({Tensor::experts_gate_bias, {E, F}, 10, 10});
+    list.push_back({Tensor::experts_up_bias, {E, F}, 11, 10});
+    list.push_back({Tensor::experts_down_bias, {E, D}, 12, 10});
+  }
+  if (!has_shared(config)) return list;
+  const Index Fs = config.shared.ffn_size;
+  if (config.experts.glu) list.push_back({Tensor::shared_gate, {Fs, D}, 13, weight(D)});
+  list.push_back({Tensor::shared_up, {Fs, D}, 14, weight(D)});
+  list.push_back({Tensor::shared_down, {D, Fs}, 15, weight(Fs)});
+  if (config.shared.mode == SharedMode::SigmoidGate)
+    list.push_back({Tensor::shared_gate_weight, {1, D}, 16, weight(D)});
   return list;
 }
 
@@ -72,8 +81,15 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
             }};
   };
   const auto [T, D, F, E, K] = Letters(config);
-  Params<Num> p{
-      view(Tensor::x, 0, T, D), view(Tensor::dy, 0, T, D), view(Tensor::router_weight, 0, E, D), {}};
+  const Index Fs = config.shared.ffn_size;
+  Params<Num> p;
+  p.x = view(Tensor::x, 0, T, D);
+  p.dy = view(Tensor::dy, 0, T, D);
+  p.router = view(Tensor::router_weight, 0, E, D);
+  p.selection_bias = view(Tensor::router_selection_bias, 0, 1, E);
+  p.shared = {view(Tensor::shared_gate, 0, Fs, D), view(Tensor::shared_up, 0, Fs, D),
+              view(Tensor::shared_down, 0, D, Fs)};
+  p.shared_gate = view(Tensor::shared_gate_weight, 0, 1, D);
   for (Index e = 0; e < E; ++e)
     p.expert.push_back({view(Tensor::experts_gate, e * F, F, D), view(Tensor::experts_up, e * F, F, D),
                         view(Tensor::experts_down, e * D, D, F), view(Tensor::experts_gate_bias, e, 1, F),

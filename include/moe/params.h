@@ -20,7 +20,7 @@ struct Weight {
 template <typename Num>
 struct ExpertParams {
   Weight<Num> gate, up, down;
-  Weight<Num> gate_bias, up_bias, down_bias;
+  Weight<Num> gate_bias = {}, up_bias = {}, down_bias = {};
 };
 
 /// All exact numbers that enter a layer.
@@ -29,7 +29,10 @@ struct Params {
   Weight<Num> x;                          // (T, D)
   Weight<Num> dy;                         // (T, D) the gradient of the task's loss in y
   Weight<Num> router;                     // (E, D)
+  Weight<Num> selection_bias;             // (1, E)
   std::vector<ExpertParams<Num>> expert;  // E
+  ExpertParams<Num> shared;               // F is shared.ffn_size; no biases
+  Weight<Num> shared_gate;                // (1, D)
 };
 
 /// The whole of a small weight as one matrix.

@@ -63,18 +63,25 @@ void place_rows(Matrix<Num>&& rows, Index first, Matrix<Num>& m) {
 /// Every tensor with a name: the inputs, what an implementation may hold in memory, and the gradients.
 enum class Tensor {
   // clang-format off
-  x, dy, router_weight, experts_gate, experts_up, experts_down,
+  x, dy, router_weight, router_selection_bias, experts_gate, experts_up, experts_down,
   experts_gate_bias, experts_up_bias, experts_down_bias,
-  router_logits, router_scores, router_logsumexp, router_denominator, router_topk_ids, router_topk_weights,
+  shared_gate, shared_up, shared_down, shared_gate_weight,
+  router_logits, router_scores, router_group_scores, router_logsumexp, router_denominator, router_topk_ids, router_topk_weights,
   dispatch_counts, dispatch_offsets, dispatch_order, dispatch_kept,
   expert_gate, expert_up, expert_hidden, expert_out, combine_weighted, y,
-  grad_x, grad_router_weight, grad_router_logits, grad_router_scores, grad_router_topk_weights,
+  router_next_selection_bias,
+  shared_stage_gate, shared_stage_up, shared_stage_hidden, shared_stage_out,
+  grad_x, grad_router_weight, grad_router_selection_bias, grad_router_logits, grad_router_scores, grad_router_topk_weights,
   grad_expert_gate, grad_expert_up, grad_expert_hidden, grad_expert_out,
   grad_experts_gate, grad_experts_up, grad_experts_down,
   grad_experts_gate_bias, grad_experts_up_bias, grad_experts_down_bias,
+  grad_shared_stage_gate, grad_shared_stage_up, grad_shared_stage_hidden,
+  grad_shared_gate, grad_shared_up, grad_shared_down, grad_shared_gate_weight,
   count
   // clang-format on
 };
+
+inline constexpr Tensor kLastInput = Tensor::shared_gate_weight;
 
 /// How a tensor is called in every file and message, and what its axes are.
 struct TensorInfo {
@@ -86,14 +93,20 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     {"x", "token,model"},
     {"dy", "token,model"},
     {"router.weight", "expert,model"},
+    {"router.selection_bias", "expert"},
     {"experts.gate", "expert,ffn,model"},
     {"experts.up", "expert,ffn,model"},
     {"experts.down", "expert,model,ffn"},
     {"experts.gate_bias", "expert,ffn"},
     {"experts.up_bias", "expert,ffn"},
     {"experts.down_bias", "expert,model"},
+    {"shared.gate", "shared_ffn,model"},
+    {"shared.up", "shared_ffn,model"},
+    {"shared.down", "model,shared_ffn"},
+    {"shared.gate_weight", "one,model"},
     {"router.logits", "token,expert"},
     {"router.scores", "token,expert"},
+    {"router.group_scores", "token,expert_group"},
     {"router.logsumexp", "token"},
     {"router.denominator", "token"},
     {"router.topk_ids", "token,slot"},
@@ -108,8 +121,14 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     {"expert.out", "row,model"},
     {"combine.weighted", "row,model"},
     {"y", "token,model"},
+    {"router.next_selection_bias", "expert"},
+    {"shared_stage.gate", "token,shared_ffn"},  // this and the next are storage points, in no file
+    {"shared_stage.up", "token,shared_ffn"},
+    {"shared_stage.hidden", "token,shared_ffn"},
+    {"shared_stage.out", "token,model"},
     {"grad.x", "token,model"},
     {"grad.router.weight", "expert,model"},
+    {"grad.router.selection_bias", "expert"},
     {"grad.router.logits", "token,expert"},
     {"grad.router.scores", "token,expert"},
     {"grad.router.topk_weights", "token,slot"},
@@ -123,6 +142,13 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     {"grad.experts.gate_bias", "expert,ffn"},
     {"grad.experts.up_bias", "expert,ffn"},
     {"grad.experts.down_bias", "expert,model"},
+    {"grad.shared_stage.gate", "token,shared_ffn"},
+    {"grad.shared_stage.up", "token,shared_ffn"},
+    {"grad.shared_stage.hidden", "token,shared_ffn"},
+    {"grad.shared.gate", "shared_ffn,model"},
+    {"grad.shared.up", "shared_ffn,model"},
+    {"grad.shared.down", "model,shared_ffn"},
+    {"grad.shared.gate_weight", "one,model"},
 }};
 
 inline const char* name_of(Tensor id) { return kTensors[static_cast<std::size_t>(id)].name; }

@@ -5,6 +5,7 @@
 #include "moe/array.h"
 #include "moe/layer/expert.h"
 #include "moe/layer/route.h"
+#include "moe/layer/shared.h"
 
 namespace moe {
 
@@ -23,6 +24,7 @@ struct Trace {
   Plan dispatch;
   Matrix<Num> gate, up, hidden;  // (N, F) all experts, by row
   Matrix<Num> out, weighted;     // (N, D)
+  SharedTrace<Num> shared;       // its y (T, D)
   Matrix<Num> y;                 // (T, D)
   Losses<Num> loss;
 };
@@ -32,10 +34,13 @@ template <typename Num>
 struct Grads {
   Matrix<Num> x;                 // (T, D)
   Matrix<Num> router_weight;     // (E, D)
+  Matrix<Num> selection_bias;    // (1, E) zeros: the choice passes no gradient
   Matrix<Num> logits, scores;    // (T, E)
   Matrix<Num> topk_weights;      // (T, K)
   Matrix<Num> gate, up, hidden;  // (N, F)
   Matrix<Num> out;               // (N, D)
+  ExpertWeightGrads<Num> shared;
+  Matrix<Num> shared_gate;  // (1, D)
 };
 
 /// The one list, in the order of every file: visit(name, dims of the tensor, first, elements, count) for every tensor that
@@ -52,6 +57,8 @@ void each_tensor(const Config& config, const Trace<Num>& a, Visit visit) {
     of(Tensor::router_logits, {T, E}, a.router.logits.data());
     of(Tensor::router_scores, {T, E}, a.router.scores.data());
     of(Tensor::router_logsumexp, {T}, a.router.logsumexp.data());
+    if (has_groups(config))
+      of(Tensor::router_group_scores, {T, config.router.n_group}, a.router.group_scores.data());
     if (has_denominator(config)) of(Tensor::router_denominator, {T}, a.router.denominator.data());
     of(Tensor::router_topk_ids, {T, K}, a.router.expert.data());
     of(Tensor::router_topk_weights, {T, K}, a.router.weights.data());
@@ -66,6 +73,7 @@ void each_tensor(const Config& config, const Trace<Num>& a, Visit visit) {
   of(Tensor::expert_out, {N, D}, a.out.data());
   of(Tensor::combine_weighted, {N, D}, a.weighted.data());
   of(Tensor::y, {T, D}, a.y.data());
+  if (a.router.next_bias.size() > 0) of(Tensor::router_next_selection_bias, {E}, a.router.next_bias.data());
   const auto loss = [&](const std::string& name, const Num& value) {
     visit("loss." + name, Dims{}, Index{0}, &value, Index{1});
   };
@@ -84,6 +92,7 @@ void each_tensor(const Config& config, const Plan& plan, const Grads<Num>& g, Vi
   of(Tensor::grad_x, {T, D}, g.x.data());
   if (has_router(config)) {
     of(Tensor::grad_router_weight, {E, D}, g.router_weight.data());
+    if (config.router.selection_bias) of(Tensor::grad_router_selection_bias, {E}, g.selection_bias.data());
     of(Tensor::grad_router_logits, {T, E}, g.logits.data());
     of(Tensor::grad_router_scores, {T, E}, g.scores.data());
     of(Tensor::grad_router_topk_weights, {T, K}, g.topk_weights.data());
@@ -92,6 +101,12 @@ void each_tensor(const Config& config, const Plan& plan, const Grads<Num>& g, Vi
   of(Tensor::grad_expert_up, {N, F}, g.up.data());
   of(Tensor::grad_expert_hidden, {N, F}, g.hidden.data());
   of(Tensor::grad_expert_out, {N, D}, g.out.data());
+  if (!has_shared(config)) return;
+  const Index Fs = config.shared.ffn_size;
+  if (config.experts.glu) of(Tensor::grad_shared_gate, {Fs, D}, g.shared.gate.data());
+  of(Tensor::grad_shared_up, {Fs, D}, g.shared.up.data());
+  of(Tensor::grad_shared_down, {D, Fs}, g.shared.down.data());
+  if (g.shared_gate.size() > 0) of(Tensor::grad_shared_gate_weight, {1, D}, g.shared_gate.data());
 }
 
 /// ... and the gradients of the weights of expert e.

@@ -24,6 +24,9 @@ inline void validate(const Shape& s) {
   require_size("shape.top_k", s.top_k, 1);
   require(s.top_k <= s.num_experts, "shape.top_k", s.top_k,
           "must not exceed shape.num_experts = ", s.num_experts);
+  require_size("shape.num_groups", s.num_groups, 1);
+  require(s.num_tokens % s.num_groups == 0, "shape.num_groups", s.num_groups,
+          "must divide shape.num_tokens = ", s.num_tokens);
   const auto require_elements = [](const char* field, Index rows, Index cols, Index times) {
     Index n = 0;
     const bool fits = !__builtin_mul_overflow(rows, cols, &n) && !__builtin_mul_overflow(n, times, &n);
@@ -32,6 +35,25 @@ inline void validate(const Shape& s) {
   require_elements("shape.num_experts", s.num_experts, s.ffn_size, s.hidden_size);
   require_elements("shape.num_tokens", s.num_tokens, std::max(s.hidden_size, s.num_experts), 1);
   require_elements("shape.num_tokens", s.num_tokens, s.top_k, std::max(s.hidden_size, s.ffn_size));
+}
+
+inline void validate(const Router& r, const Shape& shape) {
+  const auto require_count = [](const char* field, Index value, Index most, const char* what) {
+    require(value >= 1 && value <= most, field, value, "must lie in [1, ", most, "], ", what);
+  };
+  require_count("router.n_group", r.n_group, shape.num_experts, "shape.num_experts");
+  require(shape.num_experts % r.n_group == 0, "router.n_group", r.n_group,
+          "must divide shape.num_experts = ", shape.num_experts);
+  const Index size = shape.num_experts / r.n_group;
+  if (r.n_group > 1) {
+    require_count("router.topk_group", r.topk_group, r.n_group, "router.n_group");
+    require(shape.top_k <= r.topk_group * size, "shape.top_k", shape.top_k,
+            "must not exceed the experts of router.topk_group groups, ", r.topk_group * size);
+    if (r.group_score == GroupScore::SumTopn)
+      require_count("router.group_score_n", r.group_score_n, size, "the experts of a group");
+  }
+  require(r.routed_scaling_factor > 0 && std::isfinite(r.routed_scaling_factor),
+          "router.routed_scaling_factor", r.routed_scaling_factor, "must be positive and finite");
 }
 
 inline void validate(const Capacity& c, const Shape& shape, const Router& router) {
@@ -54,6 +76,14 @@ inline void validate(const Capacity& c, const Shape& shape, const Router& router
   require(router.renorm == Renorm::None || router.renorm_stage == RenormStage::BeforeDrop,
           "capacity.dropped_output", "scaled_identity",
           "needs a weight for dropped choices, so router.renorm_stage = before_drop");
+}
+
+inline void validate(const Shared& s, const Shape& shape) {
+  if (s.mode == SharedMode::None) return;
+  require(s.ffn_size >= 1 && s.ffn_size <= kMaxSize, "shared.ffn_size", s.ffn_size, "must lie in [1, ",
+          kMaxSize, "]");
+  require(Int128{s.ffn_size} * std::max(shape.hidden_size, shape.num_tokens) <= kMaxElements,
+          "shared.ffn_size", s.ffn_size, "makes a tensor of more than 2^50 elements");
 }
 
 inline void validate(const std::vector<Aux>& aux) {
@@ -79,6 +109,16 @@ inline void validate(const Config& config) {
             "needs a router (router.score_function = none)");
     require(config.aux.empty(), "aux", config.aux.size(),
             "losses need a router (router.score_function = none)");
+    require(config.shared.mode == SharedMode::None, "shared.mode", "add or sigmoid_gate",
+            "needs a router (router.score_function = none)");
+  } else {
+    validate(config.router, config.shape);
+  }
+  validate(config.shared, config.shape);
+  if (config.bias_update.kind != BiasUpdate::None) {
+    require(config.router.selection_bias, "bias_update.kind", "sign", "needs router.selection_bias");
+    require(config.bias_update.gamma > 0 && std::isfinite(config.bias_update.gamma), "bias_update.gamma",
+            config.bias_update.gamma, "must be positive and finite");
   }
   validate(config.capacity, config.shape, config.router);
   validate(config.aux);

@@ -9,6 +9,7 @@ std::vector<Bug> choice_bugs();
 std::vector<Bug> dispatch_bugs();
 std::vector<Bug> capacity_bugs();
 std::vector<Bug> numeric_bugs();
+std::vector<Bug> group_bugs();
 
 /// The logits that a case routes by.
 inline Matrix<double> logits_of(const Config& config, const Inputs& inputs) {

@@ -33,13 +33,13 @@ Effect effect_of(const Config& config, const Decisions& d) {
 /// The rows of expert ids that a tie leaves open for its token: every order of every choice of its members.
 std::vector<std::vector<std::int32_t>> open_rows(const Tie& tie, const IdMatrix& ours) {
   const auto tied = [&](Index k) {
-    return std::find(tie.experts.begin(), tie.experts.end(), ours(tie.token, k)) != tie.experts.end();
+    return std::find(tie.members.begin(), tie.members.end(), ours(tie.token, k)) != tie.members.end();
   };
   Index first = 0, slots = 0;
   while (!tied(first)) ++first;
   while (first + slots < ours.cols() && tied(first + slots)) ++slots;
   std::vector<std::vector<std::int32_t>> rows;
-  std::vector<Index> order = tie.experts;
+  std::vector<Index> order = tie.members;
   std::set<std::vector<Index>> seen;
   for (int tried = 0; tried < kMostTried; ++tried) {
     if (seen.insert({order.begin(), order.begin() + slots}).second) {
@@ -54,25 +54,42 @@ std::vector<std::vector<std::int32_t>> open_rows(const Tie& tie, const IdMatrix&
 
 class Search {
  public:
-  Search(const Config& config, const Matrix<Ball>& z, const Decisions& ours, const std::vector<Tie>& ties)
-      : config_(config), z_(z), seen_{effect_of(config, ours)} {
+  Search(const Config& config, const Matrix<Ball>& z, const Decisions& ours, const std::vector<Tie>& ties,
+         const std::vector<Tie>& group_ties)
+      : config_(config), z_(z), ours_(ours), seen_{effect_of(config, ours)} {
     const bool order_matters = config.capacity.mode != CapacityMode::None || counts_first_choices(config);
-    for (const Tie& tie : ties)
-      if (tie.at_boundary || order_matters) ties_.push_back(tie);
-    if (ties_.size() > kMostTies) ties_.resize(kMostTies), found.complete = false;
+    keep(ties, order_matters, ties_);
+    keep(group_ties, false, group_ties_);
     choose(0, ours.expert);
   }
   OtherDecisions found;
 
  private:
+  /// Those of `ties` that can change a result, the first kMostTies of them.
+  void keep(const std::vector<Tie>& ties, bool order_matters, std::vector<Tie>& kept) {
+    for (const Tie& tie : ties)
+      if (tie.at_boundary || order_matters) kept.push_back(tie);
+    if (kept.size() > kMostTies) kept.resize(kMostTies), found.complete = false;
+  }
   /// Every way to resolve the ties from number i on.
   void choose(std::size_t i, const IdMatrix& expert) {
     if (done()) return;
-    if (i == ties_.size()) return rank(expert);
+    if (i == ties_.size()) return choose_groups(0, expert);
     for (const std::vector<std::int32_t>& ids : open_rows(ties_[i], expert)) {
       IdMatrix choice = expert;
       std::copy(ids.begin(), ids.end(), row(choice, ties_[i].token));
       choose(i + 1, choice);
+    }
+  }
+  /// ... and the ties of groups, whose other choices bring other experts.
+  void choose_groups(std::size_t i, const IdMatrix& expert) {
+    if (done()) return;
+    if (i == group_ties_.size()) return rank(expert);
+    choose_groups(i + 1, expert);
+    for (const std::vector<Index>& ids : group_ties_[i].instead) {
+      IdMatrix choice = expert;
+      std::copy(ids.begin(), ids.end(), row(choice, group_ties_[i].token));
+      choose_groups(i + 1, choice);
     }
   }
   /// Every order of the assignments whose priorities tie.
@@ -106,6 +123,7 @@ class Search {
     std::vector<Index> place(order.size());
     for (Index i = 0; i < static_cast<Index>(order.size()); ++i) at(place, at(order, i)) = i;
     Decisions d = decide_for(config_, expert, place);
+    d.retopk = ours_.retopk;
     if (seen_.insert(effect_of(config_, d)).second) {
       found.list.push_back(std::move(d));
     }
@@ -114,7 +132,8 @@ class Search {
 
   const Config& config_;
   const Matrix<Ball>& z_;
-  std::vector<Tie> ties_;  // those that can change a result, the first kMostTies of them
+  const Decisions& ours_;
+  std::vector<Tie> ties_, group_ties_;
   std::set<Effect> seen_;
   int tried_ = 0;
 };
@@ -122,8 +141,8 @@ class Search {
 }  // namespace
 
 OtherDecisions other_decisions(const Config& config, const Matrix<Ball>& z, const Decisions& ours,
-                               const std::vector<Tie>& ties) {
-  OtherDecisions found = std::move(Search(config, z, ours, ties).found);
+                               const std::vector<Tie>& ties, const std::vector<Tie>& group_ties) {
+  OtherDecisions found = std::move(Search(config, z, ours, ties, group_ties).found);
   if (found.list.size() > kMostAlternatives) found.list.resize(kMostAlternatives), found.complete = false;
   return found;
 }

@@ -11,6 +11,25 @@ namespace {
 
 constexpr slong kPrecisions[] = {128, 256, 512, 1280, 2560};
 
+/// Calls visit(choice) for every choice that differs from `chosen` in which of the tied `members` stand in its last
+/// places, in lexicographic order, until visit returns false.
+void each_replacement(const std::vector<Index>& chosen, const std::vector<Index>& members,
+                      const std::function<bool(const std::vector<Index>&)>& visit) {
+  std::size_t places = 0;
+  while (places < chosen.size() &&
+         std::count(members.begin(), members.end(), chosen[chosen.size() - 1 - places]) > 0)
+    ++places;
+  std::vector<char> taken(members.size(), 0);
+  std::fill_n(taken.begin(), places, char{1});
+  do {
+    std::vector<Index> choice = chosen;
+    std::size_t at_place = chosen.size() - places;
+    for (std::size_t i = 0; i < members.size(); ++i)
+      if (taken[i] != 0) choice[at_place++] = members[i];
+    if (choice != chosen && !visit(choice)) return;
+  } while (std::prev_permutation(taken.begin(), taken.end()));
+}
+
 /// x > 0 rounded down to three decimal digits; a lower bound of it where it is out of binary64's reach. Throws Undecided
 /// where the ball straddles a digit.
 double three_digits_down(const Ball& x) {
@@ -27,40 +46,68 @@ double three_digits_down(const Ball& x) {
   }
 }
 
-/// How far each token is from another choice of experts, and which logits are equal.
-void judge_choice(const Matrix<Ball>& z, const IdMatrix& expert, Certified& result) {
-  const Index E = z.cols(), K = expert.cols();
-  result.margin.clear(), result.ties.clear();
-  for (Index t = 0; t < z.rows(); ++t) {
-    std::vector<char> chosen(static_cast<std::size_t>(E), 0), listed = chosen;
-    for (Index k = 0; k < K; ++k) at(chosen, expert(t, k)) = 1;
-    Index next = -1;  // the largest of those not chosen
-    for (Index e = 0; e < E; ++e)
-      if (!at(chosen, e) && (next < 0 || greater(z(t, e), z(t, next)))) next = e;
-    const Ball& last = z(t, expert(t, K - 1));
-    if (next < 0)
-      result.margin.push_back(std::numeric_limits<double>::infinity());
-    else
-      result.margin.push_back(same(last, z(t, next)) ? 0.0 : three_digits_down(last - z(t, next)));
-    for (Index k = 0; k < K; ++k) {
-      Tie tie{t, {}, false};
-      for (Index e = 0; e < E; ++e) {
-        if (at(listed, e) || !same(z(t, e), z(t, expert(t, k)))) continue;
-        tie.experts.push_back(e);
-        tie.at_boundary = tie.at_boundary || !at(chosen, e);
-      }
-      for (const Index e : tie.experts) at(listed, e) = 1;
-      if (tie.experts.size() > 1) result.ties.push_back(std::move(tie));
+/// How far the last of the chosen is from the best of those that are open and were not: 0 if they tie.
+double margin_of(const std::vector<Key<Ball>>& key, const std::vector<Index>& chosen,
+                 std::vector<char> open) {
+  for (const Index i : chosen) at(open, i) = 0;
+  if (std::count(open.begin(), open.end(), 1) == 0) return std::numeric_limits<double>::infinity();
+  const Key<Ball>&last = at(key, chosen.back()), &next = at(key, best(key, 1, open).front());
+  return tied(last, next) ? 0.0 : three_digits_down(last.score - next.score);
+}
+
+/// The ties among the open keys that have something to do with the choice.
+std::vector<Tie> ties_of(const std::vector<Key<Ball>>& key, const std::vector<Index>& chosen,
+                         const std::vector<char>& open, Index token) {
+  std::vector<char> is_chosen(key.size(), 0), listed = is_chosen;
+  for (const Index i : chosen) at(is_chosen, i) = 1;
+  std::vector<Tie> ties;
+  for (const Index i : chosen) {
+    Tie tie{token, {}, false, {}};
+    for (Index j = 0; j < static_cast<Index>(key.size()); ++j) {
+      if (!at(open, j) || at(listed, j) || !tied(at(key, i), at(key, j))) continue;
+      tie.members.push_back(j);
+      tie.at_boundary = tie.at_boundary || !at(is_chosen, j);
     }
+    for (const Index j : tie.members) at(listed, j) = 1;
+    if (tie.members.size() > 1) ties.push_back(std::move(tie));
+  }
+  return ties;
+}
+
+/// How far each token is from another choice, and what in it is equal.
+void judge_choice(const Config& config, const Matrix<Ball>& z, const Matrix<Ball>& b, Certified& result) {
+  const Router& router = config.router;
+  const Index E = z.cols(), K = config.shape.top_k;
+  result.margin.clear(), result.ties.clear(), result.group_margin.clear(), result.group_ties.clear();
+  for (Index t = 0; t < z.rows(); ++t) {
+    const Ranking<Ball> ranking = ranking_of(router, row(z, t), b.data(), E);
+    std::vector<Index> groups;
+    if (has_groups(config)) {
+      const std::vector<char> all = all_open(router.n_group);
+      groups = best(ranking.group, router.topk_group, all);
+      result.group_margin.push_back(margin_of(ranking.group, groups, all));
+      for (Tie& tie : ties_of(ranking.group, groups, all, t)) {
+        if (tie.at_boundary)
+          each_replacement(groups, tie.members, [&](const std::vector<Index>& others) {
+            tie.instead.push_back(best(ranking.expert, K, open_experts(router, E, others)));
+            return tie.instead.size() <= kMostAlternatives;
+          });
+        result.group_ties.push_back(std::move(tie));
+      }
+    }
+    const std::vector<char> open = open_experts(router, E, groups);
+    const std::vector<Index> chosen = best(ranking.expert, K, open);
+    result.margin.push_back(margin_of(ranking.expert, chosen, open));
+    for (Tie& tie : ties_of(ranking.expert, chosen, open, t)) result.ties.push_back(std::move(tie));
   }
 }
 
 Decisions decide_provably(const Config& config, const Params<Ball>& params, Certified& result) {
   if (!has_router(config)) return decide(config, params);
-  const Matrix<Ball> z = logits_forward(all_rows(params.x), params);
-  Decisions decisions = decide_for(config, z, choose_experts(z, config.shape.top_k));
-  judge_choice(z, decisions.expert, result);
-  result.others = other_decisions(config, z, decisions, result.ties);
+  const Matrix<Ball> z = logits_forward(all_rows(params.x), params), b = all_rows(params.selection_bias);
+  Decisions decisions = decide_for(config, z, choose_experts(config.router, z, b, config.shape.top_k));
+  judge_choice(config, z, b, result);
+  result.others = other_decisions(config, z, decisions, result.ties, result.group_ties);
   return decisions;
 }
 
@@ -82,8 +129,12 @@ int at_rising_precision(Pass pass) {
 
 bool at_a_kink(const Config& config, const Trace<Ball>& trace) {
   if (config.experts.activation != Activation::Relu) return false;
-  const Matrix<Ball>& z = config.experts.glu ? trace.gate : trace.up;
-  return std::any_of(z.data(), z.data() + z.size(), [](const Ball& a) { return same(a, Ball(0)); });
+  const auto has_zero = [](const Matrix<Ball>& z) {
+    return std::any_of(z.data(), z.data() + z.size(), [](const Ball& a) { return same(a, Ball(0)); });
+  };
+  const ExpertTrace<Ball>& shared = trace.shared.expert;
+  return config.experts.glu ? has_zero(trace.gate) || has_zero(shared.gate)
+                            : has_zero(trace.up) || has_zero(shared.up);
 }
 
 /// One case on its way through the precisions.

@@ -130,8 +130,10 @@ bool confirms(const Ball& slope, const Ball& gradient, const Ball& close) {
 std::vector<char> sides(const Config& config, const Trace<Ball>& trace) {
   std::vector<char> above;
   if (config.experts.activation != Activation::Relu) return above;
-  const Matrix<Ball>& z = config.experts.glu ? trace.gate : trace.up;
-  for (Index i = 0; i < z.size(); ++i) above.push_back(greater(z.data()[i], Ball(0)) ? 1 : 0);
+  const ExpertTrace<Ball>& shared = trace.shared.expert;
+  for (const Matrix<Ball>* z :
+       {config.experts.glu ? &trace.gate : &trace.up, config.experts.glu ? &shared.gate : &shared.up})
+    for (Index i = 0; i < z->size(); ++i) above.push_back(greater(z->data()[i], Ball(0)) ? 1 : 0);
   return above;
 }
 

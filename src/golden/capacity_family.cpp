@@ -136,6 +136,16 @@ std::vector<GoldenCase> formulas() {
   };
 }
 
+std::vector<GoldenCase> scopes() {
+  return {top1("capacity/per-group", "Two groups of four tokens, each with C = 2 for each expert.",
+               "a capacity for the batch where each group has its own")
+              .set("capacity.scope=group")
+              .set("shape.num_groups=2")
+              .set("capacity.min_capacity=0")
+              .set("capacity.factor=2")
+              .routes({{0}, {0}, {0}, {1}, {0}, {2}, {0}, {0}})};
+}
+
 std::vector<GoldenCase> orders() {
   const Rows scores{{1, 0, 2, 0.5}, {0.5, 0, 3, 0.25}, {0, 0.25, 2.5, 0.75}};
   return {
@@ -255,6 +265,7 @@ std::vector<GoldenFile> capacity_family() {
   return {{"capacity/amounts.json", amounts()},
           {"capacity/leftovers.json", leftovers()},
           {"capacity/orders.json", orders()},
+          {"capacity/scopes.json", scopes()},
           {"capacity/formulas.json", formulas()}};
 }
 

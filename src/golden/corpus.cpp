@@ -162,8 +162,9 @@ void compare_manifest(const std::string& path, Json want, CorpusTotals& totals) 
 
 std::vector<GoldenFile> corpus() {
   std::vector<GoldenFile> files;
-  for (const auto family : {presets_family, worked_family, load_family, ties_family, shapes_family,
-                            experts_family, range_family, capacity_family, losses_family, invalid_family})
+  for (const auto family :
+       {presets_family, worked_family, load_family, ties_family, shapes_family, experts_family, range_family,
+        groups_family, capacity_family, losses_family, invalid_family})
     for (GoldenFile& file : family()) files.push_back(std::move(file));
   return files;
 }

@@ -14,6 +14,7 @@ std::vector<GoldenFile> experts_family();
 std::vector<GoldenFile> capacity_family();
 std::vector<GoldenFile> losses_family();
 std::vector<GoldenFile> range_family();
+std::vector<GoldenFile> groups_family();
 std::vector<GoldenFile> invalid_family();
 
 using Rows = std::vector<std::vector<double>>;

@@ -24,6 +24,14 @@ std::vector<GoldenFile> losses_family() {
               "losses/after-drop", "Only kept choices count.", "dropped choices counted",
               R"(aux=[{"name":"balance","kind":"switch","coefficient":0.5,"f_source":"all_k","f_stage":"post_drop"}])"))
           .routes(routes),
+      loss("losses/per-group", "The mean over two groups of two tokens.",
+           "the product of means over all tokens",
+           R"(aux=[{"name":"balance","kind":"switch","coefficient":0.5,"f_source":"all_k","scope":"group"}])")
+          .set("shape.num_groups=2")
+          .routes(routes),
+      loss("losses/mean-over-experts", "The mean over experts of f P, without E^2.", "the factor E^2",
+           R"(aux=[{"name":"balance","kind":"switch","coefficient":0.5,"multiply":"none"}])")
+          .routes(routes),
       loss("losses/none", "No auxiliary loss: the total is the task's.", "a loss that cannot be switched off",
            "aux=[]")
           .routes(routes),

@@ -28,6 +28,12 @@ std::vector<GoldenFile> presets_family() {
       {"presets/mixtral.json",
        {preset_case("mixtral", "presets/mixtral", "Mixtral: top-2 renormalised, SwiGLU, dropless.",
                     "any change to top-2 routing or renormalisation", {"shape.num_experts=8"})}},
+      {"presets/deepseek_v3.json",
+       {preset_case(
+           "deepseek_v3", "presets/deepseek_v3",
+           "DeepSeek-V3, with 32 experts in 8 groups: bias, groups, factor, shared expert, two sequences.",
+           "any change to the choice by groups, the bias, or the shared expert",
+           {"shape.num_experts=32", "shape.num_groups=2", "shared.ffn_size=64", "shape.ffn_size=16"})}},
   };
 }
 

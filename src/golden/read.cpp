@@ -24,7 +24,7 @@ const Json& list(const Json& json, const char* key, const std::string& where) {
 }
 
 Tensor input_called(const std::string& name, const std::string& where) {
-  for (std::size_t i = 0; i <= static_cast<std::size_t>(Tensor::experts_down_bias); ++i)
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(kLastInput); ++i)
     if (name == kTensors.at(i).name) return static_cast<Tensor>(i);
   throw Error(name, where + ": " + name + " is not the name of an input");
 }

@@ -11,20 +11,21 @@ constexpr const char* kFormatVersion = "1.0.0";
 constexpr const char* kSuiteVersion = "2026.11";
 
 Json conventions() {
-  return {
-      {"layout", "row-major; a linear map is y = W x with W of shape (out, in)"},
-      {"rounding",
-       "every real number is the exact real result rounded once to the nearest binary64, ties to even"},
-      {"zero", "a real zero and a negative number that underflows are both 0.0"},
-      {"nonfinite", "strings NaN, Infinity, -Infinity"},
-      {"ties", "larger score first, then the lower expert id"},
-      {"rows",
-       "expert.* and combine.* have one row per kept assignment: by expert, then token, then slot "
-       "(dispatch.order)"},
-      {"margin",
-       "K-th less (K+1)-th largest logit of each token, rounded down to three digits; Infinity for K = E"},
-      {"gradients",
-       "of loss.total = loss.task + sum of coefficient times loss, with all decisions held fixed"}};
+  return {{"layout", "row-major; a linear map is y = W x with W of shape (out, in)"},
+          {"rounding",
+           "every real number is the exact real result rounded once to the nearest binary64, ties to even"},
+          {"zero", "a real zero and a negative number that underflows are both 0.0"},
+          {"nonfinite", "strings NaN, Infinity, -Infinity"},
+          {"ties", "larger score first, then the lower expert id"},
+          {"rows",
+           "expert.* and combine.* have one row per kept assignment: by expert, then token, then slot "
+           "(dispatch.order)"},
+          {"margin",
+           "of each token, what ranks the K-th choice less what ranks the best of the others (logits, or "
+           "scores plus "
+           "selection bias), rounded down to three digits; Infinity if there are no others"},
+          {"gradients",
+           "of loss.total = loss.task + sum of coefficient times loss, with all decisions held fixed"}};
 }
 
 /// Reals of one case that an enclosure stands for, by tensor.
@@ -42,14 +43,25 @@ Json tensors_json(const Certified& proof, TensorWriter& write, Json& json) {
 }
 
 Json routing_json(const Certified& proof) {
-  Json margin = Json::array(), ties = Json::array();
-  for (const double m : proof.margin) margin.push_back(std::isfinite(m) ? Json(m) : Json("Infinity"));
-  for (const Tie& tie : proof.ties)
-    ties.push_back({{"token", tie.token},
-                    {"experts", tie.experts},
-                    {"atBoundary", tie.at_boundary},
-                    {"rule", "lowest-index"}});
-  return {{"margin", std::move(margin)}, {"ties", std::move(ties)}};
+  const auto margins = [](const std::vector<double>& margin) {
+    Json json = Json::array();
+    for (const double m : margin) json.push_back(std::isfinite(m) ? Json(m) : Json("Infinity"));
+    return json;
+  };
+  const auto ties = [](const std::vector<Tie>& list, const char* members) {
+    Json json = Json::array();
+    for (const Tie& tie : list)
+      json.push_back({{"token", tie.token},
+                      {members, tie.members},
+                      {"atBoundary", tie.at_boundary},
+                      {"rule", "lowest-index"}});
+    return json;
+  };
+  Json json{{"margin", margins(proof.margin)}, {"ties", ties(proof.ties, "experts")}};
+  if (proof.group_margin.empty()) return json;
+  json["groupMargin"] = margins(proof.group_margin);
+  json["groupTies"] = ties(proof.group_ties, "groups");
+  return json;
 }
 
 Json certificate_json(const Certified& proof, const GoldenCase& golden_case) {

@@ -29,7 +29,7 @@ TEST_CASE("choose: softmax scores tie exactly when the differences of the logits
   const auto key = [](std::vector<Ball> z, std::size_t own) {
     Matrix<Ball> p(1, static_cast<Index>(z.size()));
     softmax(z.data(), p.cols(), p.data());
-    return key_of(ScoreFunction::Softmax, p(0, static_cast<Index>(own)), z[own], z);
+    return weight_key(ScoreFunction::Softmax, p(0, static_cast<Index>(own)), z[own], z);
   };
   CHECK(tied(key({1, 0.5, -0.25}, 0), key({3, 1.75, 2.5}, 0)));  // shifted by 2, and permuted
   CHECK(!tied(key({1, 0.5, -0.25}, 0), key({3, 1.75, 2.75}, 0)));
@@ -38,10 +38,52 @@ TEST_CASE("choose: softmax scores tie exactly when the differences of the logits
 
 TEST_CASE("choose: sigmoid scores tie exactly when the logits do, their shares when all logits do") {
   using enum ScoreFunction;
-  CHECK(tied(key_of(Sigmoid, 0.5, 0.0, {}), key_of(Sigmoid, 0.5, 0.0, {})));
-  CHECK(!tied(key_of(Sigmoid, 1.0, 40.0, {}), key_of(Sigmoid, 1.0, 50.0, {})));
-  CHECK(tied(key_of(Sigmoid, 0.5, 1.0, {1.0, 2.0}), key_of(Sigmoid, 0.5, 1.0, {2.0, 1.0})));
-  CHECK(!tied(key_of(Sigmoid, 0.5, 1.0, {1.0, 2.0}), key_of(Sigmoid, 0.5, 2.0, {2.0, 1.0})));
+  CHECK(tied(weight_key(Sigmoid, 0.5, 0.0, {}), weight_key(Sigmoid, 0.5, 0.0, {})));
+  CHECK(!tied(weight_key(Sigmoid, 1.0, 40.0, {}), weight_key(Sigmoid, 1.0, 50.0, {})));
+  CHECK(tied(weight_key(Sigmoid, 0.5, 1.0, {1.0, 2.0}), weight_key(Sigmoid, 0.5, 1.0, {2.0, 1.0})));
+  CHECK(!tied(weight_key(Sigmoid, 0.5, 1.0, {1.0, 2.0}), weight_key(Sigmoid, 0.5, 2.0, {2.0, 1.0})));
+}
+
+namespace {
+
+Router grouped(GroupScore score, Index n = 2) {
+  return {.score_function = ScoreFunction::Sigmoid,
+          .n_group = 3,
+          .topk_group = 2,
+          .group_score = score,
+          .group_score_n = n};
+}
+
+}  // namespace
+
+TEST_CASE("choose: a selection bias ranks scores plus bias, and the smaller id of equal pairs") {
+  const Router router{.score_function = ScoreFunction::Sigmoid, .selection_bias = true};
+  const Matrix<double> z = matrix({{0, 1, 1, -1}});
+  CHECK(choose_experts(router, z, matrix({{0.5, 0, 0, 0.125}}), 2) == ids({{0, 1}}));
+  CHECK(choose_experts(router, z, matrix({{0, 0, 0, 0.5}}), 3) == ids({{3, 1, 2}}));  // 0.27 + 0.5 > 0.73
+  CHECK(choose_experts(router, matrix({{3, 1, 2}}), matrix({{-9, -9, -9}}), 2) == ids({{0, 2}}));
+}
+
+TEST_CASE("choose: only experts of the best groups, by their best or by the sum of their two best") {
+  const Matrix<double> z = matrix({{9, -9, 1, 1, 0, 0}}), none;  // groups (9, -9), (1, 1), (0, 0)
+  CHECK(choose_experts(grouped(GroupScore::Max), z, none, 3) == ids({{0, 2, 3}}));
+  CHECK(choose_experts(grouped(GroupScore::SumTopn), matrix({{9, -9, 1, 1, 0.5, 0}}), none, 3) ==
+        ids({{2, 3, 4}}));
+  CHECK(choose_experts(grouped(GroupScore::SumTopn, 1), z, none, 3) == ids({{0, 2, 3}}));
+  const Matrix<double> tied = matrix({{5, -5, 3, -3, 0, 0}});  // sigmoid(z) + sigmoid(-z) = 1 in each
+  CHECK(choose_experts(grouped(GroupScore::SumTopn), tied, none, 2) == ids({{0, 2}}));
+}
+
+TEST_CASE("choose: groups of one score in truth are seen to tie by balls, too") {
+  Ball::bits = 128;
+  const Router router = grouped(GroupScore::SumTopn);
+  const Matrix<Ball> none, z = matrix<Ball>({{3, -3, 5, -5, 0, 0}});
+  CHECK(choose_experts(router, z, none, 4) == ids({{2, 0, 1, 3}}));
+  const auto group = [&](const Matrix<Ball>& b) { return ranking_of(router, z.data(), b.data(), 6).group; };
+  const auto even = group(matrix<Ball>({{0.5, 0, 0, 0.5, 0.25, 0.25}}));
+  CHECK(tied(even[0], even[1]));
+  CHECK(tied(even[0], even[2]));  // 0 is its own opposite: 1/2 + 1/2 = 1 as well
+  CHECK(!tied(even[0], group(matrix<Ball>({{0.5, 0.25, 0, 0, 0, 0}}))[0]));
 }
 
 TEST_CASE("choose: places run from the largest key down, ties in order") {

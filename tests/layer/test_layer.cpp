@@ -12,21 +12,28 @@ namespace {
 std::vector<std::vector<std::string>> kinds() {
   const std::string losses =
       R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k"},{"name":"z","kind":"z","coefficient":0.25}])";
-  return {{"dense"},
-          {"dense", "experts.glu=false", "experts.activation=gelu_erf", "experts.bias=per_expert"},
-          {"switch"},
-          {"switch", "capacity.dropped_output=scaled_identity"},
-          {"switch", "capacity.dropped_output=identity", "shape.top_k=2"},
-          {"mixtral"},
-          {"mixtral", losses, "experts.activation=gelu_tanh", "experts.bias=per_expert"},
-          {"mixtral", losses, "shape.top_k=4"},
-          {"mixtral", losses, "router.renorm=none"},
-          {"mixtral", losses, "router.score_function=sigmoid"},
-          {"mixtral", losses, "router.score_function=sigmoid", "router.renorm=none", "shape.top_k=3"},
-          {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=2"},
-          {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=2", "router.renorm_stage=after_drop"},
-          {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=1", "router.renorm_stage=after_drop",
-           "router.score_function=sigmoid"}};
+  return {
+      {"dense"},
+      {"dense", "experts.glu=false", "experts.activation=gelu_erf", "experts.bias=per_expert"},
+      {"switch"},
+      {"switch", "capacity.dropped_output=scaled_identity"},
+      {"switch", "capacity.dropped_output=identity", "shape.top_k=2"},
+      {"mixtral"},
+      {"mixtral", losses, "experts.activation=gelu_tanh", "experts.bias=per_expert"},
+      {"mixtral", losses, "shape.top_k=4"},
+      {"mixtral", losses, "router.renorm=none"},
+      {"mixtral", losses, "router.score_function=sigmoid"},
+      {"mixtral", losses, "router.score_function=sigmoid", "router.renorm=none", "shape.top_k=3"},
+      {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=2"},
+      {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=2", "router.renorm_stage=after_drop"},
+      {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=1", "router.renorm_stage=after_drop",
+       "router.score_function=sigmoid"},
+      {"switch", "shape.num_groups=5", "aux.load_balance.scope=group", "aux.load_balance.multiply=none",
+       "capacity.scope=group", "capacity.mode=fixed", "capacity.fixed=1"},
+      {"deepseek_v3", "shape.top_k=2", "router.n_group=2", "router.topk_group=1", "shared.ffn_size=3",
+       "aux.load_balance.coefficient=0.5", "shape.num_groups=5"},
+      {"deepseek_v3", "shape.top_k=3", "router.n_group=1", "shared.ffn_size=3", "shared.mode=sigmoid_gate",
+       "router.renorm=none", "aux.load_balance.coefficient=0.5", "experts.bias=per_expert"}};
 }
 
 Config config_of(const std::vector<std::string>& kind) {

@@ -16,22 +16,30 @@ Routing<double> routing(const Matrix<double>& scores) {
   r.expert = expert;
   return r;
 }
+const Part kAll{0, 3, 1};
 const Matrix<double> scores = matrix({{0.75, 0.25}, {0.5, 0.5}, {0.25, 0.75}});  // P = (1/2, 1/2)
 
 Aux balance(LoadSource source, bool by_k = false, LoadStage stage = LoadStage::PreDrop) {
-  return {"balance", AuxKind::Switch, 1, source, by_k, stage};
+  return {.name = "balance", .coefficient = 1, .f_source = source, .f_divide_by_k = by_k, .f_stage = stage};
 }
 double loss(const Aux& aux, const Plan& p) {
-  return balance_forward(aux, ScoreFunction::Softmax, routing(scores), p);
+  return balance_forward(aux, ScoreFunction::Softmax, 1, routing(scores), p);
 }
 
 }  // namespace
 
 TEST_CASE("losses: what the balance counts") {
-  CHECK(counted_load(balance(LoadSource::Top1), expert, plan(3)) == std::vector<double>{2, 1});
-  CHECK(counted_load(balance(LoadSource::AllK), expert, plan(3)) == std::vector<double>{3, 3});
-  CHECK(counted_load(balance(LoadSource::AllK, false, LoadStage::PostDrop), expert, plan(2)) ==
+  CHECK(counted_load(balance(LoadSource::Top1), routing(scores), plan(3), kAll) == std::vector<double>{2, 1});
+  CHECK(counted_load(balance(LoadSource::AllK), routing(scores), plan(3), kAll) == std::vector<double>{3, 3});
+  CHECK(counted_load(balance(LoadSource::AllK, false, LoadStage::PostDrop), routing(scores), plan(2), kAll) ==
         std::vector<double>{2, 2});
+  CHECK(counted_load(balance(LoadSource::AllK), routing(scores), plan(3), Part{2, 1, 3}) ==
+        std::vector<double>{1, 1});
+  Aux by_score = balance(LoadSource::Top1);
+  by_score.f_from = LoadFrom::RetopkOfAuxScores;
+  Routing<double> r = routing(scores);
+  r.retopk = ids({{1, 0}, {1, 0}, {1, 0}});
+  CHECK(counted_load(by_score, r, plan(0), kAll) == std::vector<double>{0, 3});  // whatever was dropped
 }
 
 TEST_CASE("losses: the balance by hand") {
@@ -45,21 +53,21 @@ TEST_CASE("losses: the balance by hand") {
 TEST_CASE("losses: a collapsed router costs E") {
   Routing<double> r = routing(matrix({{1, 0}, {1, 0}, {1, 0}}));
   r.expert = ids({{0, 1}, {0, 1}, {0, 1}});
-  CHECK(balance_forward(balance(LoadSource::Top1), ScoreFunction::Softmax, r, plan(3)) == 2);
+  CHECK(balance_forward(balance(LoadSource::Top1), ScoreFunction::Softmax, 1, r, plan(3)) == 2);
 }
 
 TEST_CASE("losses: the gradient of the balance by hand") {
   Matrix<double> ds = matrix({{1, 0}, {0, 0}, {0, 0}});
-  balance_backward(balance(LoadSource::Top1), ScoreFunction::Softmax, routing(scores), plan(3), 9.0, ds);
+  balance_backward(balance(LoadSource::Top1), ScoreFunction::Softmax, 1, routing(scores), plan(3), 9.0, ds);
   CHECK(difference(ds, matrix({{5, 2}, {4, 2}, {4, 2}}), 8 * kUnit) == "");  // 9 2 (2, 1) / 9
 }
 
 TEST_CASE("losses: sigmoid scores enter as shares, gradient included") {
   const Routing<double> r = routing(matrix({{0.6, 0.2}, {0.5, 0.5}, {0.25, 0.75}}));
-  CHECK(std::abs(balance_forward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, r, plan(3)) - 1) <=
+  CHECK(std::abs(balance_forward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, 1, r, plan(3)) - 1) <=
         4 * kUnit);
   Matrix<double> ds = zeros<double>(3, 2);
-  balance_backward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, r, plan(3), 9.0, ds);
+  balance_backward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, 1, r, plan(3), 9.0, ds);
   // dp = (4, 2); for token 0 p = (3/4, 1/4) and the sum is 0.8: (4 - 3.5) / 0.8 and (2 - 3.5) / 0.8
   CHECK(difference(rows_of(ds, 0, 1), matrix({{0.625, -1.875}}), 16 * kUnit) == "");
 }
@@ -80,7 +88,21 @@ TEST_CASE("losses: no tokens, no loss") {
   none.expert.resize(0, 2);
   const Plan empty = make_plan(none.expert, Matrix<Index>(0, 2), 2, 1);
   Matrix<double> ds(0, 2);
-  CHECK(balance_forward(balance(LoadSource::AllK), ScoreFunction::Softmax, none, empty) == 0);
-  balance_backward(balance(LoadSource::AllK), ScoreFunction::Softmax, none, empty, 1.0, ds);
+  CHECK(balance_forward(balance(LoadSource::AllK), ScoreFunction::Softmax, 1, none, empty) == 0);
+  balance_backward(balance(LoadSource::AllK), ScoreFunction::Softmax, 1, none, empty, 1.0, ds);
   CHECK(z_loss_forward(Matrix<double>(0, 1)) == 0);
+}
+
+TEST_CASE("losses: the mean over groups of tokens, and without the factor E^2") {
+  Aux aux = balance(LoadSource::Top1);
+  aux.scope = Scope::Group;
+  // Tokens alone: E f P = 2 (3/4), 2 (1/2), 2 (3/4); their mean is 4/3.
+  CHECK(std::abs(balance_forward(aux, ScoreFunction::Softmax, 3, routing(scores), plan(3)) - 4.0 / 3) <=
+        4 * kUnit);
+  Matrix<double> ds = zeros<double>(3, 2);
+  balance_backward(aux, ScoreFunction::Softmax, 3, routing(scores), plan(3), 3.0, ds);
+  CHECK(difference(ds, matrix({{2, 0}, {2, 0}, {0, 2}}), 8 * kUnit) == "");
+  aux.scope = Scope::Batch, aux.multiply = Multiply::None;
+  CHECK(std::abs(balance_forward(aux, ScoreFunction::Softmax, 3, routing(scores), plan(3)) - 0.25) <=
+        4 * kUnit);
 }

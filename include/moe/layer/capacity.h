@@ -50,14 +50,15 @@ inline Index rounded_product(const Capacity& c, Index base, Index per) {
 
 /// The most assignments that one expert takes.
 ///   (P1)  C = max(C_min, R_out(factor R_in(B / E))), times K if k_outside before the max, raised to a multiple of M
-///         B = T or T K.   Without a capacity C = T: an expert meets a token at most once.
+///         B = T or T K, of a group of tokens if scope is group.   Without a capacity C = T: an expert meets a token at most once.
 /// Source: Switch Transformer eq. 3; whose program uses which variant stands in docs/MATH.md.
 inline Index capacity_of(const Config& config) {
   const auto [T, D, F, E, K] = Letters(config);
   const Capacity& c = config.capacity;
   if (c.mode == CapacityMode::None) return T;
   if (c.mode == CapacityMode::Fixed) return c.fixed;
-  const Index tokens = c.base == CapacityBase::Tokens ? T : T * K;
+  const Index S = c.scope == Scope::Group ? T / config.shape.num_groups : T;
+  const Index tokens = c.base == CapacityBase::Tokens ? S : S * K;
   const Index product = c.inner_round == Rounding::None
                             ? rounded_product(c, tokens, E)
                             : rounded_product(c, rounded_ratio(tokens, E, c.inner_round), 1);

@@ -2,36 +2,17 @@
 
 #include <numeric>
 
-#include "moe/config.h"
-#include "moe/scalar/scalar.h"
+#include "moe/layer/score.h"
 
 /// The decisions that real numbers make. They are taken once, by a scalar that can prove them, and are integers to
 /// every other. Two keys tie when they are the same real number; ties go to the smaller index.
 namespace moe {
 
-/// The ids of the K largest logits of each token, largest first; ties go to the smaller id.   z (T, E) -> (T, K)
-///   (R1)  e_t1, ..., e_tK = the K largest of z_t.   Piecewise constant: it passes no gradient.
-/// Softmax and sigmoid increase with the logit, so the K largest scores are the same experts.
-template <typename Num>
-IdMatrix choose_experts(const Matrix<Num>& z, Index K) {
-  const Index T = z.rows(), E = z.cols();
-  IdMatrix expert(T, K);
-  for (Index t = 0; t < T; ++t) {
-    std::vector<char> taken(static_cast<std::size_t>(E), 0);
-    for (Index k = 0; k < K; ++k) {
-      Index best = -1;
-      for (Index e = 0; e < E; ++e)
-        if (!at(taken, e) && (best < 0 || greater(z(t, e), z(t, best)))) best = e;
-      at(taken, best) = 1;
-      expert(t, k) = static_cast<std::int32_t>(best);
-    }
-  }
-  return expert;
-}
-
-/// What decides between two assignments: a score, and logits that show when two scores are the same real number.
+/// What decides between two candidates: a score, and numbers that show when two scores are the same real number.
 /// (T1)  exp(z_i) / sum_m exp(z_m) is fixed by the multiset {z_m - z_i}, and fixes it (Lindemann-Weierstrass).
 /// (T2)  sigmoid(z_i) is fixed by z_i, and fixes it; a share of sigmoids is fixed by z_i and the multiset {z_m}.
+/// (T3)  softmax_i(z) + b_i of one token, and sigmoid(z_i) + b_i, are fixed by (z_i, b_i), and fix it.
+/// (T4)  a sum of n of (T3) is fixed by the multiset of the z_i, less pairs z, -z if sigmoid, and by the sum of the b_i.
 template <typename Num>
 struct Key {
   Num score;
@@ -39,18 +20,125 @@ struct Key {
 };
 
 template <typename Num>
-Key<Num> key_of(ScoreFunction function, const Num& score, const Num& own, std::vector<Num> among) {
-  for (Num& z : among)
-    if (function == ScoreFunction::Softmax) z = z - own;
-  std::sort(among.begin(), among.end(), [](const Num& a, const Num& b) { return greater(a, b); });
-  if (function == ScoreFunction::Sigmoid) among.push_back(own);
-  return {score, std::move(among)};
-}
-
-template <typename Num>
 bool tied(const Key<Num>& a, const Key<Num>& b) {
   return std::equal(a.identity.begin(), a.identity.end(), b.identity.begin(), b.identity.end(),
                     [](const Num& x, const Num& y) { return same(x, y); });
+}
+template <typename Num>
+bool better(const Key<Num>& a, const Key<Num>& b) {
+  return !tied(a, b) && greater(a.score, b.score);
+}
+template <typename Num>
+void sort_downwards(std::vector<Num>& z) {
+  std::sort(z.begin(), z.end(), [](const Num& a, const Num& b) { return greater(a, b); });
+}
+
+/// The n best of the keys that are open, the best first; ties go to the smaller index.
+template <typename Num>
+std::vector<Index> best(const std::vector<Key<Num>>& key, Index n, std::vector<char> open) {
+  std::vector<Index> chosen;
+  for (; n > 0; --n) {
+    Index top = -1;
+    for (Index i = 0; i < static_cast<Index>(key.size()); ++i)
+      if (at(open, i) && (top < 0 || better(at(key, i), at(key, top)))) top = i;
+    at(open, top) = 0;
+    chosen.push_back(top);
+  }
+  return chosen;
+}
+inline std::vector<char> all_open(Index n) { return std::vector<char>(static_cast<std::size_t>(n), 1); }
+
+/// What ranks the experts of one token.   z, s (E), b (E) or null
+///   (R4)  q_e = z_e   or, with a selection bias,   s_e + b_e
+/// Softmax and sigmoid increase with the logit, so without a bias the largest scores are the same experts.
+template <typename Num>
+Key<Num> expert_key(const Num* z, const Num* s, const Num* b, Index e) {
+  if (b == nullptr) return {z[e], {z[e]}};
+  return {s[e] + b[e], {z[e], b[e]}};
+}
+
+/// How good group g is, of E / G neighbouring experts each.
+///   (R5)  the sum of s_e + b_e over its n best experts:   n = 1 (max) or group_score_n (sum_topn)
+/// Source: DeepSeek-V3 sec. 2.1.2 (n = 2); DeepSeek-V2, arXiv 2405.04434, sec. 2.1.2 (max).
+template <typename Num>
+Key<Num> group_key(const Router& router, const Num* z, const Num* s, const Num* b, Index E, Index g) {
+  const Index size = E / router.n_group, n = router.group_score == GroupScore::Max ? 1 : router.group_score_n;
+  std::vector<Key<Num>> member;
+  for (Index e = g * size; e < (g + 1) * size; ++e) member.push_back(expert_key(z, s, b, e));
+  std::vector<Num> terms, biases, logits;
+  for (const Index i : best(member, n, all_open(size))) {
+    const Index e = g * size + i;
+    terms.push_back(b == nullptr ? s[e] : s[e] + b[e]);
+    if (b != nullptr) biases.push_back(b[e]);
+    const auto opposite = std::find_if(logits.begin(), logits.end(), [&](const Num& other) {
+      return router.score_function == ScoreFunction::Sigmoid && same(other, -z[e]);
+    });
+    if (opposite == logits.end())
+      logits.push_back(z[e]);
+    else
+      logits.erase(opposite);
+  }
+  sort_downwards(logits);
+  logits.push_back(sum(biases.data(), static_cast<Index>(biases.size())));
+  return {sum(terms.data(), n), std::move(logits)};
+}
+
+/// The experts of one token by (R4), and its groups by (R5); none where there is but one.
+template <typename Num>
+struct Ranking {
+  std::vector<Key<Num>> expert, group;
+};
+template <typename Num>
+Ranking<Num> ranking_of(const Router& router, const Num* z, const Num* b, Index E) {
+  std::vector<Num> s = buffer<Num>(E);
+  if (b != nullptr || router.n_group > 1) score_forward(router.score_function, z, E, s.data());
+  Ranking<Num> ranking;
+  for (Index e = 0; e < E; ++e) ranking.expert.push_back(expert_key(z, s.data(), b, e));
+  for (Index g = 0; router.n_group > 1 && g < router.n_group; ++g)
+    ranking.group.push_back(group_key(router, z, s.data(), b, E, g));
+  return ranking;
+}
+
+/// The experts that may be chosen: those of the given groups, or all.
+inline std::vector<char> open_experts(const Router& router, Index E, const std::vector<Index>& groups) {
+  if (router.n_group == 1) return all_open(E);
+  std::vector<char> open(static_cast<std::size_t>(E), 0);
+  const Index size = E / router.n_group;
+  for (const Index g : groups) std::fill_n(open.begin() + g * size, size, char{1});
+  return open;
+}
+
+/// The experts of each token, the best first.   z (T, E), b (1, E) or absent -> (T, K)
+///   (R1)  e_t1, ..., e_tK = the K best by (R4) among the experts of the topk_group best groups by (R5)
+/// Piecewise constant: it passes no gradient, so none reaches the bias.
+template <typename Num>
+IdMatrix choose_experts(const Router& router, const Matrix<Num>& z, const Matrix<Num>& b, Index K) {
+  const Index T = z.rows(), E = z.cols();
+  IdMatrix expert(T, K);
+  for (Index t = 0; t < T; ++t) {
+    const Ranking<Num> ranking = ranking_of(router, row(z, t), b.size() > 0 ? b.data() : nullptr, E);
+    const Index open_groups = ranking.group.empty() ? 0 : router.topk_group;
+    const std::vector<Index> groups =
+        best(ranking.group, open_groups, all_open(static_cast<Index>(ranking.group.size())));
+    const std::vector<Index> ids = best(ranking.expert, K, open_experts(router, E, groups));
+    std::copy(ids.begin(), ids.end(), row(expert, t));
+  }
+  return expert;
+}
+/// The same by the logits alone.
+template <typename Num>
+IdMatrix choose_experts(const Matrix<Num>& z, Index K) {
+  return choose_experts(Router{}, z, Matrix<Num>(), K);
+}
+
+/// The key of a weight that a capacity ranks by: (T1) or (T2), `among` the logits that share in it.
+template <typename Num>
+Key<Num> weight_key(ScoreFunction function, const Num& score, const Num& own, std::vector<Num> among) {
+  for (Num& z : among)
+    if (function == ScoreFunction::Softmax) z = z - own;
+  sort_downwards(among);
+  if (function == ScoreFunction::Sigmoid) among.push_back(own);
+  return {score, std::move(among)};
 }
 
 /// The places 0, 1, ... of the keys from the largest down; ties keep their order.
@@ -58,9 +146,8 @@ template <typename Num>
 std::vector<Index> places(const std::vector<Key<Num>>& key) {
   std::vector<Index> by_score(key.size()), place(key.size());
   std::iota(by_score.begin(), by_score.end(), 0);
-  std::stable_sort(by_score.begin(), by_score.end(), [&](Index a, Index b) {
-    return !tied(at(key, a), at(key, b)) && greater(at(key, a).score, at(key, b).score);
-  });
+  std::stable_sort(by_score.begin(), by_score.end(),
+                   [&](Index a, Index b) { return better(at(key, a), at(key, b)); });
   for (Index i = 0; i < static_cast<Index>(key.size()); ++i) at(place, at(by_score, i)) = i;
   return place;
 }

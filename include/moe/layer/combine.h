@@ -20,12 +20,12 @@ inline bool all_dropped(const Plan& plan, Index t) {
 
 /// The weighted sum of what the chosen experts said.   w (T, K), out (N, D), x (T, D) -> v (N, D), y (T, D)
 ///   (C1)  v_n = w_tk out_n                 for n = row(t, k)
-///   (C2)  y_t = sum_k v_{row(t,k)}         over the kept k
+///   (C2)  y_t = sum_k v_{row(t,k)}         over the kept k, plus what the shared expert says, (H1)
 ///   (C3)  y_t = 0, x_t or w_t1 x_t         for a token without a kept k: dropped_output zero, identity, scaled_identity
 /// Source: Switch Transformer eq. 2.
 template <typename Num>
 Combined<Num> combine_forward(DroppedOutput dropped, const Matrix<Num>& weight, const Plan& plan,
-                              const Matrix<Num>& out, const Matrix<Num>& x) {
+                              const Matrix<Num>& out, const Matrix<Num>& x, const Matrix<Num>& shared = {}) {
   const Index T = weight.rows(), K = weight.cols(), D = x.cols();
   Combined<Num> c{Matrix<Num>(out.rows(), D), zeros<Num>(T, D)};
   for (Index t = 0; t < T; ++t)
@@ -46,6 +46,7 @@ Combined<Num> combine_forward(DroppedOutput dropped, const Matrix<Num>& weight, 
       c.y(t, d) = sum(term.data(), static_cast<Index>(term.size()));
     }
   }
+  if (shared.size() > 0) c.y += shared;
   c.y = stored(Tensor::y, std::move(c.y));
   return c;
 }

@@ -6,6 +6,7 @@
 #include "moe/layer/expert.h"
 #include "moe/layer/gather.h"
 #include "moe/layer/losses.h"
+#include "moe/layer/shared.h"
 #include "moe/trace.h"
 
 /// The layer, composed: the first file to read.
@@ -15,6 +16,7 @@ namespace moe {
 /// Everything discrete about a forward pass. Made once, by a scalar that can prove it, and given to every other.
 struct Decisions {
   IdMatrix expert;  // (T, K)
+  IdMatrix retopk;  // (T, K) by the scores alone, where a loss counts those
   Plan plan;
 };
 
@@ -40,11 +42,11 @@ std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, 
     score_forward(function, row(z, t), E, s.data());
     std::vector<Num> z_k, s_k;
     for (Index k = 0; k < K; ++k) z_k.push_back(z(t, expert(t, k))), s_k.push_back(at(s, expert(t, k)));
-    if (shared) weigh_forward(config.router, z_k.data(), s_k.data(), K, w.data());
+    if (shared) share_forward(config.router, z_k.data(), s_k.data(), K, w.data());
     for (Index k = 0; k < (by_weight ? K : 1); ++k) {
       std::vector<Num> among = z_k;
       if (!shared) among.assign(row(z, t), row(z, t) + (function == ScoreFunction::Softmax ? E : 0));
-      keys.push_back(key_of(function, shared ? at(w, k) : at(s_k, k), at(z_k, k), std::move(among)));
+      keys.push_back(weight_key(function, shared ? at(w, k) : at(s_k, k), at(z_k, k), std::move(among)));
     }
   }
   return keys;
@@ -53,13 +55,17 @@ std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, 
 /// The decisions that follow from given experts and the places that priority gives: (P1) to (P3).
 inline Decisions decide_for(const Config& config, IdMatrix expert, const std::vector<Index>& place) {
   const auto [T, D, F, E, K] = Letters(config);
-  Plan plan = make_plan(expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config));
-  return {std::move(expert), std::move(plan)};
+  const Index scopes = config.capacity.scope == Scope::Group ? config.shape.num_groups : 1;
+  Plan plan =
+      make_plan(expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config), scopes);
+  return {std::move(expert), {}, std::move(plan)};
 }
 template <typename Num>
 Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert) {
   const std::vector<Index> place = places(priority_keys(config, z, expert));
-  return decide_for(config, std::move(expert), place);
+  Decisions decisions = decide_for(config, std::move(expert), place);
+  if (has_retopk(config)) decisions.retopk = choose_experts(z, config.shape.top_k);
+  return decisions;
 }
 
 /// All decisions of a layer: (R1), then the rest.
@@ -67,7 +73,8 @@ template <typename Num>
 Decisions decide(const Config& config, const Params<Num>& params) {
   if (!has_router(config)) return decide_for(config, Matrix<Num>(), zeros<std::int32_t>(params.x.rows, 1));
   const Matrix<Num> z = logits_forward(all_rows(params.x), params);
-  return decide_for(config, z, choose_experts(z, config.shape.top_k));
+  return decide_for(config, z,
+                    choose_experts(config.router, z, all_rows(params.selection_bias), config.shape.top_k));
 }
 
 /// What the gradients are gradients of.   y (T, D), dy (T, D) -> losses
@@ -79,7 +86,8 @@ Losses<Num> losses_forward(const Config& config, const Trace<Num>& a, const Matr
   loss.total = loss.task;
   for (const Aux& aux : config.aux) {
     loss.aux.push_back(aux.kind == AuxKind::Switch
-                           ? balance_forward(aux, config.router.score_function, a.router, a.dispatch)
+                           ? balance_forward(aux, config.router.score_function, config.shape.num_groups,
+                                             a.router, a.dispatch)
                            : z_loss_forward(a.router.logsumexp));
     loss.total += Num(aux.coefficient) * loss.aux.back();
   }
@@ -93,10 +101,15 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
   Trace<Num> a;
   a.x = all_rows(params.x);
   a.dispatch = decisions.plan;
-  if (has_router(config))
-    a.router = route_forward(config.router, logits_forward(a.x, params), decisions.expert, a.dispatch);
-  else
+  if (has_router(config)) {
+    const Matrix<Num> b = all_rows(params.selection_bias);
+    a.router = route_forward(config.router, logits_forward(a.x, params), b, decisions.expert, a.dispatch);
+    a.router.retopk = decisions.retopk;
+    if (config.bias_update.kind != BiasUpdate::None)
+      a.router.next_bias = updated_bias(config.bias_update, b, a.dispatch);
+  } else {
     a.router.weights = Matrix<Num>::Constant(T, K, Num(1));
+  }
 
   const Index N = a.dispatch.N();
   if (config.experts.glu) a.gate.resize(N, F);
@@ -110,7 +123,9 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
     place_rows(std::move(of_e.hidden), first, a.hidden);
     place_rows(std::move(of_e.out), first, a.out);
   }
-  Combined<Num> c = combine_forward(config.capacity.dropped_output, a.router.weights, a.dispatch, a.out, a.x);
+  if (has_shared(config)) a.shared = shared_forward(config, a.x, params.shared, params.shared_gate);
+  Combined<Num> c =
+      combine_forward(config.capacity.dropped_output, a.router.weights, a.dispatch, a.out, a.x, a.shared.y);
   a.weighted = std::move(c.weighted);
   a.y = std::move(c.y);
   a.loss = losses_forward(config, a, all_rows(params.dy));
@@ -144,7 +159,8 @@ Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const
     Matrix<Num> ds = zeros<Num>(T, E);
     for (const Aux& aux : config.aux)
       if (aux.kind == AuxKind::Switch)
-        balance_backward(aux, config.router.score_function, a.router, a.dispatch, Num(aux.coefficient), ds);
+        balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch,
+                         Num(aux.coefficient), ds);
     RoutingGrads<Num> droute =
         route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights);
     for (const Aux& aux : config.aux)
@@ -154,6 +170,14 @@ Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const
     g.logits = stored(Tensor::grad_router_logits, std::move(droute.logits));
     g.router_weight = stored(Tensor::grad_router_weight, linear_backward_weight(g.logits, a.x));
     g.x += linear_backward(g.logits, params.router);
+    if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, E);
+  }
+  if (has_shared(config)) {
+    SharedGrads<Num> dshared =
+        shared_backward(config, a.x, a.shared, params.shared, params.shared_gate, all_rows(params.dy));
+    g.x += dshared.x;
+    g.shared = std::move(dshared.weight);
+    g.shared_gate = std::move(dshared.gate_weight);
   }
 
   const Index N = a.dispatch.N();

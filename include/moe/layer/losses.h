@@ -5,64 +5,89 @@
 
 namespace moe {
 
+/// The tokens [first, first + count) that a loss is taken over, as one of `of` equal parts.
+struct Part {
+  Index first, count, of;
+};
+inline std::vector<Part> parts(const Aux& aux, Index T, Index num_groups) {
+  const Index n = aux.scope == Scope::Group ? num_groups : 1, S = T / n;
+  std::vector<Part> all;
+  for (Index g = 0; g < n; ++g) all.push_back({g * S, S, n});
+  return all;
+}
+
 /// The assignments that a load-balancing loss counts per expert: whole numbers, so they pass no gradient.   -> (E)
 ///   (B2)  c_e = #{(t, k) : e_tk = e},  k = 1 only (f_source top1) or all k;  kept ones only (f_stage post_drop)
-inline std::vector<double> counted_load(const Aux& aux, const IdMatrix& expert, const Plan& plan) {
+///         with f_from retopk_of_aux_scores, e_tk are the K largest scores, whatever bias and groups say
+template <typename Num>
+std::vector<double> counted_load(const Aux& aux, const Routing<Num>& r, const Plan& plan, const Part& part) {
   std::vector<double> c(plan.counts.size());
+  const bool selected = aux.f_from == LoadFrom::Selected;
+  const IdMatrix& expert = selected ? r.expert : r.retopk;
   const Index K = aux.f_source == LoadSource::Top1 ? 1 : expert.cols();
-  for (Index t = 0; t < expert.rows(); ++t)
+  for (Index t = part.first; t < part.first + part.count; ++t)
     for (Index k = 0; k < K; ++k)
-      if (aux.f_stage == LoadStage::PreDrop || plan.kept(t, k) != 0) at(c, expert(t, k)) += 1;
+      if (!selected || aux.f_stage == LoadStage::PreDrop || plan.kept(t, k) != 0) at(c, expert(t, k)) += 1;
   return c;
 }
 
-/// What (B1) divides by: T for the mean of the shares, T for the fraction of tokens, K if f_divide_by_k.
+/// What (B1) multiplies c_e p_te by: E (E2_mean) or 1 / E (none), over S S or S S K, over the number of parts.
 template <typename Num>
-Num balance_divisor(const Aux& aux, const IdMatrix& expert) {
-  const Num T = Num(static_cast<double>(expert.rows()));
-  return aux.f_divide_by_k ? square(T) * Num(static_cast<double>(expert.cols())) : square(T);
+Num balance_factor(const Aux& aux, Index E, Index K, const Part& part) {
+  const Num S = Num(static_cast<double>(part.count)), experts = Num(static_cast<double>(E));
+  Num divisor = square(S) * Num(static_cast<double>(part.of));
+  if (aux.f_divide_by_k) divisor = divisor * Num(static_cast<double>(K));
+  return aux.multiply == Multiply::E2Mean ? experts / divisor : Num(1) / (divisor * experts);
 }
 
 /// The load-balancing loss; 1 for even shares when every token counts once.   scores (T, E) -> L
-///   (B1)  L = E sum_e f_e P_e,   f_e = c_e / T, or c_e / (T K) if f_divide_by_k,   P_e = 1/T sum_t p_te
-///         p_te = s_te / sum_j s_tj, which for softmax is s_te;   L = 0 for T = 0
-/// Source: Switch Transformer eq. 4 to 6.
+///   (B1)  L = A mean_e f_e P_e,   A = E^2 (E2_mean) or 1 (none),   f_e = c_e / S, or c_e / (S K) if f_divide_by_k
+///         P_e = 1/S sum_t p_te,   p_te = s_te / sum_j s_tj, which for softmax is s_te;   L = 0 for T = 0
+///         over S = T tokens, or, with scope group, the mean of the groups of S tokens
+/// Source: Switch Transformer eq. 4 to 6; GShard algorithm 1 (multiply none); DeepSeek-V3 eq. 17 to 20 (scope group).
 template <typename Num>
-Num balance_forward(const Aux& aux, ScoreFunction function, const Routing<Num>& r, const Plan& plan) {
-  const Index T = r.scores.rows(), E = r.scores.cols();
-  if (T == 0) return Num(0);
-  const std::vector<double> c = counted_load(aux, r.expert, plan);
+Num balance_forward(const Aux& aux, ScoreFunction function, Index num_groups, const Routing<Num>& r,
+                    const Plan& plan) {
+  const Index T = r.scores.rows(), E = r.scores.cols(), K = r.expert.cols();
+  Num loss(0);
+  if (T == 0) return loss;
   std::vector<Num> p = buffer<Num>(E);
-  Num total(0);
-  for (Index t = 0; t < T; ++t) {
-    if (function == ScoreFunction::Softmax)
-      std::copy_n(row(r.scores, t), E, p.data());
-    else
-      normalize(row(r.scores, t), E, p.data());
-    for (Index e = 0; e < E; ++e) total += Num(at(c, e)) * at(p, e);
+  for (const Part& part : parts(aux, T, num_groups)) {
+    const std::vector<double> c = counted_load(aux, r, plan, part);
+    Num total(0);
+    for (Index t = part.first; t < part.first + part.count; ++t) {
+      if (function == ScoreFunction::Softmax)
+        std::copy_n(row(r.scores, t), E, p.data());
+      else
+        normalize(row(r.scores, t), E, p.data());
+      for (Index e = 0; e < E; ++e) total += Num(at(c, e)) * at(p, e);
+    }
+    loss += total * balance_factor<Num>(aux, E, K, part);
   }
-  return Num(static_cast<double>(E)) * total / balance_divisor<Num>(aux, r.expert);
+  return loss;
 }
 
 /// Its gradient in the scores, times dL, added to ds.   -> ds (T, E)
-///   (B1')  dp_te = E c_e / (T T) dL, or / (T T K);   ds_t = normalize'(dp_t), which for softmax is dp_t
+///   (B1')  dp_te = A / E c_e / (S S) dL, or / (S S K), over the number of groups;   ds_t = normalize'(dp_t)
 template <typename Num>
-void balance_backward(const Aux& aux, ScoreFunction function, const Routing<Num>& r, const Plan& plan,
-                      const Num& dL, Matrix<Num>& ds) {
-  const Index T = r.scores.rows(), E = r.scores.cols();
+void balance_backward(const Aux& aux, ScoreFunction function, Index num_groups, const Routing<Num>& r,
+                      const Plan& plan, const Num& dL, Matrix<Num>& ds) {
+  const Index T = r.scores.rows(), E = r.scores.cols(), K = r.expert.cols();
   if (T == 0) return;
-  const std::vector<double> c = counted_load(aux, r.expert, plan);
-  const Num each = dL * Num(static_cast<double>(E)) / balance_divisor<Num>(aux, r.expert);
   std::vector<Num> p = buffer<Num>(E), dp = buffer<Num>(E), dt = buffer<Num>(E);
-  for (Index e = 0; e < E; ++e) at(dp, e) = each * Num(at(c, e));
-  for (Index t = 0; t < T; ++t) {
-    if (function == ScoreFunction::Softmax) {
-      dt = dp;
-    } else {
-      normalize(row(r.scores, t), E, p.data());
-      normalize_backward(row(r.scores, t), p.data(), dp.data(), E, dt.data());
+  for (const Part& part : parts(aux, T, num_groups)) {
+    const std::vector<double> c = counted_load(aux, r, plan, part);
+    const Num each = dL * balance_factor<Num>(aux, E, K, part);
+    for (Index e = 0; e < E; ++e) at(dp, e) = each * Num(at(c, e));
+    for (Index t = part.first; t < part.first + part.count; ++t) {
+      if (function == ScoreFunction::Softmax) {
+        dt = dp;
+      } else {
+        normalize(row(r.scores, t), E, p.data());
+        normalize_backward(row(r.scores, t), p.data(), dp.data(), E, dt.data());
+      }
+      for (Index e = 0; e < E; ++e) ds(t, e) += at(dt, e);
     }
-    for (Index e = 0; e < E; ++e) ds(t, e) += at(dt, e);
   }
 }
 

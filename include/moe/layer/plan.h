@@ -20,10 +20,12 @@ struct Plan {
   Index token(Index n) const { return at(order, n) / row.cols(); }
 };
 
-/// Each expert keeps the C of its assignments that rank first.   expert, rank (T, K) -> plan
-///   (P3)  kept_tk = [ #{(t', k') : e_t'k' = e_tk, rank_t'k' < rank_tk} < C ]
-inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E, Index C) {
+/// Each expert keeps the C of its assignments that rank first, in each of `scopes` equal parts of the tokens.
+/// expert, rank (T, K) -> plan
+///   (P3)  kept_tk = [ #{(t', k') : e_t'k' = e_tk, rank_t'k' < rank_tk, t' in the scope of t} < C ]
+inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E, Index C, Index scopes = 1) {
   const Index T = expert.rows(), K = expert.cols();
+  Matrix<Index> taken = zeros<Index>(scopes, E);
   Plan plan{buffer<std::int64_t>(E),
             buffer<std::int64_t>(E + 1),
             {},
@@ -34,7 +36,7 @@ inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E
   for (Index i = 0; i < T * K; ++i) at(by_rank, rank.data()[i]) = i;
   for (const Index i : by_rank) {
     const Index e = expert.data()[i];
-    const bool fits = at(plan.counts, e) < C;
+    const bool fits = taken(i / K * scopes / T, e)++ < C;
     at(plan.counts, e) += 1;
     if (!fits) continue;
     plan.kept.data()[i] = 1;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "moe/layer/activation.h"
+#include "moe/layer/choose.h"
 #include "moe/layer/plan.h"
 
 namespace moe {
@@ -8,47 +8,37 @@ namespace moe {
 /// What the router made of T tokens and E experts: all that backward needs.
 template <typename Num>
 struct Routing {
-  Matrix<Num> logits;       // (T, E)
-  Matrix<Num> scores;       // (T, E) softmax: rows sum to 1; sigmoid: each in (0, 1)
-  Matrix<Num> logsumexp;    // (T, 1) of the logits
-  IdMatrix expert;          // (T, K) chosen experts, largest logit first
-  Matrix<Num> weights;      // (T, K) what the experts' outputs are multiplied by
-  Matrix<Num> denominator;  // (T, 1) the sum of the scores that share a weight of 1; where renorm is Sum
+  Matrix<Num> logits;        // (T, E)
+  Matrix<Num> scores;        // (T, E) softmax: rows sum to 1; sigmoid: each in (0, 1)
+  Matrix<Num> logsumexp;     // (T, 1) of the logits
+  Matrix<Num> group_scores;  // (T, G) where experts are in groups
+  IdMatrix expert;           // (T, K) chosen experts, the best first
+  IdMatrix retopk;           // (T, K) those of the largest scores, where a loss counts them
+  Matrix<Num> shares;        // (T, K) the weights before routed_scaling_factor
+  Matrix<Num> weights;       // (T, K) what the experts' outputs are multiplied by
+  Matrix<Num> denominator;   // (T, 1) the sum of the scores that share a weight of 1; where renorm is Sum
+  Matrix<Num> next_bias;     // (1, E) where the selection bias is updated
 };
 
-/// One token's scores.   z (E) -> s (E)
-///   (R2)   s_e = exp(z_e) / sum_j exp(z_j)          or   s_e = 1 / (1 + exp(-z_e))
+/// The shares of n choices of one token, from their logits z and scores s.   -> p (n)
+///   (R3)   p_k = s_k   or, renorm Sum,   s_k / sum_j s_j, which is softmax of the chosen z if s is a softmax:
+///          computed so, an expert that was not chosen gets a gradient of exactly zero;   w_k = factor p_k
 template <typename Num>
-void score_forward(ScoreFunction function, const Num* z, Index E, Num* s) {
-  if (function == ScoreFunction::Softmax) return softmax(z, E, s);
-  for (Index e = 0; e < E; ++e) s[e] = sigmoid(z[e]);
-}
-///   (R2')  dz_e = s_e (ds_e - sum_j s_j ds_j)       or   dz_e = s_e (1 - s_e) ds_e
-template <typename Num>
-void score_backward(ScoreFunction function, const Num* z, const Num* s, const Num* ds, Index E, Num* dz) {
-  if (function == ScoreFunction::Softmax) return softmax_backward(s, ds, E, dz);
-  for (Index e = 0; e < E; ++e) dz[e] = ds[e] * smooth(SigmoidSlope(), z[e]);
-}
-
-/// The weights of n choices of one token, from their logits z and scores s.   -> w (n)
-///   (R3)   w_k = s_k   or, renorm Sum,   s_k / sum_j s_j, which is softmax of the chosen z if s is a softmax:
-///          computed so, an expert that was not chosen gets a gradient of exactly zero
-template <typename Num>
-void weigh_forward(const Router& router, const Num* z, const Num* s, Index n, Num* w) {
+void share_forward(const Router& router, const Num* z, const Num* s, Index n, Num* p) {
   if (router.renorm == Renorm::None)
-    std::copy_n(s, n, w);
+    std::copy_n(s, n, p);
   else if (router.score_function == ScoreFunction::Softmax)
-    softmax(z, n, w);
+    softmax(z, n, p);
   else
-    normalize(s, n, w);
+    normalize(s, n, p);
 }
-///   (R3')  ds_k = dw_k   or   ds_k = (dw_k - sum_j w_j dw_j) / sum_j s_j
+///   (R3')  dp_k = factor dw_k;   ds_k = dp_k   or   ds_k = (dp_k - sum_j p_j dp_j) / sum_j s_j
 template <typename Num>
-void weigh_backward(const Router& router, const Num* s, const Num* w, const Num* dw, Index n, Num* ds) {
+void share_backward(const Router& router, const Num* s, const Num* p, const Num* dp, Index n, Num* ds) {
   if (router.renorm == Renorm::None)
-    std::copy_n(dw, n, ds);
+    std::copy_n(dp, n, ds);
   else
-    normalize_backward(s, w, dw, n, ds);
+    normalize_backward(s, p, dp, n, ds);
 }
 
 /// The slots of token t that take part in (R3): all, or with renorm_stage AfterDrop those that were kept.
@@ -69,13 +59,18 @@ std::vector<Num> picked(const Matrix<Num>& m, Index t, const IdMatrix& expert,
   return values;
 }
 
-/// (R2) and (R3) for every token.   z (T, E), expert (T, K) -> scores (T, E), weights (T, K)
-/// Source: Switch Transformer eq. 1; Mixtral sec. 2.1.
+/// (R2), (R3) and (R5) for every token.   z (T, E), b (1, E) or absent, expert (T, K) -> scores (T, E), weights (T, K)
+/// Source: Switch Transformer eq. 1; Mixtral sec. 2.1; DeepSeek-V3 eq. 12 to 16.
 template <typename Num>
-Routing<Num> route_forward(const Router& router, Matrix<Num> z, const IdMatrix& expert, const Plan& plan) {
-  const Index T = z.rows(), E = z.cols(), K = expert.cols();
-  Routing<Num> r{std::move(z), Matrix<Num>(T, E), Matrix<Num>(T, 1),
-                 expert,       zeros<Num>(T, K),  zeros<Num>(T, 1)};
+Routing<Num> route_forward(const Router& router, Matrix<Num> z, const Matrix<Num>& b, const IdMatrix& expert,
+                           const Plan& plan) {
+  const Index T = z.rows(), E = z.cols(), K = expert.cols(), G = router.n_group;
+  Routing<Num> r;
+  r.logits = std::move(z);
+  r.scores.resize(T, E), r.logsumexp.resize(T, 1), r.denominator.resize(T, 1);
+  r.expert = expert;
+  r.shares = zeros<Num>(T, K);
+  if (G > 1) r.group_scores.resize(T, G);
   for (Index t = 0; t < T; ++t) {
     score_forward(router.score_function, row(r.logits, t), E, row(r.scores, t));
     r.logsumexp(t, 0) = log_sum_exp(row(r.logits, t), E);
@@ -85,11 +80,16 @@ Routing<Num> route_forward(const Router& router, Matrix<Num> z, const IdMatrix& 
     const std::vector<Index> slots = partners(router, plan, t);
     const auto n = static_cast<Index>(slots.size());
     const std::vector<Num> s = picked(r.scores, t, expert, slots);
-    std::vector<Num> w = buffer<Num>(n);
-    weigh_forward(router, picked(r.logits, t, expert, slots).data(), s.data(), n, w.data());
-    for (Index i = 0; i < n; ++i) r.weights(t, at(slots, i)) = at(w, i);
+    std::vector<Num> p = buffer<Num>(n);
+    share_forward(router, picked(r.logits, t, expert, slots).data(), s.data(), n, p.data());
+    for (Index i = 0; i < n; ++i) r.shares(t, at(slots, i)) = at(p, i);
     r.denominator(t, 0) = sum(s.data(), n);
+    for (Index g = 0; G > 1 && g < G; ++g)
+      r.group_scores(t, g) = group_key(router, row(r.logits, t), row(r.scores, t), b.data(), E, g).score;
   }
+  r.weights = r.shares;
+  for (Index i = 0; i < r.weights.size(); ++i)
+    r.weights.data()[i] = Num(router.routed_scaling_factor) * r.shares.data()[i];
   r.weights = stored(Tensor::router_topk_weights, std::move(r.weights));
   return r;
 }
@@ -108,17 +108,18 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
                                  Matrix<Num> ds, const Matrix<Num>& dw) {
   const Index T = r.scores.rows(), E = r.scores.cols();
   const bool through_logits = router.renorm == Renorm::Sum && router.score_function == ScoreFunction::Softmax;
+  const Num factor = Num(router.routed_scaling_factor);
   Matrix<Num> dz(T, E);
   for (Index t = 0; t < T; ++t) {
     const std::vector<Index> slots = partners(router, plan, t);
     const auto n = static_cast<Index>(slots.size());
-    std::vector<Num> w, dw_n, ds_n = buffer<Num>(n), dz_n = buffer<Num>(n);
-    for (const Index k : slots) w.push_back(r.weights(t, k)), dw_n.push_back(dw(t, k));
+    std::vector<Num> p, dp, ds_n = buffer<Num>(n), dz_n = buffer<Num>(n);
+    for (const Index k : slots) p.push_back(r.shares(t, k)), dp.push_back(factor * dw(t, k));
     const std::vector<Num> s = picked(r.scores, t, r.expert, slots);
-    weigh_backward(router, s.data(), w.data(), dw_n.data(), n, ds_n.data());
+    share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
     if (through_logits) {
       softmax_backward(row(r.scores, t), row(ds, t), E, row(dz, t));
-      softmax_backward(w.data(), dw_n.data(), n, dz_n.data());
+      softmax_backward(p.data(), dp.data(), n, dz_n.data());
     }
     for (Index i = 0; i < n; ++i) ds(t, r.expert(t, at(slots, i))) += at(ds_n, i);
     if (!through_logits)
@@ -126,6 +127,21 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
     for (Index i = 0; i < n; ++i) dz(t, r.expert(t, at(slots, i))) += at(dz_n, i);
   }
   return {std::move(ds), std::move(dz)};
+}
+
+/// The selection bias after this batch: experts that got too much lose, those that got too little gain.   -> b' (1, E)
+///   (U1)  b'_e = b_e + gamma sign(T K / E - c_e),   c_e = #{(t, k) : e_tk = e}, kept ones only if count is post_drop
+/// Source: Wang et al., Auxiliary-Loss-Free Load Balancing (2024), algorithm 1; DeepSeek-V3 sec. 2.1.2.
+template <typename Num>
+Matrix<Num> updated_bias(const BiasUpdateRule& rule, const Matrix<Num>& b, const Plan& plan) {
+  const Index E = b.cols(), N = rule.count == LoadStage::PreDrop ? plan.row.size() : plan.N();
+  Matrix<Num> next = b;
+  for (Index e = 0; e < E; ++e) {
+    const Index c = rule.count == LoadStage::PreDrop ? at(plan.counts, e) : plan.count(e);
+    if (c * E < N) next(0, e) += Num(rule.gamma);
+    if (c * E > N) next(0, e) += Num(-rule.gamma);
+  }
+  return next;
 }
 
 }  // namespace moe

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "moe/config.h"
+#include "moe/layer/activation.h"
+
+namespace moe {
+
+/// One token's scores.   z (E) -> s (E)
+///   (R2)   s_e = exp(z_e) / sum_j exp(z_j)          or   s_e = 1 / (1 + exp(-z_e))
+template <typename Num>
+void score_forward(ScoreFunction function, const Num* z, Index E, Num* s) {
+  if (function == ScoreFunction::Softmax) return softmax(z, E, s);
+  for (Index e = 0; e < E; ++e) s[e] = sigmoid(z[e]);
+}
+///   (R2')  dz_e = s_e (ds_e - sum_j s_j ds_j)       or   dz_e = s_e (1 - s_e) ds_e
+template <typename Num>
+void score_backward(ScoreFunction function, const Num* z, const Num* s, const Num* ds, Index E, Num* dz) {
+  if (function == ScoreFunction::Softmax) return softmax_backward(s, ds, E, dz);
+  for (Index e = 0; e < E; ++e) dz[e] = ds[e] * smooth(SigmoidSlope(), z[e]);
+}
+
+}  // namespace moe
