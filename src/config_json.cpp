@@ -12,6 +12,8 @@ template <typename Enum>
 struct Spelling;  // the JSON spellings of an enum's values, in order
 // clang-format off
 template <> struct Spelling<ScoreFunction> { static constexpr const char* of[] = {"none", "softmax", "sigmoid"}; };
+template <> struct Spelling<SecondPolicy> { static constexpr const char* of[] = {"all", "random"}; };
+template <> struct Spelling<NoiseKind> { static constexpr const char* of[] = {"none", "gaussian_learned"}; };
 template <> struct Spelling<GroupScore> { static constexpr const char* of[] = {"max", "sum_topn"}; };
 template <> struct Spelling<Renorm> { static constexpr const char* of[] = {"none", "sum"}; };
 template <> struct Spelling<RenormStage> { static constexpr const char* of[] = {"before_drop", "after_drop"}; };
@@ -27,7 +29,7 @@ template <> struct Spelling<DroppedOutput> { static constexpr const char* of[] =
 template <> struct Spelling<Activation> { static constexpr const char* of[] = {"relu", "gelu_erf", "gelu_tanh", "silu"}; };
 template <> struct Spelling<ExpertBias> { static constexpr const char* of[] = {"none", "per_expert"}; };
 template <> struct Spelling<SharedMode> { static constexpr const char* of[] = {"none", "add", "sigmoid_gate"}; };
-template <> struct Spelling<AuxKind> { static constexpr const char* of[] = {"switch", "z"}; };
+template <> struct Spelling<AuxKind> { static constexpr const char* of[] = {"switch", "z", "cv_importance", "cv_load"}; };
 template <> struct Spelling<LoadSource> { static constexpr const char* of[] = {"top1", "all_k"}; };
 template <> struct Spelling<LoadStage> { static constexpr const char* of[] = {"pre_drop", "post_drop"}; };
 template <> struct Spelling<LoadFrom> { static constexpr const char* of[] = {"selected", "retopk_of_aux_scores"}; };
@@ -60,6 +62,12 @@ void each_field(Visitor& v, Config& c) {
     v("renorm", r.renorm, any);
     v("renorm_stage", r.renorm_stage, r.renorm == Renorm::Sum);
     v("routed_scaling_factor", r.routed_scaling_factor, any);
+    v("second_policy", r.second_policy, any);
+    v("second_threshold", r.second_threshold, r.second_policy == SecondPolicy::Random);
+  });
+  v.section("noise", [&] {
+    v("kind", c.noise.kind);
+    v("epsilon", c.noise.epsilon, has_noise(c));
   });
   v.section("capacity", [&] {
     Capacity& a = c.capacity;
@@ -100,6 +108,7 @@ void each_field(Visitor& v, Config& c) {
     v("f_stage", a.f_stage, balance && a.f_from == LoadFrom::Selected);
     v("multiply", a.multiply, balance);
     v("scope", a.scope, balance);
+    v("epsilon", a.epsilon, a.kind == AuxKind::CvImportance || a.kind == AuxKind::CvLoad);
   });
   v.section("bias_update", [&] {
     v("kind", c.bias_update.kind);
@@ -178,10 +187,9 @@ class Reader {
   void finish() const {
     for (const auto& [key, value] : root_.items())
       if (sections_.count(key) == 0 && key != "name" && key != "source")
-        throw Error(
-            key,
-            key + " = " + shown(value) +
-                " is not a field; a config has shape, router, capacity, experts, shared, aux, bias_update");
+        throw Error(key, key + " = " + shown(value) +
+                             " is not a field; a config has shape, router, noise, capacity, experts, shared, "
+                             "aux, bias_update");
   }
 
  private:

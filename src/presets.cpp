@@ -49,6 +49,55 @@ Preset mixtral() {
           c};
 }
 
+Preset shazeer2017() {
+  Config c;
+  c.shape = {16, 32, 64, 8, 4};
+  c.router.renorm = Renorm::Sum;
+  c.noise.kind = NoiseKind::GaussianLearned;
+  c.experts = {false, Activation::Relu, ExpertBias::None};
+  c.aux = {{.name = "importance", .kind = AuxKind::CvImportance, .coefficient = 0.1},
+           {.name = "load", .kind = AuxKind::CvLoad, .coefficient = 0.1}};
+  return {"shazeer2017",
+          "Sparsely-gated mixture: noisy top-K, softmax over the chosen, importance and load losses",
+          "Shazeer et al., arXiv 1701.06538: eq. 3 to 5, losses of sec. 4 and appendix A, both with 0.1 "
+          "(appendix C.1: w_importance = w_load = 0.1, K = 4). Left open and chosen here as in "
+          "tensorflow/tensor2tensor, expert_utils.py at bafdc1b67730: at least 0.01 of noise, population "
+          "variance, 1e-10 in both of its quotients; thresholds of the load pass gradients. Noise is an "
+          "explicit tensor; no capacity, no hierarchy",
+          c};
+}
+
+Preset gshard() {
+  Config c;
+  c.shape = {16, 32, 64, 8, 2};
+  c.shape.num_groups = 2;
+  c.router.renorm = Renorm::Sum;
+  c.router.second_policy = SecondPolicy::Random;
+  c.router.second_threshold = 0.5;
+  c.capacity.mode = CapacityMode::Factor;
+  c.capacity.factor = 1;
+  c.capacity.base = CapacityBase::TokensTimesK;
+  c.capacity.outer_round = Rounding::Ceil;
+  c.capacity.scope = Scope::Group;
+  c.capacity.order = DropOrder::ChoiceMajor;
+  c.experts = {false, Activation::Relu, ExpertBias::None};
+  c.aux = {{.name = "load_balance",
+            .coefficient = 1e-2,
+            .f_source = LoadSource::Top1,
+            .multiply = Multiply::None,
+            .scope = Scope::Group}};
+  return {
+      "gshard",
+      "GShard: the two best renormalised, the second at random, capacity per group, first choices first",
+      "Lepikhin et al., arXiv 2006.16668, algorithm 1: g1 and g2 over their sum (lines 6, 16), the second "
+      "if 2 g2 > rnd (line 19), c of e2 counts on whether or not it is kept (line 22), loss the mean over "
+      "experts of f times m with first choices counted before drops (line 13). Left open and chosen here: "
+      "C = ceil(2 S / E) per group of S tokens (sec. 2.2: 2 N / (G E)), two groups, the "
+      "loss of a batch is the mean of its groups', coefficient 0.01, rnd is the tensor "
+      "noise.second_policy, a dropped token outputs 0 (its residual is outside the layer)",
+      c};
+}
+
 Preset deepseek_v3() {
   Config c;
   c.shape = {16, 32, 64, 256, 8};
@@ -88,7 +137,8 @@ Preset deepseek_v3() {
 }  // namespace
 
 const std::vector<Preset>& presets() {
-  static const std::vector<Preset> all{dense(), switch_transformer(), mixtral(), deepseek_v3()};
+  static const std::vector<Preset> all{dense(),   shazeer2017(), gshard(), switch_transformer(),
+                                       mixtral(), deepseek_v3()};
   return all;
 }
 

@@ -24,6 +24,17 @@ TEST_CASE("inputs: a dense layer has no router, an ungated one no gate") {
   CHECK(seeded_inputs(small("mixtral")).size() == 6);
 }
 
+TEST_CASE("inputs: uniform noise is the bits of the stream without a sign, in [0, 1)") {
+  const Inputs inputs = seeded_inputs(small("gshard", {"shape.num_tokens=64"}), 11, 3);
+  const Array& u = inputs.at(Tensor::noise_second_policy);
+  const Recipe signed_bits{{11, 33, 3}, 8};
+  for (Index i = 0; i < 64; ++i) {
+    const double value = signed_bits.value(static_cast<std::uint64_t>(i));
+    CHECK(u.real(i) == (value < 0 ? value + 1 : value));
+  }
+  CHECK(seeded_inputs(small("shazeer2017")).at(Tensor::noise_gaussian_learned).recipe->stream.tensor == 32);
+}
+
 TEST_CASE("inputs: params give rows and columns of the right expert, made as asked, and tick") {
   const Config config = small("mixtral");
   const Inputs inputs = seeded_inputs(config);

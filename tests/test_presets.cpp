@@ -4,7 +4,7 @@
 using namespace moe;
 
 TEST_CASE("presets: by name, each with a source and the default shape") {
-  CHECK(preset_names() == "dense, switch, mixtral, deepseek_v3");
+  CHECK(preset_names() == "dense, shazeer2017, gshard, switch, mixtral, deepseek_v3");
   CHECK(find_preset("nothing") == nullptr);
   for (const Preset& preset : presets()) {
     CHECK(preset.source.find("arXiv") != std::string::npos);

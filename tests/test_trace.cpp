@@ -29,6 +29,13 @@ TEST_CASE("trace: the forward tensors of a mixture, in order, with their shapes"
         "loss.task() loss.load_balance() loss.total() ");
 }
 
+TEST_CASE("trace: noise has logits, weights and gradients of its own, next to the clean ones") {
+  const std::string noisy = list(small("shazeer2017"), true);
+  CHECK(noisy.starts_with("router.logits(5 4 ) router.noisy_logits(5 4 ) router.scores(5 4 ) "));
+  CHECK(noisy.find("grad.router.weight(4 6 ) grad.router.noise_weight(4 6 ) grad.router.logits(5 4 ) "
+                   "grad.router.noisy_logits(5 4 ) ") != std::string::npos);
+}
+
 TEST_CASE("trace: a dense layer has no router, and biases have gradients") {
   const std::string dense = list(small("dense", {"experts.glu=false", "experts.bias=per_expert"}), true);
   CHECK(dense.find("router") == std::string::npos);

@@ -46,6 +46,8 @@ struct Certified {
   std::vector<Tie> ties;
   std::vector<double> group_margin;  // T: of the choice of groups, where there are groups
   std::vector<Tie> group_ties;
+  std::vector<double> policy_margin;  // T: |w_t2 - threshold u_t| of (R6), where there is a policy
+  bool at_kink = false;               // a threshold of the load loss is a tie
   OtherDecisions others;
   std::optional<GradientProof> gradient;
 };

@@ -24,6 +24,9 @@ enum class ScoreFunction { None, Softmax, Sigmoid };
 enum class Renorm { None, Sum };
 enum class RenormStage { BeforeDrop, AfterDrop };
 
+/// (R6): is every second choice taken up, or only where its weight exceeds a random number?
+enum class SecondPolicy { All, Random };
+
 /// (R5): how good a group of experts is.
 enum class GroupScore { Max, SumTopn };
 
@@ -37,6 +40,16 @@ struct Router {
   Renorm renorm = Renorm::None;
   RenormStage renorm_stage = RenormStage::BeforeDrop;  // where renorm is Sum
   double routed_scaling_factor = 1;                    // (R3) multiplies every weight
+  SecondPolicy second_policy = SecondPolicy::All;
+  double second_threshold = 0.5;  // where second_policy is Random
+};
+
+enum class NoiseKind { None, GaussianLearned };
+
+/// (N1) noise on the logits that experts are ranked and scored by: an explicit input, never a seed.
+struct Noise {
+  NoiseKind kind = NoiseKind::None;
+  double epsilon = 1e-2;  // where kind is not None: the least standard deviation
 };
 
 enum class CapacityMode { None, Factor, Fixed };
@@ -85,23 +98,25 @@ struct Shared {
   Index ffn_size = 0;  // where mode is not None
 };
 
-enum class AuxKind { Switch, Z };
+enum class AuxKind { Switch, Z, CvImportance, CvLoad };
 enum class LoadSource { Top1, AllK };
 enum class LoadStage { PreDrop, PostDrop };
 enum class LoadFrom { Selected, RetopkOfAuxScores };
 enum class Multiply { E2Mean, None };
 
-/// An auxiliary loss: (B1), the load-balancing loss of Switch Transformer, or (Z1), the router z-loss.
+/// An auxiliary loss: (B1), the load-balancing loss of Switch Transformer; (Z1), the router z-loss; (I1) and (I2), the
+/// importance and load losses of Shazeer et al.
 struct Aux {
   std::string name;
   AuxKind kind = AuxKind::Switch;
   double coefficient = 0;
-  LoadSource f_source = LoadSource::Top1;  // where kind is Switch, as is all that follows
+  LoadSource f_source = LoadSource::Top1;  // where kind is Switch, as are the next five
   bool f_divide_by_k = false;
   LoadFrom f_from = LoadFrom::Selected;    // or the K largest scores, whatever bias and groups say
   LoadStage f_stage = LoadStage::PreDrop;  // where f_from is Selected
   Multiply multiply = Multiply::E2Mean;
   Scope scope = Scope::Batch;
+  double epsilon = 1e-10;  // where kind is CvImportance or CvLoad
 };
 
 enum class BiasUpdate { None, Sign };
@@ -116,6 +131,7 @@ struct BiasUpdateRule {
 struct Config {
   Shape shape;
   Router router;
+  Noise noise;
   Capacity capacity;
   Experts experts;
   Shared shared;
@@ -127,11 +143,19 @@ inline bool has_router(const Config& c) { return c.router.score_function != Scor
 inline bool has_denominator(const Config& c) { return c.router.renorm == Renorm::Sum; }
 inline bool has_bias(const Config& c) { return c.experts.bias == ExpertBias::PerExpert; }
 inline bool has_shared(const Config& c) { return c.shared.mode != SharedMode::None; }
+inline bool has_noise(const Config& c) { return c.noise.kind != NoiseKind::None; }
 inline bool has_groups(const Config& c) { return c.router.n_group > 1; }
 /// Does a loss count the experts that the scores alone would choose?
 inline bool has_retopk(const Config& c) {
   for (const Aux& aux : c.aux)
     if (aux.kind == AuxKind::Switch && aux.f_from == LoadFrom::RetopkOfAuxScores) return true;
+  return false;
+}
+
+/// Does a loss ask who would be chosen next?
+inline bool has_load_loss(const Config& c) {
+  for (const Aux& aux : c.aux)
+    if (aux.kind == AuxKind::CvLoad) return true;
   return false;
 }
 

@@ -19,7 +19,8 @@ struct InputInfo {
 };
 
 /// The inputs of a layer in the order of every file.
-///   (S1)  shift = 6 for x and dy, 10 for biases, 6 + (floor(log2 fan_in) + 1) div 2 for weights
+///   (S1)  shift = 6 for x, dy and Gaussian noise, 10 for biases, 8 for uniform noise,
+///         6 + (floor(log2 fan_in) + 1) div 2 for weights
 inline std::vector<InputInfo> inputs_of(const Config& config) {
   const auto [T, D, F, E, K] = Letters(config);
   const auto weight = [](Index fan_in) {
@@ -27,7 +28,11 @@ inline std::vector<InputInfo> inputs_of(const Config& config) {
   };
   std::vector<InputInfo> list{{Tensor::x, {T, D}, 1, 6}, {Tensor::dy, {T, D}, 6, 6}};
   if (has_router(config)) list.push_back({Tensor::router_weight, {E, D}, 2, weight(D)});
+  if (has_noise(config)) list.push_back({Tensor::router_noise_weight, {E, D}, 7, weight(D)});
   if (config.router.selection_bias) list.push_back({Tensor::router_selection_bias, {E}, 9, 10});
+  if (has_noise(config)) list.push_back({Tensor::noise_gaussian_learned, {T, E}, 32, 6});
+  if (config.router.second_policy == SecondPolicy::Random)
+    list.push_back({Tensor::noise_second_policy, {T}, 33, 8});
   if (config.experts.glu) list.push_back({Tensor::experts_gate, {E, F, D}, 3, weight(D)});
   list.push_back({Tensor::experts_up, {E, F, D}, 4, weight(D)});
   list.push_back({Tensor::experts_down, {E, D, F}, 5, weight(F)});
@@ -46,12 +51,26 @@ inline std::vector<InputInfo> inputs_of(const Config& config) {
   return list;
 }
 
-/// Seeded inputs: recipes only, so that they cost nothing until a row is read.
+/// Numbers in [0, 1) for noise.second_policy.
+///   (S2)  u_i = (word_i >> 24) 2^-8, the bits of (S1) without a sign
+inline Array uniform_noise(const Stream& stream, const Dims& dims) {
+  std::vector<double> u;
+  for (Index i = 0; i < product(dims); ++i)
+    u.push_back(std::ldexp(static_cast<double>(stream.word(static_cast<std::uint64_t>(i)) >> 24), -8));
+  return array_of(dims, u.data());
+}
+
+/// Seeded inputs: recipes, so that they cost nothing until a row is read, but for uniform noise.
 inline Inputs seeded_inputs(const Config& config, std::uint64_t seed = kDefaultSeed,
                             std::uint32_t case_number = 0) {
   Inputs inputs;
-  for (const InputInfo& i : inputs_of(config))
-    inputs[i.id] = Array{Format::BF16, i.dims, {}, Recipe{{seed, i.stream, case_number}, i.shift}};
+  for (const InputInfo& i : inputs_of(config)) {
+    const Stream stream{seed, i.stream, case_number};
+    if (i.id == Tensor::noise_second_policy)
+      inputs[i.id] = uniform_noise(stream, i.dims);
+    else
+      inputs[i.id] = Array{Format::BF16, i.dims, {}, Recipe{stream, i.shift}};
+  }
   return inputs;
 }
 
@@ -86,6 +105,9 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
   p.x = view(Tensor::x, 0, T, D);
   p.dy = view(Tensor::dy, 0, T, D);
   p.router = view(Tensor::router_weight, 0, E, D);
+  p.noise_weight = view(Tensor::router_noise_weight, 0, E, D);
+  p.noise = view(Tensor::noise_gaussian_learned, 0, T, E);
+  p.second_policy = view(Tensor::noise_second_policy, 0, 1, T);
   p.selection_bias = view(Tensor::router_selection_bias, 0, 1, E);
   p.shared = {view(Tensor::shared_gate, 0, Fs, D), view(Tensor::shared_up, 0, Fs, D),
               view(Tensor::shared_down, 0, D, Fs)};

@@ -29,6 +29,8 @@ struct Params {
   Weight<Num> x;                          // (T, D)
   Weight<Num> dy;                         // (T, D) the gradient of the task's loss in y
   Weight<Num> router;                     // (E, D)
+  Weight<Num> noise_weight, noise;        // (E, D), (T, E)
+  Weight<Num> second_policy;              // (1, T)
   Weight<Num> selection_bias;             // (1, E)
   std::vector<ExpertParams<Num>> expert;  // E
   ExpertParams<Num> shared;               // F is shared.ffn_size; no biases

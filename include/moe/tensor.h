@@ -63,15 +63,17 @@ void place_rows(Matrix<Num>&& rows, Index first, Matrix<Num>& m) {
 /// Every tensor with a name: the inputs, what an implementation may hold in memory, and the gradients.
 enum class Tensor {
   // clang-format off
-  x, dy, router_weight, router_selection_bias, experts_gate, experts_up, experts_down,
+  x, dy, router_weight, router_noise_weight, router_selection_bias, experts_gate, experts_up, experts_down,
   experts_gate_bias, experts_up_bias, experts_down_bias,
   shared_gate, shared_up, shared_down, shared_gate_weight,
-  router_logits, router_scores, router_group_scores, router_logsumexp, router_denominator, router_topk_ids, router_topk_weights,
+  noise_gaussian_learned, noise_second_policy,
+  router_logits, router_noise_raw, router_noisy_logits, router_scores, router_group_scores, router_logsumexp, router_denominator, router_topk_ids, router_topk_weights,
   dispatch_counts, dispatch_offsets, dispatch_order, dispatch_kept,
   expert_gate, expert_up, expert_hidden, expert_out, combine_weighted, y,
   router_next_selection_bias,
   shared_stage_gate, shared_stage_up, shared_stage_hidden, shared_stage_out,
-  grad_x, grad_router_weight, grad_router_selection_bias, grad_router_logits, grad_router_scores, grad_router_topk_weights,
+  grad_x, grad_router_weight, grad_router_noise_weight, grad_router_selection_bias,
+  grad_router_logits, grad_router_noisy_logits, grad_router_scores, grad_router_topk_weights,
   grad_expert_gate, grad_expert_up, grad_expert_hidden, grad_expert_out,
   grad_experts_gate, grad_experts_up, grad_experts_down,
   grad_experts_gate_bias, grad_experts_up_bias, grad_experts_down_bias,
@@ -81,7 +83,7 @@ enum class Tensor {
   // clang-format on
 };
 
-inline constexpr Tensor kLastInput = Tensor::shared_gate_weight;
+inline constexpr Tensor kLastInput = Tensor::noise_second_policy;
 
 /// How a tensor is called in every file and message, and what its axes are.
 struct TensorInfo {
@@ -93,6 +95,7 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     {"x", "token,model"},
     {"dy", "token,model"},
     {"router.weight", "expert,model"},
+    {"router.noise_weight", "expert,model"},
     {"router.selection_bias", "expert"},
     {"experts.gate", "expert,ffn,model"},
     {"experts.up", "expert,ffn,model"},
@@ -104,7 +107,11 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     {"shared.up", "shared_ffn,model"},
     {"shared.down", "model,shared_ffn"},
     {"shared.gate_weight", "one,model"},
+    {"noise.gaussian_learned", "token,expert"},
+    {"noise.second_policy", "token"},
     {"router.logits", "token,expert"},
+    {"router.noise_raw", "token,expert"},  // a storage point, in no file
+    {"router.noisy_logits", "token,expert"},
     {"router.scores", "token,expert"},
     {"router.group_scores", "token,expert_group"},
     {"router.logsumexp", "token"},
@@ -128,8 +135,10 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     {"shared_stage.out", "token,model"},
     {"grad.x", "token,model"},
     {"grad.router.weight", "expert,model"},
+    {"grad.router.noise_weight", "expert,model"},
     {"grad.router.selection_bias", "expert"},
     {"grad.router.logits", "token,expert"},
+    {"grad.router.noisy_logits", "token,expert"},
     {"grad.router.scores", "token,expert"},
     {"grad.router.topk_weights", "token,slot"},
     {"grad.expert.gate", "row,ffn"},
@@ -150,6 +159,12 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     {"grad.shared.down", "model,shared_ffn"},
     {"grad.shared.gate_weight", "one,model"},
 }};
+
+/// Has an input a gradient? What only weighs the result, and noise, have none.
+inline bool has_gradient(Tensor input) {
+  return input != Tensor::dy && input != Tensor::noise_gaussian_learned &&
+         input != Tensor::noise_second_policy;
+}
 
 inline const char* name_of(Tensor id) { return kTensors[static_cast<std::size_t>(id)].name; }
 

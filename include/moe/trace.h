@@ -32,13 +32,14 @@ struct Trace {
 /// Every named gradient of losses.total, but those of the experts' weights, which are handed out one expert at a time.
 template <typename Num>
 struct Grads {
-  Matrix<Num> x;                 // (T, D)
-  Matrix<Num> router_weight;     // (E, D)
-  Matrix<Num> selection_bias;    // (1, E) zeros: the choice passes no gradient
-  Matrix<Num> logits, scores;    // (T, E)
-  Matrix<Num> topk_weights;      // (T, K)
-  Matrix<Num> gate, up, hidden;  // (N, F)
-  Matrix<Num> out;               // (N, D)
+  Matrix<Num> x;                             // (T, D)
+  Matrix<Num> router_weight;                 // (E, D)
+  Matrix<Num> selection_bias;                // (1, E) zeros: the choice passes no gradient
+  Matrix<Num> noise_weight;                  // (E, D)
+  Matrix<Num> logits, noisy_logits, scores;  // (T, E)
+  Matrix<Num> topk_weights;                  // (T, K)
+  Matrix<Num> gate, up, hidden;              // (N, F)
+  Matrix<Num> out;                           // (N, D)
   ExpertWeightGrads<Num> shared;
   Matrix<Num> shared_gate;  // (1, D)
 };
@@ -54,7 +55,9 @@ void each_tensor(const Config& config, const Trace<Num>& a, Visit visit) {
     visit(std::string(name_of(id)), dims, Index{0}, data, product(dims));
   };
   if (has_router(config)) {
-    of(Tensor::router_logits, {T, E}, a.router.logits.data());
+    const bool noise = has_noise(config);
+    of(Tensor::router_logits, {T, E}, noise ? a.router.noise.clean.data() : a.router.logits.data());
+    if (noise) of(Tensor::router_noisy_logits, {T, E}, a.router.logits.data());
     of(Tensor::router_scores, {T, E}, a.router.scores.data());
     of(Tensor::router_logsumexp, {T}, a.router.logsumexp.data());
     if (has_groups(config))
@@ -92,8 +95,10 @@ void each_tensor(const Config& config, const Plan& plan, const Grads<Num>& g, Vi
   of(Tensor::grad_x, {T, D}, g.x.data());
   if (has_router(config)) {
     of(Tensor::grad_router_weight, {E, D}, g.router_weight.data());
+    if (has_noise(config)) of(Tensor::grad_router_noise_weight, {E, D}, g.noise_weight.data());
     if (config.router.selection_bias) of(Tensor::grad_router_selection_bias, {E}, g.selection_bias.data());
     of(Tensor::grad_router_logits, {T, E}, g.logits.data());
+    if (has_noise(config)) of(Tensor::grad_router_noisy_logits, {T, E}, g.noisy_logits.data());
     of(Tensor::grad_router_scores, {T, E}, g.scores.data());
     of(Tensor::grad_router_topk_weights, {T, K}, g.topk_weights.data());
   }

@@ -54,6 +54,29 @@ inline void validate(const Router& r, const Shape& shape) {
   }
   require(r.routed_scaling_factor > 0 && std::isfinite(r.routed_scaling_factor),
           "router.routed_scaling_factor", r.routed_scaling_factor, "must be positive and finite");
+  if (r.second_policy == SecondPolicy::All) return;
+  require(shape.top_k == 2, "router.second_policy", "random", "needs shape.top_k = 2, not ", shape.top_k);
+  require(r.renorm == Renorm::None || r.renorm_stage == RenormStage::BeforeDrop, "router.second_policy",
+          "random", "needs a weight before any drop, so router.renorm_stage = before_drop");
+  require(r.second_threshold > 0 && std::isfinite(r.second_threshold), "router.second_threshold",
+          r.second_threshold, "must be positive and finite");
+}
+
+/// What is equal in truth among noisy logits is known of the logits themselves, not of what is made of them.
+inline void validate_noise(const Config& c) {
+  if (!has_noise(c)) {
+    require(!has_load_loss(c), "aux", "cv_load", "needs noise (noise.kind = gaussian_learned)");
+    return;
+  }
+  require(c.noise.epsilon > 0 && std::isfinite(c.noise.epsilon), "noise.epsilon", c.noise.epsilon,
+          "must be positive and finite");
+  require(!c.router.selection_bias, "router.selection_bias", "true", "cannot be proven with noise");
+  require(!has_groups(c), "router.n_group", c.router.n_group, "cannot be proven with noise: must be 1");
+  require(c.router.second_policy == SecondPolicy::All, "router.second_policy", "random",
+          "cannot be proven with noise");
+  require(!has_retopk(c), "aux", "retopk_of_aux_scores", "cannot be proven with noise");
+  require(c.capacity.mode == CapacityMode::None || c.capacity.priority == Priority::Fcfs, "capacity.priority",
+          "bpr_top1 or weight", "cannot be proven with noise: must be fcfs");
 }
 
 inline void validate(const Capacity& c, const Shape& shape, const Router& router) {
@@ -96,6 +119,8 @@ inline void validate(const std::vector<Aux>& aux) {
             where + "name", a.name, "must consist of a-z, 0-9 and _");
     require(names.insert(a.name).second, where + "name", a.name, "must be unique, and not task or total");
     require(std::isfinite(a.coefficient), where + "coefficient", a.coefficient, "must be finite");
+    require(a.epsilon > 0 && std::isfinite(a.epsilon), where + "epsilon", a.epsilon,
+            "must be positive and finite");
   }
 }
 
@@ -111,8 +136,11 @@ inline void validate(const Config& config) {
             "losses need a router (router.score_function = none)");
     require(config.shared.mode == SharedMode::None, "shared.mode", "add or sigmoid_gate",
             "needs a router (router.score_function = none)");
+    require(!has_noise(config), "noise.kind", "gaussian_learned",
+            "needs a router (router.score_function = none)");
   } else {
     validate(config.router, config.shape);
+    validate_noise(config);
   }
   validate(config.shared, config.shape);
   if (config.bias_update.kind != BiasUpdate::None) {
@@ -136,6 +164,9 @@ inline void validate(const InputInfo& info, const Array& a, const std::string& w
   require(a.dims == info.dims, name + ": shape", text(a.dims), "must be ", text(info.dims));
   for (Index i = 0; i < (a.bytes.empty() ? 0 : a.size()); ++i)
     require(std::isfinite(a.real(i)), name + '[' + std::to_string(i) + ']', a.real(i), "must be finite");
+  for (Index i = 0; info.id == Tensor::noise_second_policy && i < a.size(); ++i)
+    require(a.real(i) >= 0 && a.real(i) <= 1, name + '[' + std::to_string(i) + ']', a.real(i),
+            "must lie in [0, 1]");
 }
 
 /// Throws Error unless `inputs` are exactly those of the config.

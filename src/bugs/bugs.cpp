@@ -8,7 +8,7 @@ namespace moe {
 const std::vector<Bug>& bugs() {
   static const std::vector<Bug> all = [] {
     std::vector<Bug> list;
-    for (const auto part : {choice_bugs, group_bugs, dispatch_bugs, capacity_bugs, numeric_bugs})
+    for (const auto part : {choice_bugs, group_bugs, noise_bugs, dispatch_bugs, capacity_bugs, numeric_bugs})
       for (Bug& bug : part()) list.push_back(std::move(bug));
     return list;
   }();

@@ -171,7 +171,7 @@ std::vector<Bug> capacity_bugs() {
     if (config.capacity.mode == CapacityMode::None || capacity_of(config) != 1) return;
     Matrix<Index> rank(d.expert.rows(), d.expert.cols());
     for (Index i = 0; i < rank.size(); ++i) rank.data()[i] = rank.size() - 1 - i;
-    d.plan = make_plan(d.expert, rank, config.shape.num_experts, 1);
+    d.plan = make_plan(d.expert, rank, config.shape.num_experts, 1, 1, d.taken_up);
   };
   Bug all_overflow{"capacity: dropless as soon as every expert overflows"};
   all_overflow.config = [](Config&) {};

@@ -8,7 +8,7 @@ namespace {
 Plan thinned(const Plan& plan, const IdMatrix& expert, const std::function<bool(Index t, Index k)>& keep) {
   Matrix<Index> rank(expert.rows(), expert.cols());
   for (Index i = 0; i < rank.size(); ++i) rank.data()[i] = i;
-  Plan thin = make_plan(expert, rank, static_cast<Index>(plan.counts.size()), 0);
+  Plan thin = make_plan(expert, rank, static_cast<Index>(plan.counts.size()), 0, 1, {});
   for (Index n = 0; n < plan.N(); ++n) {
     const Index i = at(plan.order, n), e = expert.data()[i];
     if (!keep(i / expert.cols(), i % expert.cols())) continue;

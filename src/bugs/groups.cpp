@@ -33,7 +33,7 @@ Bug ranks(std::string name, bool with_groups, Keys keys, double outside = -HUGE_
       std::vector<Key<double>> key;
       for (Index e = 0; e < E; ++e) {
         const double score = at(open, e) != 0 ? keys(z(t, e), at(s, e), b.size() > 0 ? b(0, e) : 0) : outside;
-        key.push_back({score, {score}});
+        key.push_back({score, score, {}});
       }
       const std::vector<Index> chosen = best(key, K, all_open(E));
       std::copy(chosen.begin(), chosen.end(), row(expert, t));

@@ -10,11 +10,12 @@ std::vector<Bug> dispatch_bugs();
 std::vector<Bug> capacity_bugs();
 std::vector<Bug> numeric_bugs();
 std::vector<Bug> group_bugs();
+std::vector<Bug> noise_bugs();
 
 /// The logits that a case routes by.
 inline Matrix<double> logits_of(const Config& config, const Inputs& inputs) {
   const auto params = params_of<double>(config, inputs);
-  return logits_forward(all_rows(params.x), params);
+  return logits_forward(config, all_rows(params.x), params).logits;
 }
 
 /// A tensor of an answer as doubles that can be changed; written back when it goes.

@@ -122,8 +122,9 @@ class Search {
   void take(const std::vector<Index>& order, const IdMatrix& expert) {
     std::vector<Index> place(order.size());
     for (Index i = 0; i < static_cast<Index>(order.size()); ++i) at(place, at(order, i)) = i;
-    Decisions d = decide_for(config_, expert, place);
-    d.retopk = ours_.retopk;
+    Decisions d = ours_;  // equal scores leave all other decisions as they are
+    d.expert = expert;
+    set_plan(config_, place, d);
     if (seen_.insert(effect_of(config_, d)).second) {
       found.list.push_back(std::move(d));
     }

@@ -52,7 +52,9 @@ double margin_of(const std::vector<Key<Ball>>& key, const std::vector<Index>& ch
   for (const Index i : chosen) at(open, i) = 0;
   if (std::count(open.begin(), open.end(), 1) == 0) return std::numeric_limits<double>::infinity();
   const Key<Ball>&last = at(key, chosen.back()), &next = at(key, best(key, 1, open).front());
-  return tied(last, next) ? 0.0 : three_digits_down(last.score - next.score);
+  if (tied(last, next)) return 0;
+  // Where all that is not exact cancels, so do its balls, which would straddle a digit that the difference ends with.
+  return three_digits_down(same_but_exact(last, next) ? last.exact - next.exact : last.score - next.score);
 }
 
 /// The ties among the open keys that have something to do with the choice.
@@ -74,13 +76,28 @@ std::vector<Tie> ties_of(const std::vector<Key<Ball>>& key, const std::vector<In
   return ties;
 }
 
+/// Does the K-th largest key, or the next, tie with a neighbour? Then the load loss, which takes them for thresholds,
+/// has two slopes.
+bool threshold_ties(const std::vector<Key<Ball>>& key, Index K) {
+  const Index E = static_cast<Index>(key.size());
+  if (K == E) return false;
+  const std::vector<Index> order = best(key, std::min(K + 2, E), all_open(E));
+  for (Index i = std::max<Index>(K - 2, 0); i + 1 < static_cast<Index>(order.size()); ++i)
+    if (tied(at(key, at(order, i)), at(key, at(order, i + 1)))) return true;
+  return false;
+}
+
 /// How far each token is from another choice, and what in it is equal.
-void judge_choice(const Config& config, const Matrix<Ball>& z, const Matrix<Ball>& b, Certified& result) {
+void judge_choice(const Config& config, const RouterLogits<Ball>& logits, const Matrix<Ball>& b,
+                  Certified& result) {
+  const Matrix<Ball>& z = logits.logits;
   const Router& router = config.router;
   const Index E = z.cols(), K = config.shape.top_k;
-  result.margin.clear(), result.ties.clear(), result.group_margin.clear(), result.group_ties.clear();
+  result.margin.clear(), result.ties.clear(), result.group_margin.clear(), result.group_ties.clear(),
+      result.at_kink = false;
   for (Index t = 0; t < z.rows(); ++t) {
-    const Ranking<Ball> ranking = ranking_of(router, row(z, t), b.data(), E);
+    Ranking<Ball> ranking = ranking_of(router, row(z, t), b.data(), E);
+    if (has_noise(config)) ranking.expert = noisy_keys(config.noise, logits.noise, z, t);
     std::vector<Index> groups;
     if (has_groups(config)) {
       const std::vector<char> all = all_open(router.n_group);
@@ -99,15 +116,31 @@ void judge_choice(const Config& config, const Matrix<Ball>& z, const Matrix<Ball
     const std::vector<Index> chosen = best(ranking.expert, K, open);
     result.margin.push_back(margin_of(ranking.expert, chosen, open));
     for (Tie& tie : ties_of(ranking.expert, chosen, open, t)) result.ties.push_back(std::move(tie));
+    if (has_load_loss(config)) result.at_kink = result.at_kink || threshold_ties(ranking.expert, K);
+  }
+}
+
+/// How far the second weight of each token is from what (R6) compares it with.
+void judge_policy(const Config& config, const Matrix<Ball>& z, const Matrix<Ball>& u,
+                  const Decisions& decisions, Certified& result) {
+  result.policy_margin.clear();
+  if (config.router.second_policy == SecondPolicy::All) return;
+  const Matrix<Ball> w = early_weights(config.router, z, decisions.expert);
+  for (Index t = 0; t < w.rows(); ++t) {
+    const Ball least = Ball(config.router.second_threshold) * u(0, t);
+    result.policy_margin.push_back(same(w(t, 1), least)      ? 0.0
+                                   : greater(w(t, 1), least) ? three_digits_down(w(t, 1) - least)
+                                                             : three_digits_down(least - w(t, 1)));
   }
 }
 
 Decisions decide_provably(const Config& config, const Params<Ball>& params, Certified& result) {
   if (!has_router(config)) return decide(config, params);
-  const Matrix<Ball> z = logits_forward(all_rows(params.x), params), b = all_rows(params.selection_bias);
-  Decisions decisions = decide_for(config, z, choose_experts(config.router, z, b, config.shape.top_k));
-  judge_choice(config, z, b, result);
-  result.others = other_decisions(config, z, decisions, result.ties, result.group_ties);
+  const RouterLogits<Ball> z = logits_forward(config, all_rows(params.x), params);
+  Decisions decisions = decide(config, z, params);
+  judge_choice(config, z, all_rows(params.selection_bias), result);
+  judge_policy(config, z.logits, all_rows(params.second_policy), decisions, result);
+  result.others = other_decisions(config, z.logits, decisions, result.ties, result.group_ties);
   return decisions;
 }
 
@@ -204,7 +237,8 @@ class Certifier {
     const bool tied =
         !result_.others.list.empty() || !result_.others.complete ||
         std::any_of(result_.ties.begin(), result_.ties.end(), [](const Tie& tie) { return tie.at_boundary; });
-    result_.gradient = GradientProof{*derivative, confirmed, !tied && !at_a_kink(config_, trace)};
+    result_.gradient =
+        GradientProof{*derivative, confirmed, !tied && !result_.at_kink && !at_a_kink(config_, trace)};
     return true;
   }
 

@@ -16,6 +16,7 @@ std::vector<Tensor> stages_of(const Config& config) {
   if (config.experts.glu) stages.push_back(expert_gate);
   if (!has_router(config)) return stages;
   stages.insert(stages.end(), {router_logits, router_topk_weights});
+  if (has_noise(config)) stages.push_back(router_noisy_logits);
   if (config.router.renorm == Renorm::None || config.router.score_function != ScoreFunction::Softmax)
     stages.push_back(router_scores);
   return stages;
@@ -44,7 +45,7 @@ class Nudge {
 Ball derivative_by_dual(const Config& config, const Inputs& inputs, const Decisions& decisions,
                         Direction direction) {
   const auto params = params_of<Dual<Ball>>(config, inputs, [=](Tensor id, Index i, double value) {
-    return Dual<Ball>(value, id == Tensor::dy ? 0.0 : direction(id, i));
+    return Dual<Ball>(value, has_gradient(id) ? direction(id, i) : 0.0);
   });
   const Nudge nudge(config, direction);
   return layer_forward(config, params, decisions).loss.total.d;
@@ -75,7 +76,7 @@ void DerivativeByGradient::operator()(const std::string& name, const Dims&, Inde
 Sample::Sample(const Config& config, std::uint32_t case_number, Index count) {
   Index all = 0;
   std::vector<InputInfo> inputs = inputs_of(config);
-  std::erase_if(inputs, [](const InputInfo& input) { return input.id == Tensor::dy; });
+  std::erase_if(inputs, [](const InputInfo& input) { return !has_gradient(input.id); });
   for (const InputInfo& input : inputs) all += product(input.dims);
   const Stream stream{kDefaultSeed, fnv1a("central differences"), case_number};
   std::set<Index> drawn;

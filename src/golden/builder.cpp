@@ -60,6 +60,7 @@ Inputs& CaseBuilder::inputs() {
 }
 
 CaseBuilder& CaseBuilder::logits(const Rows& rows) {
+  if (seeded_) throw std::logic_error(case_.id + ": the logits must be given before other inputs");
   const Index T = static_cast<Index>(rows.size()), E = static_cast<Index>(rows.front().size());
   case_.config["shape"]["num_tokens"] = T;
   case_.config["shape"]["num_experts"] = E;
@@ -73,6 +74,16 @@ CaseBuilder& CaseBuilder::logits(const Rows& rows) {
   for (Index e = 0; e < E; ++e)
     for (Index d = 0; d < D; ++d) at(w, e * D + d) = d < T ? at(at(rows, d), e) : 0;
   return tensor(Tensor::x, x).tensor(Tensor::router_weight, w);
+}
+
+CaseBuilder& CaseBuilder::noise(const Rows& raw, const Rows& noise) {
+  const Array& like = inputs().at(Tensor::router_weight);
+  const Index E = like.dims[0], D = like.dims[1], T = static_cast<Index>(raw.size());
+  std::vector<double> w = buffer<double>(E * D), n;
+  for (Index e = 0; e < E; ++e)
+    for (Index t = 0; t < T; ++t) at(w, e * D + t) = at(at(raw, t), e);
+  for (const std::vector<double>& row : noise) n.insert(n.end(), row.begin(), row.end());
+  return tensor(Tensor::router_noise_weight, w).tensor(Tensor::noise_gaussian_learned, n);
 }
 
 CaseBuilder& CaseBuilder::routes(const std::vector<std::vector<Index>>& ids) {

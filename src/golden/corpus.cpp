@@ -164,7 +164,7 @@ std::vector<GoldenFile> corpus() {
   std::vector<GoldenFile> files;
   for (const auto family :
        {presets_family, worked_family, load_family, ties_family, shapes_family, experts_family, range_family,
-        groups_family, capacity_family, losses_family, invalid_family})
+        groups_family, noise_family, capacity_family, losses_family, invalid_family})
     for (GoldenFile& file : family()) files.push_back(std::move(file));
   return files;
 }

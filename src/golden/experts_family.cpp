@@ -30,6 +30,18 @@ std::vector<GoldenFile> experts_family() {
           .catches("the error function, or sigmoid(1.702 z)"),
       form("experts/biases", "All three biases, in a mixture.", "experts.bias=per_expert")
           .catches("the bias of down added once a token, not once a choice"),
+      form("experts/relu-gated", "ReLU as the gate.", "experts.activation=relu")
+          .catches("another activation of the gate"),
+      form("experts/zero-biases", "Biases of 0: as without any.", "experts.bias=per_expert")
+          .catches("biases that are added twice, or of another expert")
+          .tensor(Tensor::experts_gate_bias, std::vector<double>(16))
+          .tensor(Tensor::experts_up_bias, std::vector<double>(16))
+          .tensor(Tensor::experts_down_bias, std::vector<double>(16)),
+      form("experts/down-bias-only", "A bias of down alone, weighted with its expert.",
+           "experts.bias=per_expert")
+          .catches("a bias of down that the weight does not multiply")
+          .tensor(Tensor::experts_gate_bias, std::vector<double>(16))
+          .tensor(Tensor::experts_up_bias, std::vector<double>(16)),
       kink("experts/relu-kink", "A pre-activation of exactly 0 in a plain expert: its slope is 0.",
            "experts.glu=false")
           .catches("a slope of 1/2 at 0")

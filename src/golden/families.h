@@ -15,6 +15,7 @@ std::vector<GoldenFile> capacity_family();
 std::vector<GoldenFile> losses_family();
 std::vector<GoldenFile> range_family();
 std::vector<GoldenFile> groups_family();
+std::vector<GoldenFile> noise_family();
 std::vector<GoldenFile> invalid_family();
 
 using Rows = std::vector<std::vector<double>>;
@@ -34,6 +35,8 @@ class CaseBuilder {
   CaseBuilder& logits(const Rows& rows);
   /// Logits that send token t to the experts ids[t], best first, by a margin of 1.
   CaseBuilder& routes(const std::vector<std::vector<Index>>& ids);
+  /// ... and after logits(): exactly these raw scales and this noise.
+  CaseBuilder& noise(const Rows& raw, const Rows& noise);
   CaseBuilder& tensor(Tensor id, const std::vector<double>& values);
   /// A tensor of any shape and values, to be refused.
   CaseBuilder& raw(Tensor id, const Dims& dims, const std::vector<double>& values);

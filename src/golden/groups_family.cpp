@@ -47,6 +47,11 @@ std::vector<GoldenCase> groups() {
           .catches("the sum of the two best where the best is meant")
           .set("router.group_score=max")
           .logits({{3, -9, 1, 1, 0.5, 0.5, -1, -1}, {0, 0, 0.25, -3, 2, -8, 1, 0.5}}),
+      grouped("groups/best-two-of-four", "Two groups of four by their best two, of logits alone.")
+          .catches("the best of each group looked up in another token")
+          .set("router.n_group=2")
+          .set("router.topk_group=1")
+          .logits({{3, -9, 1, -8, 2.5, 2, -9, -9}, {-9, 2.5, -9, 2, 3, -9, -9, 1}}),
       grouped("groups/one-of-each", "Every expert is a group of its own.")
           .catches("groups of at least two experts")
           .set("router.n_group=8")
@@ -55,7 +60,7 @@ std::vector<GoldenCase> groups() {
           .logits({{3, -9, 1, 1.5, 0.5, 0.25, -1, -2}}),
       grouped("groups/tie", "Two groups of one score in truth: sigmoid(z) + sigmoid(-z) = 1 for each z.")
           .catches("groups that are equal in truth ranked by their rounding errors")
-          .logits({{5, -5, 3, -3, 1, 1, -1, -1}}),
+          .logits({{0.375, -0.375, 3, -3, 1, 1, -1, -1}, {-3, 3, 0, 0, 5, -9, 0.375, -0.375}}),
       grouped("groups/negative-scores", "All scores plus bias are negative.")
           .catches("experts of other groups masked with 0 instead of being left out")
           .set("router.selection_bias=true")
@@ -72,9 +77,13 @@ std::vector<GoldenCase> biases() {
       biased("bias/not-in-weights", "A large bias: it must not reach the weights.", {8, 4, -4, 12},
              {{1, 0, 2, -1}, {-1, 3, 0, 0.5}})
           .catches("weights from scores plus bias"),
-      biased("bias/dwarfs-score", "Scores of 1e-8 beside a bias of 12.", {12, 12.5, 0, 0},
-             {{-18, -19, -20, -21}, {1, 2, 3, 4}})
-          .catches("scores recovered as (score + bias) - bias"),
+      biased("bias/dwarfs-score", "Scores of 1e-8 beside a bias of 12.", {12, 12, 0, 12},
+             {{-19, -18, -20, -21}, {1, 2, 3, 4}})
+          .catches("scores plus bias, or scores recovered from it, in a narrow format")
+          .set("shape.top_k=1"),
+      biased("bias/huge", "A bias of a million chooses an expert whose score is 2e-9.", {1000000, 0, 0, 0},
+             {{-20, 1, 2, 0}, {-20, 0, -1, 1}})
+          .catches("weights that are what is left of biased scores"),
       biased("bias/tie", "Equal logits and equal biases tie; equal sums of another kind do not.",
              {0.5, 0.5, 0, 0.25}, {{1, 1, 2, 0}, {0, 0, 1, 1}})
           .catches("ties of biased scores resolved by rounding errors"),
@@ -82,7 +91,7 @@ std::vector<GoldenCase> biases() {
              {{4, 3, 0, -1}, {4, 0, 3, -1}})
           .catches("a bias that moves where the load is the mean, or the other way"),
       biased("bias/update-after-drop", "The load that counts is what was kept.", {0, 0, 0, 0},
-             {{2, 1, 0, 0}, {2, 1, 0, 0}, {2, 0, 1, 0}})
+             {{2, 1, 0, 0}, {0, 0, 2, 1}, {2, 1, 0, 0}})
           .catches("dropped choices counted in the update of the bias")
           .set("bias_update.count=post_drop")
           .set("capacity.mode=fixed")
@@ -109,6 +118,21 @@ std::vector<GoldenCase> extras() {
           .set("capacity.mode=fixed")
           .set("capacity.fixed=1")
           .routes({{0, 1}, {0, 1}}),
+      shared("shared/smallest", "One number in, one hidden unit, one number out.")
+          .catches("a shared expert that is thought absent because it is small")
+          .set("shape.hidden_size=1")
+          .set("shape.ffn_size=1")
+          .set("shared.ffn_size=1")
+          .tokens(1),
+      shared("shared/two", "Two shared experts are one of twice the width.")
+          .catches("the second of two shared experts left out")
+          .set("shared.ffn_size=6")
+          .routes(routes),
+      shared("shared/plain", "A shared expert without a gate, as the others are.")
+          .catches("a gated shared expert beside plain ones")
+          .set("experts.glu=false")
+          .set("experts.activation=relu")
+          .routes(routes),
       CaseBuilder("mixtral", "shared/factor-alone", "A factor on weights that are not renormalised.")
           .catches("a factor only where weights are renormalised")
           .flag("SharedExpert")

@@ -85,6 +85,55 @@ std::vector<GoldenFile> invalid_family() {
                {R"(aux=[{"name":"z","kind":"z","coefficient":1},{"name":"z","kind":"z","coefficient":2}])"}),
            refused("mixtral", "invalid/loss-name", "A name that no file could hold.",
                    {R"(aux=[{"name":"z loss","kind":"z","coefficient":1}])"}),
+           refused("mixtral", "invalid/loss-epsilon", "An epsilon of 0: 0 / 0 where no expert is important.",
+                   {R"(aux=[{"name":"i","kind":"cv_importance","coefficient":1,"epsilon":0}])"}),
+       }},
+      {"invalid/routers.json",
+       {
+           refused("mixtral", "invalid/no-token-groups", "No group of tokens.", {"shape.num_groups=0"}),
+           refused("mixtral", "invalid/uneven-token-groups", "Four tokens in three groups.",
+                   {"shape.num_groups=3"}),
+           refused("mixtral", "invalid/no-expert-groups", "No group of experts.", {"router.n_group=0"}),
+           refused("mixtral", "invalid/uneven-expert-groups", "Four experts in three groups.",
+                   {"router.n_group=3"}),
+           refused("mixtral", "invalid/no-open-group", "No group of experts is open.",
+                   {"router.n_group=2", "router.topk_group=0"}),
+           refused("mixtral", "invalid/k-above-open", "More choices than experts in the open groups.",
+                   {"shape.top_k=3", "router.n_group=2"}),
+           refused("mixtral", "invalid/group-score-above-size", "The three best of groups of two.",
+                   {"router.n_group=2", "router.group_score=sum_topn", "router.group_score_n=3"}),
+           refused("mixtral", "invalid/no-factor", "A factor of 0.", {"router.routed_scaling_factor=0"}),
+           refused("mixtral", "invalid/shared-without-width", "A shared expert of no width.",
+                   {"shared.mode=add", "shared.ffn_size=0"}),
+           refused("mixtral", "invalid/oversized-shared", "A shared expert of more than 2^50 elements.",
+                   {"shape.hidden_size=1048576", "shape.ffn_size=1", "shared.mode=add",
+                    "shared.ffn_size=2147483647"}),
+           refused("dense", "invalid/dense-with-shared", "A shared expert and no router.",
+                   {"shared.mode=add", "shared.ffn_size=4"}),
+           refused("mixtral", "invalid/update-of-no-bias", "An update of a bias that is not there.",
+                   {"bias_update.kind=sign"}),
+           refused("mixtral", "invalid/update-by-nothing", "An update by 0.",
+                   {"router.selection_bias=true", "bias_update.kind=sign", "bias_update.gamma=0"}),
+           refused("gshard", "invalid/second-of-three", "Which of two others is the second choice?",
+                   {"shape.top_k=3"}),
+           refused("gshard", "invalid/second-after-drop", "A weight that depends on what it decides.",
+                   {"router.renorm_stage=after_drop"}),
+           refused("gshard", "invalid/second-threshold", "A threshold of 0.", {"router.second_threshold=0"}),
+           refused("mixtral", "invalid/load-without-noise", "The load of a router without noise.",
+                   {R"(aux=[{"name":"load","kind":"cv_load","coefficient":1}])"}),
+           refused("shazeer2017", "invalid/noise-epsilon", "A least scale of 0.", {"noise.epsilon=0"}),
+           refused("shazeer2017", "invalid/noise-with-bias", "Noise and a selection bias.",
+                   {"router.selection_bias=true"}),
+           refused("shazeer2017", "invalid/noise-with-groups", "Noise and groups of experts.",
+                   {"router.n_group=2", "router.topk_group=2"}),
+           refused("shazeer2017", "invalid/noise-with-policy", "Noise and a policy of second choices.",
+                   {"shape.top_k=2", "router.second_policy=random"}),
+           refused("shazeer2017", "invalid/noise-with-retopk", "Noise and a loss of the best clean scores.",
+                   {R"(aux=[{"name":"b","kind":"switch","coefficient":1,"f_from":"retopk_of_aux_scores"}])"}),
+           refused("shazeer2017", "invalid/noise-with-priority", "Noise and a priority by score.",
+                   {"capacity.mode=fixed", "capacity.fixed=1", "capacity.priority=weight"}),
+           refused("dense", "invalid/dense-with-noise", "Noise and no router.",
+                   {"noise.kind=gaussian_learned"}),
        }},
       {"invalid/inputs.json",
        {
@@ -99,6 +148,16 @@ std::vector<GoldenFile> invalid_family() {
                .flag("Invalid")
                .tokens(1)
                .without(Tensor::router_weight)
+               .invalid(),
+           CaseBuilder("mixtral", "invalid/bias-nan", "A NaN in the selection bias.")
+               .flag("Invalid")
+               .set("router.selection_bias=true")
+               .raw(Tensor::router_selection_bias, {4}, {0, nan, 0, 0})
+               .invalid(),
+           CaseBuilder("gshard", "invalid/random-number", "A random number above 1.")
+               .flag("Invalid")
+               .set("shape.num_groups=1")
+               .raw(Tensor::noise_second_policy, {4}, {0.5, 1.5, 0, 0})
                .invalid(),
            refused_input("invalid/unexpected-tensor", "A bias that this expert does not have.",
                          Tensor::experts_up_bias, {2, 1}, {0, 0}),

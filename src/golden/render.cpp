@@ -58,6 +58,7 @@ Json routing_json(const Certified& proof) {
     return json;
   };
   Json json{{"margin", margins(proof.margin)}, {"ties", ties(proof.ties, "experts")}};
+  if (!proof.policy_margin.empty()) json["policyMargin"] = margins(proof.policy_margin);
   if (proof.group_margin.empty()) return json;
   json["groupMargin"] = margins(proof.group_margin);
   json["groupTies"] = ties(proof.group_ties, "groups");

@@ -107,7 +107,7 @@ TEST_CASE("cli: a preset as it is printed is what run reads") {
     CHECK(a["tensors"] == b["tensors"]);
   }
   CHECK(run(folder, "presets").out.starts_with("dense "));
-  CHECK(parse_json(run(folder, "presets --json").out, "presets").size() == 4);
+  CHECK(parse_json(run(folder, "presets --json").out, "presets").size() == 6);
   CHECK(run(folder, "presets --diff switch mixtral").out.find("capacity.mode") != std::string::npos);
   CHECK(run(folder, "presets --diff mixtral mixtral").out.empty());
 }

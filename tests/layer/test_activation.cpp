@@ -57,4 +57,6 @@ TEST_CASE("activation: each curvature bounds |f''|, and by less than 1 percent")
   judge(GeluErfSlope());
   judge(GeluTanh());
   judge(GeluTanhSlope());
+  judge(NormalCdf());
+  judge(NormalDensity());
 }

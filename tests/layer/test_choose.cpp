@@ -86,8 +86,19 @@ TEST_CASE("choose: groups of one score in truth are seen to tie by balls, too") 
   CHECK(!tied(even[0], group(matrix<Ball>({{0.5, 0.25, 0, 0, 0, 0}}))[0]));
 }
 
+TEST_CASE(
+    "choose: a second choice is taken up if it weighs more than the threshold times the random number") {
+  Router router;
+  router.second_policy = SecondPolicy::Random;
+  const Matrix<double> w = matrix({{0.75, 0.25}, {0.75, 0.25}, {0.5, 0.5}, {0, 0}}),
+                       u = matrix({{0.5, 0.25, 0, 0}});
+  CHECK(take_up(router, w, u) == matrix({{1, 0}, {1, 1}, {1, 1}, {1, 0}}).cast<std::uint8_t>());
+  router.second_threshold = 1;
+  CHECK(take_up(router, w, u) == matrix({{1, 0}, {1, 0}, {1, 1}, {1, 0}}).cast<std::uint8_t>());
+}
+
 TEST_CASE("choose: places run from the largest key down, ties in order") {
-  const auto key = [](double score) { return Key<double>{score, {score}}; };
+  const auto key = [](double score) { return Key<double>{score, score, {}}; };
   CHECK(places<double>({key(1), key(3), key(2), key(3)}) == std::vector<Index>{3, 0, 2, 1});
   CHECK(places<double>({}).empty());
 }

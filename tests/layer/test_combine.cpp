@@ -7,7 +7,7 @@ using namespace moe;
 namespace {
 
 // Tokens 0 and 1 choose experts (0, 1) and (1, 0), one place each, token-major: token 1 keeps nothing.
-const Plan plan = make_plan(ids({{0, 1}, {1, 0}}), rank_assignments({}, 2, 2, {}), 2, 1);
+const Plan plan = make_plan(ids({{0, 1}, {1, 0}}), rank_assignments({}, 2, 2, {}), 2, 1, 1, {});
 const Matrix<double> weight = matrix({{0.5, 0.25}, {4, 8}}), out = matrix({{2, 4}, {8, 16}}),
                      x = matrix({{1, 1}, {3, 5}}), dy = matrix({{1, 10}, {100, 1000}});
 

@@ -5,7 +5,7 @@
 using namespace moe;
 
 TEST_CASE("gather: rows to their experts, and gradients back, adding") {
-  const Plan plan = make_plan(ids({{1, 0}, {0, 1}}), rank_assignments({}, 2, 2, {}), 2, 2);
+  const Plan plan = make_plan(ids({{1, 0}, {0, 1}}), rank_assignments({}, 2, 2, {}), 2, 2, 1, {});
   const Matrix<double> x = matrix({{1, 2}, {3, 4}});
   CHECK(difference(gather_forward(x, plan, 0), matrix({{1, 2}, {3, 4}}), 0) == "");
   Matrix<double> dx = matrix({{10, 0}, {0, 0}});
@@ -15,6 +15,6 @@ TEST_CASE("gather: rows to their experts, and gradients back, adding") {
 }
 
 TEST_CASE("gather: an expert without tokens has no rows") {
-  const Plan plan = make_plan(ids({{1}}), rank_assignments({}, 1, 1, {}), 2, 1);
+  const Plan plan = make_plan(ids({{1}}), rank_assignments({}, 1, 1, {}), 2, 1, 1, {});
   CHECK(gather_forward(matrix({{1, 2}}), plan, 0).rows() == 0);
 }

@@ -30,6 +30,12 @@ std::vector<std::vector<std::string>> kinds() {
        "router.score_function=sigmoid"},
       {"switch", "shape.num_groups=5", "aux.load_balance.scope=group", "aux.load_balance.multiply=none",
        "capacity.scope=group", "capacity.mode=fixed", "capacity.fixed=1"},
+      {"gshard", "shape.num_tokens=6", "aux.load_balance.coefficient=0.5"},
+      {"gshard", "shape.num_groups=1", "router.renorm=none", "capacity.mode=none"},
+      {"shazeer2017", "shape.top_k=2", "aux.importance.coefficient=0.5", "aux.load.coefficient=0.25"},
+      {"shazeer2017", "shape.top_k=1", losses, "router.score_function=sigmoid", "router.renorm=none"},
+      {"shazeer2017", "noise.epsilon=0.5", "aux.importance.epsilon=0.25", "shape.top_k=3",
+       "aux.load.epsilon=0.5", "capacity.mode=fixed", "capacity.fixed=2"},
       {"deepseek_v3", "shape.top_k=2", "router.n_group=2", "router.topk_group=1", "shared.ffn_size=3",
        "aux.load_balance.coefficient=0.5", "shape.num_groups=5"},
       {"deepseek_v3", "shape.top_k=3", "router.n_group=1", "shared.ffn_size=3", "shared.mode=sigmoid_gate",
@@ -74,6 +80,7 @@ std::vector<Tensor> stages_of(const Config& config) {
   if (config.experts.glu) stages.push_back(expert_gate);
   if (!has_router(config)) return stages;
   stages.push_back(router_logits), stages.push_back(router_topk_weights);
+  if (has_noise(config)) stages.push_back(router_noisy_logits);
   const bool through_scores =
       config.router.renorm == Renorm::None || config.router.score_function == ScoreFunction::Sigmoid;
   if (through_scores) stages.push_back(router_scores);
@@ -102,7 +109,7 @@ TEST_CASE("layer: every gradient is what dual numbers say, to 64 u of the larges
     const Decisions decisions = decide(config, params_of<double>(config, inputs));
     const Arrays got = evaluate<double>(config, inputs, &decisions, true);
     for (const InputInfo& input : inputs_of(config))
-      if (input.id != Tensor::dy)
+      if (has_gradient(input.id))
         CHECK(gradient_difference(config, inputs, decisions, got, input.id, true) == "");
     for (const Tensor stage : stages_of(config))
       CHECK(gradient_difference(config, inputs, decisions, got, stage, false) == "");

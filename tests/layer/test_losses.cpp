@@ -8,7 +8,7 @@ namespace {
 
 // Three tokens, two experts: first choices 0, 0, 1, second choices the other.
 const IdMatrix expert = ids({{0, 1}, {0, 1}, {1, 0}});
-Plan plan(Index C) { return make_plan(expert, rank_assignments({}, 3, 2, {}), 2, C); }
+Plan plan(Index C) { return make_plan(expert, rank_assignments({}, 3, 2, {}), 2, C, 1, {}); }
 
 Routing<double> routing(const Matrix<double>& scores) {
   Routing<double> r;
@@ -86,7 +86,7 @@ TEST_CASE("losses: no tokens, no loss") {
   Routing<double> none;
   none.scores.resize(0, 2);
   none.expert.resize(0, 2);
-  const Plan empty = make_plan(none.expert, Matrix<Index>(0, 2), 2, 1);
+  const Plan empty = make_plan(none.expert, Matrix<Index>(0, 2), 2, 1, 1, {});
   Matrix<double> ds(0, 2);
   CHECK(balance_forward(balance(LoadSource::AllK), ScoreFunction::Softmax, 1, none, empty) == 0);
   balance_backward(balance(LoadSource::AllK), ScoreFunction::Softmax, 1, none, empty, 1.0, ds);

@@ -5,10 +5,11 @@
 using namespace moe;
 
 namespace {
-Plan plan_of(const IdMatrix& expert, Index E, Index C, DropOrder order = DropOrder::TokenMajor) {
+Plan plan_of(const IdMatrix& expert, Index E, Index C, DropOrder order = DropOrder::TokenMajor,
+             const Matrix<std::uint8_t>& taken_up = {}) {
   Capacity c;
   c.order = order;
-  return make_plan(expert, rank_assignments(c, expert.rows(), expert.cols(), {}), E, C);
+  return make_plan(expert, rank_assignments(c, expert.rows(), expert.cols(), {}), E, C, 1, taken_up);
 }
 using Integers = std::vector<std::int64_t>;
 }  // namespace
@@ -21,6 +22,14 @@ TEST_CASE("plan: rows by expert, then token, then slot") {
   CHECK(plan.row == matrix({{3, 0}, {2, 1}}).cast<Index>());
   CHECK(plan.token(1) == 1);
   CHECK(plan.N() == 4);
+}
+
+TEST_CASE("plan: a choice that is not taken up has no row, but its place in the queue") {
+  const Plan plan = plan_of(ids({{0, 1}, {2, 1}, {3, 1}}), 4, 2, DropOrder::ChoiceMajor,
+                            matrix({{1, 0}, {1, 1}, {1, 1}}).cast<std::uint8_t>());
+  CHECK(plan.kept == matrix({{1, 0}, {1, 1}, {1, 0}}).cast<std::uint8_t>());
+  CHECK(plan.counts == Integers{1, 3, 1, 1});
+  CHECK(plan.order == Integers{0, 3, 2, 4});
 }
 
 TEST_CASE("plan: two tokens with opposite preferences and one place each") {

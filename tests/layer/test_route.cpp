@@ -9,7 +9,7 @@ namespace {
 const double kLn2 = std::log(2.0), kLn5 = std::log(5.0);
 
 Plan keep_all(const IdMatrix& expert, Index E, Index C) {
-  return make_plan(expert, rank_assignments({}, expert.rows(), expert.cols(), {}), E, C);
+  return make_plan(expert, rank_assignments({}, expert.rows(), expert.cols(), {}), E, C, 1, {});
 }
 
 /// One token with softmax scores (1, 2, 5) / 8 that chose experts 2 and 1.

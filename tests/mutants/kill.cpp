@@ -40,7 +40,8 @@ bool curvatures() {
   return curvature_is_tight(Silu()) && curvature_is_tight(SiluSlope()) &&
          curvature_is_tight(SigmoidSlope()) && curvature_is_tight(GeluErf()) &&
          curvature_is_tight(GeluErfSlope()) && curvature_is_tight(GeluTanh()) &&
-         curvature_is_tight(GeluTanhSlope());
+         curvature_is_tight(GeluTanhSlope()) && curvature_is_tight(NormalCdf()) &&
+         curvature_is_tight(NormalDensity());
 }
 
 /// ... and what no config may hold.
@@ -111,10 +112,11 @@ class Hunt {
     const Config config = config_from_json(q.config);
     Inputs inputs = inputs_of(q);
     q.inputs = q.config = nullptr;
-    const bool ranked = config.capacity.priority != Priority::Fcfs;
-    checks_.emplace_back([q = std::move(q), config, inputs = std::move(inputs), ranked] {
+    const bool subtle = config.capacity.priority != Priority::Fcfs || config.router.selection_bias ||
+                        has_groups(config) || has_noise(config);
+    checks_.emplace_back([q = std::move(q), config, inputs = std::move(inputs), subtle] {
       return agrees(q, evaluate<double>(config, inputs, nullptr, true)) &&
-             (!ranked || decided_by_balls(q, config, inputs));
+             (!subtle || decided_by_balls(q, config, inputs));
     });
   }
   void judge(int mutant, int worker) {

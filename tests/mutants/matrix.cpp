@@ -1,7 +1,8 @@
 // matrix GOLDEN EQUIVALENT OUT KILLS...: the verdict over the kill matrices of kill, refuse and bugs.
 //
 // Fails for a mutant that survives and has no reason in EQUIVALENT, for a reason whose mutant does not survive (or does
-// not exist), and for a golden case that shows nothing which no earlier case shows, unless it is worked by hand.
+// not exist), and for a golden case that shows nothing better than others do. Each mutant counts for the most specific of
+// the cases that kill it: the one that kills fewest. Cases worked by hand and whole presets are there for readers, too.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -41,7 +42,7 @@ std::vector<Mutant> read_kills(const std::string& path) {
 
 struct Case {
   std::string id;
-  bool worked;
+  bool for_readers;
 };
 
 std::vector<Case> cases_of(const std::string& folder) {
@@ -52,7 +53,10 @@ std::vector<Case> cases_of(const std::string& folder) {
         moe::parse_json(moe::read_text(folder + '/' + file["path"].get<std::string>()), file["path"]);
     for (const moe::Json& group : json["groups"])
       for (const moe::Json& c : group["cases"])
-        cases.push_back({c["id"], std::count(c["flags"].begin(), c["flags"].end(), "HandCheckable") > 0});
+        cases.push_back(
+            {c["id"], std::any_of(c["flags"].begin(), c["flags"].end(), [](const moe::Json& flag) {
+               return flag == "HandCheckable" || flag == "Preset";
+             })});
   }
   return cases;
 }
@@ -67,47 +71,75 @@ std::map<std::string, std::string> read_reasons(const std::string& path) {
   return reasons;
 }
 
-int judge(const std::vector<std::string>& arguments) {
-  const std::vector<Case> cases = cases_of(arguments.at(0));
-  std::map<std::string, std::string> reasons = read_reasons(arguments.at(1));
-  std::ofstream out(arguments.at(2));
-  int failures = 0, mutants = 0, killed = 0, excused = 0;
-  std::map<std::string, std::vector<std::string>> shows_first, shows;
-  for (std::size_t i = 3; i < arguments.size(); ++i)
-    for (const Mutant& m : read_kills(arguments[i])) {
-      ++mutants;
+/// What the whole of the kill matrices says of each case: how many mutants it kills, and which it kills best.
+class Verdict {
+ public:
+  Verdict(std::vector<Case> cases, std::map<std::string, std::string> reasons)
+      : cases_(std::move(cases)), reasons_(std::move(reasons)) {}
+
+  void add(const std::vector<Mutant>& mutants) {
+    for (const Mutant& m : mutants)
+      for (const std::string& killer : m.killers) ++kills_[killer];
+    mutants_.insert(mutants_.end(), mutants.begin(), mutants.end());
+  }
+  int print(const std::string& matrix) {
+    std::ofstream out(matrix);
+    int killed = 0, excused = 0;
+    for (const Mutant& m : mutants_) {
       out << m.name << (m.killers.empty() ? "\n    survives\n" : "\n");
       for (const std::string& killer : m.killers) out << "    " << killer << '\n';
-      const auto first =
-          std::find_if(cases.begin(), cases.end(), [&](const Case& c) { return m.killers.count(c.id) > 0; });
-      if (first != cases.end()) shows_first[first->id].push_back(m.name);
-      for (const std::string& killer : m.killers) shows[killer].push_back(m.name);
-      if (!m.killers.empty()) {
-        ++killed;
-      } else if (reasons.erase(m.name) > 0) {
+      if (!m.killers.empty())
+        ++killed, credit(m);
+      else if (reasons_.erase(m.name) > 0)
         ++excused;
-      } else {
-        ++failures;
-        std::printf("SURVIVES  %s\n", m.name.c_str());
-      }
+      else
+        fails("SURVIVES", m.name);
     }
-  for (const auto& [mutant, reason] : reasons) {
-    ++failures;
-    std::printf("NO LONGER EQUIVALENT, or gone  %s\n", mutant.c_str());
+    std::printf("\n%-40s %8s %8s  for example\n", "case", "kills", "best");
+    for (const Case& c : cases_) print(c);
+    for (const auto& [name, reason] : reasons_) fails("A REASON FOR NOTHING", name);
+    std::printf(
+        "\n%zu mutants and bugs: %d killed, %d equivalent with a reason, %d failures; the whole matrix is in "
+        "%s\n",
+        mutants_.size(), killed, excused, failures_, matrix.c_str());
+    return failures_ == 0 ? 0 : 1;
   }
-  std::printf("\n%-40s %8s %8s  for example\n", "case", "kills", "first");
-  for (const Case& c : cases) {
-    const std::vector<std::string>& first = shows_first[c.id];
-    std::printf("%-40s %8zu %8zu  %s\n", c.id.c_str(), shows[c.id].size(), first.size(),
-                first.empty() ? (c.worked ? "(worked by hand)" : "NOTHING NEW")
-                              : first.back().substr(0, 110).c_str());
-    if (first.empty() && !c.worked) ++failures;
+
+ private:
+  void fails(const char* how, const std::string& what) {
+    ++failures_;
+    std::printf("%s  %s\n", how, what.c_str());
   }
-  std::printf(
-      "\n%d mutants and bugs: %d killed, %d equivalent with a reason, %d failures; the whole matrix is in "
-      "%s\n",
-      mutants, killed, excused, failures, arguments.at(2).c_str());
-  return failures == 0 ? 0 : 1;
+  void credit(const Mutant& m) {
+    const Case* best = nullptr;
+    for (const Case& c : cases_)
+      if (m.killers.count(c.id) > 0 && (best == nullptr || kills_[c.id] < kills_[best->id])) best = &c;
+    if (best != nullptr) shows_[best->id].push_back(m.name);
+  }
+  void print(const Case& c) {
+    const std::vector<std::string>& best = shows_[c.id];
+    std::string example = "(for readers)";
+    if (!best.empty())
+      example = best.back().substr(0, 110);
+    else if (reasons_.erase("case | " + c.id) > 0)
+      example = "(with a reason)";
+    else if (!c.for_readers)
+      example = "NOTHING BETTER THAN OTHERS", ++failures_;
+    std::printf("%-40s %8d %8zu  %s\n", c.id.c_str(), kills_[c.id], best.size(), example.c_str());
+  }
+
+  std::vector<Case> cases_;
+  std::map<std::string, std::string> reasons_;
+  std::vector<Mutant> mutants_;
+  std::map<std::string, int> kills_;
+  std::map<std::string, std::vector<std::string>> shows_;
+  int failures_ = 0;
+};
+
+int judge(const std::vector<std::string>& arguments) {
+  Verdict verdict(cases_of(arguments.at(0)), read_reasons(arguments.at(1)));
+  for (std::size_t i = 3; i < arguments.size(); ++i) verdict.add(read_kills(arguments[i]));
+  return verdict.print(arguments.at(2));
 }
 
 }  // namespace

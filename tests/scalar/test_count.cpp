@@ -15,6 +15,14 @@ Index counted(const Config& config, bool backward) {
   return Count::multiply_adds;
 }
 
+Config size_of(const std::string& preset, const char* glu) {
+  if (preset == "gshard") return small(preset, {glu, "shape.num_groups=1"});
+  if (preset == "deepseek_v3")
+    return small(preset,
+                 {glu, "shape.top_k=2", "router.n_group=2", "router.topk_group=1", "shared.ffn_size=3"});
+  return small(preset, {glu});
+}
+
 }  // namespace
 
 TEST_CASE("count: dot and scale count their terms, everything else counts apart") {
@@ -32,18 +40,22 @@ TEST_CASE("count: dot and scale count their terms, everything else counts apart"
 }
 
 TEST_CASE("count: every preset does exactly the multiply-adds of its closed form") {
-  for (const char* preset : {"dense", "switch", "mixtral"})
+  for (const char* preset : {"dense", "shazeer2017", "gshard", "switch", "mixtral", "deepseek_v3"})
     for (const char* glu : {"experts.glu=true", "experts.glu=false"}) {
-      const Config config = small(preset, {glu});
+      const Config config = size_of(preset, glu);
       CAPTURE(preset);
       CAPTURE(glu);
       const auto [T, D, F, E, K] = Letters(config);
       const Index N = decide(config, params_of<double>(config, seeded_inputs(config))).plan.N();
-      const Index matrices = config.experts.glu ? 3 : 2, router = has_router(config) ? T * E * D : 0;
-      // Forward: the experts' matrices, the router, the combine, and <y, dy>. Backward: twice the matrices and the
+      const Index matrices = config.experts.glu ? 3 : 2,
+                  router = !has_router(config) ? 0
+                           : has_noise(config) ? 2 * T * E * D
+                                               : T * E * D,
+                  shared = has_shared(config) ? T * matrices * D * config.shared.ffn_size : 0;
+      // Forward: the experts' matrices, the router (and its noise), the combine, the shared expert, and <y, dy>. Backward: twice the matrices and the
       // router; per row <out, dy> and w dy.
-      const Index forward = N * matrices * D * F + router + N * D + T * D;
+      const Index forward = N * matrices * D * F + router + shared + N * D + T * D;
       CHECK(counted(config, false) == forward);
-      CHECK(counted(config, true) == forward + 2 * (N * matrices * D * F + router) + 2 * N * D);
+      CHECK(counted(config, true) == forward + 2 * (N * matrices * D * F + router + shared) + 2 * N * D);
     }
 }

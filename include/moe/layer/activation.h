@@ -46,6 +46,22 @@ Num normal_density(const Num& z) {
   return exp(-square(z) / Num(2)) / sqrt(Num(2) * pi<Num>());
 }
 
+/// The same for smooth(f, z): what a noisy logit is above a rival with this probability.
+struct NormalCdf {
+  static double curvature() { return 0.242; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return normal_cdf(z);
+  }
+};
+struct NormalDensity {
+  static double curvature() { return 0.4; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return normal_density(z);
+  }
+};
+
 /// (A2)  gelu(z) = z Phi(z)
 /// Source: Hendrycks and Gimpel, Gaussian Error Linear Units (2016), eq. 1.
 struct GeluErf {

@@ -2,27 +2,33 @@
 
 #include <numeric>
 
+#include "moe/layer/noise.h"
 #include "moe/layer/score.h"
 
 /// The decisions that real numbers make. They are taken once, by a scalar that can prove them, and are integers to
 /// every other. Two keys tie when they are the same real number; ties go to the smaller index.
 namespace moe {
 
-/// What decides between two candidates: a score, and numbers that show when two scores are the same real number.
+/// What decides between two candidates: a score, which is an exact number plus something that other exact numbers fix.
+/// Those show when two scores are the same real number, and how far apart they are where only the exact parts differ.
 /// (T1)  exp(z_i) / sum_m exp(z_m) is fixed by the multiset {z_m - z_i}, and fixes it (Lindemann-Weierstrass).
 /// (T2)  sigmoid(z_i) is fixed by z_i, and fixes it; a share of sigmoids is fixed by z_i and the multiset {z_m}.
 /// (T3)  softmax_i(z) + b_i of one token, and sigmoid(z_i) + b_i, are fixed by (z_i, b_i), and fix it.
 /// (T4)  a sum of n of (T3) is fixed by the multiset of the z_i, less pairs z, -z if sigmoid, and by the sum of the b_i.
 template <typename Num>
 struct Key {
-  Num score;
-  std::vector<Num> identity;
+  Num score, exact;
+  std::vector<Num> fixed_by;  // the rest of the score
 };
 
 template <typename Num>
-bool tied(const Key<Num>& a, const Key<Num>& b) {
-  return std::equal(a.identity.begin(), a.identity.end(), b.identity.begin(), b.identity.end(),
+bool same_but_exact(const Key<Num>& a, const Key<Num>& b) {
+  return std::equal(a.fixed_by.begin(), a.fixed_by.end(), b.fixed_by.begin(), b.fixed_by.end(),
                     [](const Num& x, const Num& y) { return same(x, y); });
+}
+template <typename Num>
+bool tied(const Key<Num>& a, const Key<Num>& b) {
+  return same(a.exact, b.exact) && same_but_exact(a, b);
 }
 template <typename Num>
 bool better(const Key<Num>& a, const Key<Num>& b) {
@@ -53,8 +59,19 @@ inline std::vector<char> all_open(Index n) { return std::vector<char>(static_cas
 /// Softmax and sigmoid increase with the logit, so without a bias the largest scores are the same experts.
 template <typename Num>
 Key<Num> expert_key(const Num* z, const Num* s, const Num* b, Index e) {
-  if (b == nullptr) return {z[e], {z[e]}};
-  return {s[e] + b[e], {z[e], b[e]}};
+  if (b == nullptr) return {z[e], z[e], {}};
+  return {s[e] + b[e], b[e], {z[e]}};
+}
+
+/// ... and with noise, by h:
+/// (T5)  z + n (softplus(r) + epsilon) is fixed by z + n (max(r, 0) + epsilon), n and |r|, and where n = 0 by z; and
+///       fixes them.
+template <typename Num>
+Key<Num> noisy_key(const Noise& noise, const NoiseTrace<Num>& a, const Num& h, Index t, Index e) {
+  const Num &z = a.clean(t, e), &n = a.noise(t, e), &r = a.raw(t, e);
+  if (same(n, Num(0))) return {h, z, {}};
+  const bool positive = greater(r, Num(0));
+  return {h, z + n * ((positive ? r : Num(0)) + Num(noise.epsilon)), {n, positive ? r : -r}};
 }
 
 /// How good group g is, of E / G neighbouring experts each.
@@ -79,8 +96,7 @@ Key<Num> group_key(const Router& router, const Num* z, const Num* s, const Num* 
       logits.erase(opposite);
   }
   sort_downwards(logits);
-  logits.push_back(sum(biases.data(), static_cast<Index>(biases.size())));
-  return {sum(terms.data(), n), std::move(logits)};
+  return {sum(terms.data(), n), sum(biases.data(), static_cast<Index>(biases.size())), std::move(logits)};
 }
 
 /// The experts of one token by (R4), and its groups by (R5); none where there is but one.
@@ -131,6 +147,42 @@ IdMatrix choose_experts(const Matrix<Num>& z, Index K) {
   return choose_experts(Router{}, z, Matrix<Num>(), K);
 }
 
+/// The experts of each token by noisy logits, and after them the one that would come next.
+///   h (T, E) and what they are made of -> (T, K), (T); no runners-up for K = E
+struct NoisyChoice {
+  IdMatrix expert;
+  std::vector<std::int32_t> runner_up;
+};
+template <typename Num>
+std::vector<Key<Num>> noisy_keys(const Noise& noise, const NoiseTrace<Num>& a, const Matrix<Num>& h,
+                                 Index t) {
+  std::vector<Key<Num>> key;
+  for (Index e = 0; e < h.cols(); ++e) key.push_back(noisy_key(noise, a, h(t, e), t, e));
+  return key;
+}
+template <typename Num>
+NoisyChoice choose_noisy(const Noise& noise, const NoiseTrace<Num>& a, const Matrix<Num>& h, Index K) {
+  const Index T = h.rows(), E = h.cols();
+  NoisyChoice choice{IdMatrix(T, K), {}};
+  for (Index t = 0; t < T; ++t) {
+    const std::vector<Index> ids = best(noisy_keys(noise, a, h, t), std::min(K + 1, E), all_open(E));
+    std::copy_n(ids.begin(), K, row(choice.expert, t));
+    if (K < E) choice.runner_up.push_back(static_cast<std::int32_t>(ids.back()));
+  }
+  return choice;
+}
+
+/// Which choices are taken up.   w (T, 2) the weights before any drop, u (1, T) in [0, 1] -> (T, 2)
+///   (R6)  the first, and the second iff w_t2 > second_threshold u_t
+/// Source: GShard, arXiv 2006.16668, algorithm 1, line 19: 2 g_2 > rnd, which is second_threshold = 1/2.
+template <typename Num>
+Matrix<std::uint8_t> take_up(const Router& router, const Matrix<Num>& w, const Matrix<Num>& u) {
+  Matrix<std::uint8_t> taken = Matrix<std::uint8_t>::Constant(w.rows(), 2, 1);
+  for (Index t = 0; t < w.rows(); ++t)
+    taken(t, 1) = greater(w(t, 1), Num(router.second_threshold) * u(0, t)) ? 1 : 0;
+  return taken;
+}
+
 /// The key of a weight that a capacity ranks by: (T1) or (T2), `among` the logits that share in it.
 template <typename Num>
 Key<Num> weight_key(ScoreFunction function, const Num& score, const Num& own, std::vector<Num> among) {
@@ -138,7 +190,7 @@ Key<Num> weight_key(ScoreFunction function, const Num& score, const Num& own, st
     if (function == ScoreFunction::Softmax) z = z - own;
   sort_downwards(among);
   if (function == ScoreFunction::Sigmoid) among.push_back(own);
-  return {score, std::move(among)};
+  return {score, Num(0), std::move(among)};
 }
 
 /// The places 0, 1, ... of the keys from the largest down; ties keep their order.

@@ -5,6 +5,7 @@
 #include "moe/layer/combine.h"
 #include "moe/layer/expert.h"
 #include "moe/layer/gather.h"
+#include "moe/layer/importance.h"
 #include "moe/layer/losses.h"
 #include "moe/layer/shared.h"
 #include "moe/trace.h"
@@ -15,15 +16,30 @@ namespace moe {
 
 /// Everything discrete about a forward pass. Made once, by a scalar that can prove it, and given to every other.
 struct Decisions {
-  IdMatrix expert;  // (T, K)
-  IdMatrix retopk;  // (T, K) by the scores alone, where a loss counts those
+  IdMatrix expert;                      // (T, K)
+  IdMatrix retopk;                      // (T, K) by the scores alone, where a loss counts those
+  std::vector<std::int32_t> runner_up;  // (T) the best that was not chosen, where a loss asks
+  Matrix<std::uint8_t> taken_up;        // (T, K) by (R6), where there is a policy
   Plan plan;
 };
 
-/// (R0)  z = x W^T, the router's logits.   x (T, D), W (E, D) -> z (T, E)
+/// What experts are ranked and scored by.   x (T, D), W (E, D) -> z, or with noise h, (T, E)
+///   (R0)  z = x W^T;   with noise   h = z + n s   by (N1)
 template <typename Num>
-Matrix<Num> logits_forward(const Matrix<Num>& x, const Params<Num>& params) {
-  return stored(Tensor::router_logits, linear_forward(x, params.router));
+struct RouterLogits {
+  Matrix<Num> logits;
+  NoiseTrace<Num> noise;
+};
+template <typename Num>
+RouterLogits<Num> logits_forward(const Config& config, const Matrix<Num>& x, const Params<Num>& params) {
+  Matrix<Num> z = stored(Tensor::router_logits, linear_forward(x, params.router));
+  if (!has_noise(config)) return {std::move(z), {}};
+  NoiseTrace<Num> noise{std::move(z),
+                        stored(Tensor::router_noise_raw, linear_forward(x, params.noise_weight)),
+                        {},
+                        all_rows(params.noise)};
+  Matrix<Num> h = stored(Tensor::router_noisy_logits, noise_forward(config.noise, noise));
+  return {std::move(h), std::move(noise)};
 }
 
 /// The keys that a capacity ranks by: one per token (bpr_top1) or one per assignment (weight); none for fcfs.
@@ -52,29 +68,74 @@ std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, 
   return keys;
 }
 
-/// The decisions that follow from given experts and the places that priority gives: (P1) to (P3).
-inline Decisions decide_for(const Config& config, IdMatrix expert, const std::vector<Index>& place) {
+/// The plan of given choices, in the places that priority gives them: (P1) to (P3).
+inline void set_plan(const Config& config, const std::vector<Index>& place, Decisions& d) {
   const auto [T, D, F, E, K] = Letters(config);
   const Index scopes = config.capacity.scope == Scope::Group ? config.shape.num_groups : 1;
-  Plan plan =
-      make_plan(expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config), scopes);
-  return {std::move(expert), {}, std::move(plan)};
+  d.plan = make_plan(d.expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config), scopes,
+                     d.taken_up);
 }
+
+/// The weights of the choices before any drop, for (R6).
 template <typename Num>
-Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert) {
-  const std::vector<Index> place = places(priority_keys(config, z, expert));
-  Decisions decisions = decide_for(config, std::move(expert), place);
-  if (has_retopk(config)) decisions.retopk = choose_experts(z, config.shape.top_k);
-  return decisions;
+Matrix<Num> early_weights(const Router& router, const Matrix<Num>& z, const IdMatrix& expert) {
+  const Index T = z.rows(), E = z.cols(), K = expert.cols();
+  Matrix<Num> w(T, K);
+  std::vector<Num> s = buffer<Num>(E);
+  for (Index t = 0; t < T; ++t) {
+    score_forward(router.score_function, row(z, t), E, s.data());
+    std::vector<Num> z_k, s_k;
+    for (Index k = 0; k < K; ++k) z_k.push_back(z(t, expert(t, k))), s_k.push_back(at(s, expert(t, k)));
+    share_forward(router, z_k.data(), s_k.data(), K, row(w, t));
+  }
+  return w;
+}
+
+/// The decisions that follow from given experts.   z (T, E), u (1, T) or absent
+template <typename Num>
+Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert, const Matrix<Num>& u = {}) {
+  Decisions d;
+  d.expert = std::move(expert);
+  if (has_retopk(config)) d.retopk = choose_experts(z, config.shape.top_k);
+  if (config.router.second_policy == SecondPolicy::Random)
+    d.taken_up = take_up(config.router, early_weights(config.router, z, d.expert), u);
+  set_plan(config, places(priority_keys(config, z, d.expert)), d);
+  return d;
 }
 
 /// All decisions of a layer: (R1), then the rest.
 template <typename Num>
+Decisions decide(const Config& config, const RouterLogits<Num>& z, const Params<Num>& params) {
+  const Index K = config.shape.top_k;
+  if (!has_noise(config))
+    return decide_for(config, z.logits,
+                      choose_experts(config.router, z.logits, all_rows(params.selection_bias), K),
+                      all_rows(params.second_policy));
+  NoisyChoice choice = choose_noisy(config.noise, z.noise, z.logits, K);
+  Decisions d = decide_for(config, z.logits, std::move(choice.expert));
+  d.runner_up = std::move(choice.runner_up);
+  return d;
+}
+template <typename Num>
 Decisions decide(const Config& config, const Params<Num>& params) {
   if (!has_router(config)) return decide_for(config, Matrix<Num>(), zeros<std::int32_t>(params.x.rows, 1));
-  const Matrix<Num> z = logits_forward(all_rows(params.x), params);
-  return decide_for(config, z,
-                    choose_experts(config.router, z, all_rows(params.selection_bias), config.shape.top_k));
+  return decide(config, logits_forward(config, all_rows(params.x), params), params);
+}
+
+/// One auxiliary loss, before its coefficient.
+template <typename Num>
+Num aux_forward(const Config& config, const Aux& aux, const Routing<Num>& r, const Plan& plan) {
+  switch (aux.kind) {
+    case AuxKind::Switch:
+      return balance_forward(aux, config.router.score_function, config.shape.num_groups, r, plan);
+    case AuxKind::Z:
+      return z_loss_forward(r.logsumexp);
+    case AuxKind::CvImportance:
+      return variation(importance_forward(r), aux.epsilon).V;
+    case AuxKind::CvLoad:
+      return variation(load_forward(r), aux.epsilon).V;
+  }
+  return Num(0);
 }
 
 /// What the gradients are gradients of.   y (T, D), dy (T, D) -> losses
@@ -85,10 +146,7 @@ Losses<Num> losses_forward(const Config& config, const Trace<Num>& a, const Matr
   loss.task = dot(a.y.data(), dy.data(), a.y.size());
   loss.total = loss.task;
   for (const Aux& aux : config.aux) {
-    loss.aux.push_back(aux.kind == AuxKind::Switch
-                           ? balance_forward(aux, config.router.score_function, config.shape.num_groups,
-                                             a.router, a.dispatch)
-                           : z_loss_forward(a.router.logsumexp));
+    loss.aux.push_back(aux_forward(config, aux, a.router, a.dispatch));
     loss.total += Num(aux.coefficient) * loss.aux.back();
   }
   return loss;
@@ -103,8 +161,11 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
   a.dispatch = decisions.plan;
   if (has_router(config)) {
     const Matrix<Num> b = all_rows(params.selection_bias);
-    a.router = route_forward(config.router, logits_forward(a.x, params), b, decisions.expert, a.dispatch);
+    RouterLogits<Num> z = logits_forward(config, a.x, params);
+    a.router = route_forward(config.router, std::move(z.logits), b, decisions.expert, a.dispatch);
+    a.router.noise = std::move(z.noise);
     a.router.retopk = decisions.retopk;
+    a.router.runner_up = decisions.runner_up;
     if (config.bias_update.kind != BiasUpdate::None)
       a.router.next_bias = updated_bias(config.bias_update, b, a.dispatch);
   } else {
@@ -143,6 +204,43 @@ ExpertTrace<Num> expert_trace(const Config& config, const Trace<Num>& a, Index e
           {}};
 }
 
+/// The router's part of layer_backward: from the gradient of its weights and the losses to that of its inputs, added to
+/// g.x.
+template <typename Num>
+void router_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Grads<Num>& g) {
+  const auto [T, D, F, E, K] = Letters(config);
+  // What the losses want of the scores, of the clean logits and of the scale of noise, beside what passes the weights.
+  Matrix<Num> ds = zeros<Num>(T, E), dz = zeros<Num>(T, E), dscale = zeros<Num>(T, E), dh = zeros<Num>(T, E);
+  for (const Aux& aux : config.aux) {
+    const Num each = Num(aux.coefficient);
+    if (aux.kind == AuxKind::Switch)
+      balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch, each,
+                       ds);
+    if (aux.kind == AuxKind::Z) z_loss_backward(a.router.logits, a.router.logsumexp, each, dh);
+    if (aux.kind == AuxKind::CvImportance)
+      importance_backward(a.router, variation_backward(importance_forward(a.router), aux.epsilon, each),
+                          g.topk_weights);
+    if (aux.kind == AuxKind::CvLoad)
+      load_backward(a.router, variation_backward(load_forward(a.router), aux.epsilon, each), dz, dscale, dh);
+  }
+  RoutingGrads<Num> droute =
+      route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights);
+  droute.logits += dh;
+  g.scores = stored(Tensor::grad_router_scores, std::move(droute.scores));
+  if (has_noise(config)) {
+    g.noisy_logits = stored(Tensor::grad_router_noisy_logits, std::move(droute.logits));
+    const Matrix<Num> dr = noise_backward(a.router.noise, g.noisy_logits, dscale);
+    g.noise_weight = stored(Tensor::grad_router_noise_weight, linear_backward_weight(dr, a.x));
+    g.x += linear_backward(dr, params.noise_weight);
+    g.logits = stored(Tensor::grad_router_logits, Matrix<Num>(dz + g.noisy_logits));
+  } else {
+    g.logits = stored(Tensor::grad_router_logits, std::move(droute.logits));
+  }
+  g.router_weight = stored(Tensor::grad_router_weight, linear_backward_weight(g.logits, a.x));
+  g.x += linear_backward(g.logits, params.router);
+  if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, E);
+}
+
 /// The gradient of losses.total. The experts' weights have large ones: take(e, ExpertWeightGrads<Num>) gets them one
 /// expert at a time.
 template <typename Num, typename Take>
@@ -155,23 +253,7 @@ Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const
   g.x = std::move(dcombine.x);
   g.topk_weights = std::move(dcombine.weight);
   g.out = std::move(dcombine.out);
-  if (has_router(config)) {
-    Matrix<Num> ds = zeros<Num>(T, E);
-    for (const Aux& aux : config.aux)
-      if (aux.kind == AuxKind::Switch)
-        balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch,
-                         Num(aux.coefficient), ds);
-    RoutingGrads<Num> droute =
-        route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights);
-    for (const Aux& aux : config.aux)
-      if (aux.kind == AuxKind::Z)
-        z_loss_backward(a.router.logits, a.router.logsumexp, Num(aux.coefficient), droute.logits);
-    g.scores = stored(Tensor::grad_router_scores, std::move(droute.scores));
-    g.logits = stored(Tensor::grad_router_logits, std::move(droute.logits));
-    g.router_weight = stored(Tensor::grad_router_weight, linear_backward_weight(g.logits, a.x));
-    g.x += linear_backward(g.logits, params.router);
-    if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, E);
-  }
+  if (has_router(config)) router_backward(config, params, a, g);
   if (has_shared(config)) {
     SharedGrads<Num> dshared =
         shared_backward(config, a.x, a.shared, params.shared, params.shared_gate, all_rows(params.dy));

@@ -11,7 +11,7 @@ struct Plan {
   std::vector<std::int64_t> counts;   // E: assignments per expert, before any drop
   std::vector<std::int64_t> offsets;  // E + 1: expert e owns rows [offsets[e], offsets[e + 1])
   std::vector<std::int64_t> order;    // N: t K + k of the assignment in each row
-  Matrix<std::uint8_t> kept;          // (T, K): 0 where the expert was already full
+  Matrix<std::uint8_t> kept;          // (T, K): 0 where the expert was already full, or (R6)
   Matrix<Index> row;                  // (T, K): the row of an assignment, -1 where it was dropped
 
   Index N() const { return static_cast<Index>(order.size()); }
@@ -20,10 +20,11 @@ struct Plan {
   Index token(Index n) const { return at(order, n) / row.cols(); }
 };
 
-/// Each expert keeps the C of its assignments that rank first, in each of `scopes` equal parts of the tokens.
-/// expert, rank (T, K) -> plan
-///   (P3)  kept_tk = [ #{(t', k') : e_t'k' = e_tk, rank_t'k' < rank_tk, t' in the scope of t} < C ]
-inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E, Index C, Index scopes = 1) {
+/// Each expert keeps the C of its assignments that rank first, in each of `scopes` equal parts of the tokens, of those
+/// that are taken up.   expert, rank, taken_up (T, K) or absent -> plan
+///   (P3)  kept_tk = [ #{(t', k') : e_t'k' = e_tk, rank_t'k' < rank_tk, t' in the scope of t} < C and (t, k) is taken up ]
+inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E, Index C, Index scopes,
+                      const Matrix<std::uint8_t>& taken_up) {
   const Index T = expert.rows(), K = expert.cols();
   Matrix<Index> taken = zeros<Index>(scopes, E);
   Plan plan{buffer<std::int64_t>(E),
@@ -38,7 +39,7 @@ inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E
     const Index e = expert.data()[i];
     const bool fits = taken(i / K * scopes / T, e)++ < C;
     at(plan.counts, e) += 1;
-    if (!fits) continue;
+    if (!fits || (taken_up.size() > 0 && taken_up.data()[i] == 0)) continue;
     plan.kept.data()[i] = 1;
     at(plan.offsets, e + 1) += 1;
   }

@@ -8,16 +8,18 @@ namespace moe {
 /// What the router made of T tokens and E experts: all that backward needs.
 template <typename Num>
 struct Routing {
-  Matrix<Num> logits;        // (T, E)
+  Matrix<Num> logits;        // (T, E) what experts are ranked and scored by: noisy where there is noise
+  NoiseTrace<Num> noise;     // what they are made of then
   Matrix<Num> scores;        // (T, E) softmax: rows sum to 1; sigmoid: each in (0, 1)
   Matrix<Num> logsumexp;     // (T, 1) of the logits
   Matrix<Num> group_scores;  // (T, G) where experts are in groups
   IdMatrix expert;           // (T, K) chosen experts, the best first
   IdMatrix retopk;           // (T, K) those of the largest scores, where a loss counts them
-  Matrix<Num> shares;        // (T, K) the weights before routed_scaling_factor
-  Matrix<Num> weights;       // (T, K) what the experts' outputs are multiplied by
-  Matrix<Num> denominator;   // (T, 1) the sum of the scores that share a weight of 1; where renorm is Sum
-  Matrix<Num> next_bias;     // (1, E) where the selection bias is updated
+  std::vector<std::int32_t> runner_up;  // (T) the best expert that was not chosen, where a loss asks
+  Matrix<Num> shares;                   // (T, K) the weights before routed_scaling_factor
+  Matrix<Num> weights;                  // (T, K) what the experts' outputs are multiplied by
+  Matrix<Num> denominator;  // (T, 1) the sum of the scores that share a weight of 1; where renorm is Sum
+  Matrix<Num> next_bias;    // (1, E) where the selection bias is updated
 };
 
 /// The shares of n choices of one token, from their logits z and scores s.   -> p (n)

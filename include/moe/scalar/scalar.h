@@ -85,6 +85,13 @@ Num sigmoid(const Num& z) {
   return small / (Num(1) + small);
 }
 
+/// log(1 + exp(z)), without overflow for either sign. Its slope is sigmoid(z).
+template <typename Num>
+Num softplus(const Num& z) {
+  using std::exp, std::log1p;
+  return approx(z) > 0 ? z + log1p(exp(-z)) : log1p(exp(z));
+}
+
 /// The index of a largest element; any of those that the scalar cannot tell apart.
 template <typename Num>
 Index largest(const Num* z, Index n) {

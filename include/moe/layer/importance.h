@@ -1,0 +1,92 @@
+#pragma once
+
+#include "moe/layer/route.h"
+
+/// The losses that keep experts in balance where logits are noisy: of importance, and of load.
+/// Source: Shazeer et al., Outrageously Large Neural Networks, arXiv 1701.06538, sec. 4 and appendix A.
+namespace moe {
+
+/// The squared coefficient of variation.   v (E) -> V
+///   (I1)  V = var / (mean^2 + epsilon),   mean = sum_e v_e / n,   var = sum_e (v_e - mean)^2 / n,   n = E + epsilon
+/// The epsilons are those of tensorflow/tensor2tensor, cv_squared in expert_utils.py at bafdc1b67730.
+template <typename Num>
+struct Variation {
+  Num n, mean, floor, V;  // floor = mean^2 + epsilon
+};
+template <typename Num>
+Variation<Num> variation(const std::vector<Num>& v, double epsilon) {
+  const auto E = static_cast<Index>(v.size());
+  const Num n = Num(static_cast<double>(E)) + Num(epsilon), mean = sum(v.data(), E) / n;
+  std::vector<Num> squares;
+  for (const Num& x : v) squares.push_back(square(x - mean));
+  const Num floor = square(mean) + Num(epsilon);
+  return {n, mean, floor, sum(squares.data(), E) / n / floor};
+}
+///   (I1')  dv_e = 2 ((v_e - mean - mean epsilon / n) - mean V) / (n (mean^2 + epsilon)) dV
+template <typename Num>
+std::vector<Num> variation_backward(const std::vector<Num>& v, double epsilon, const Num& dV) {
+  const Variation<Num> a = variation(v, epsilon);
+  std::vector<Num> dv;
+  for (const Num& x : v)
+    dv.push_back(Num(2) * dV * (x - a.mean - a.mean * (Num(epsilon) / a.n + a.V)) / (a.n * a.floor));
+  return dv;
+}
+
+/// What each expert's choices weigh together.   w (T, K) -> (E)
+///   (I2)  importance_e = sum of w_tk over e_tk = e
+template <typename Num>
+std::vector<Num> importance_forward(const Routing<Num>& r) {
+  std::vector<std::vector<Num>> of(static_cast<std::size_t>(r.scores.cols()));
+  for (Index i = 0; i < r.weights.size(); ++i) at(of, r.expert.data()[i]).push_back(r.weights.data()[i]);
+  std::vector<Num> importance;
+  for (const std::vector<Num>& w : of) importance.push_back(sum(w.data(), static_cast<Index>(w.size())));
+  return importance;
+}
+///   (I2')  dw_tk = d importance_e_tk, added to dw (T, K)
+template <typename Num>
+void importance_backward(const Routing<Num>& r, const std::vector<Num>& dimportance, Matrix<Num>& dw) {
+  for (Index i = 0; i < dw.size(); ++i) dw.data()[i] += at(dimportance, r.expert.data()[i]);
+}
+
+/// The noisy logit that expert e of token t has to exceed to be among the K: the best of the others that were not chosen
+/// if e was, else the last that was. -> its expert
+inline Index rival(const IdMatrix& expert, const std::vector<std::int32_t>& runner_up, Index t, Index e) {
+  const Index K = expert.cols();
+  const bool chosen = std::count(expert.data() + t * K, expert.data() + (t + 1) * K, e) > 0;
+  return chosen ? at(runner_up, t) : expert(t, K - 1);
+}
+
+/// How many tokens each expert would get if its own noise were drawn anew.   z, s, h (T, E) -> (E)
+///   (I3)  load_e = sum_t Phi(u_te),   u_te = (z_te - h_t,rival(t,e)) / s_te;   load_e = T if K = E
+template <typename Num>
+std::vector<Num> load_forward(const Routing<Num>& r) {
+  const Index T = r.scores.rows(), E = r.scores.cols();
+  if (r.expert.cols() == E) return std::vector<Num>(static_cast<std::size_t>(E), Num(static_cast<double>(T)));
+  std::vector<Num> load, of_e = buffer<Num>(T);
+  for (Index e = 0; e < E; ++e) {
+    for (Index t = 0; t < T; ++t) {
+      const Num& h = r.logits(t, rival(r.expert, r.runner_up, t, e));
+      at(of_e, t) = smooth(NormalCdf(), (r.noise.clean(t, e) - h) / r.noise.scale(t, e));
+    }
+    load.push_back(sum(of_e.data(), T));
+  }
+  return load;
+}
+///   (I3')  rho_te = phi(u_te) / s_te dload_e;   dz_te += rho_te,   ds_te -= rho_te u_te,   dh_t,rival(t,e) -= rho_te
+template <typename Num>
+void load_backward(const Routing<Num>& r, const std::vector<Num>& dload, Matrix<Num>& dz, Matrix<Num>& ds,
+                   Matrix<Num>& dh) {
+  const Index T = r.scores.rows(), E = r.scores.cols();
+  if (r.expert.cols() == E) return;
+  for (Index t = 0; t < T; ++t)
+    for (Index e = 0; e < E; ++e) {
+      const Index other = rival(r.expert, r.runner_up, t, e);
+      const Num u = (r.noise.clean(t, e) - r.logits(t, other)) / r.noise.scale(t, e);
+      const Num rho = smooth(NormalDensity(), u) / r.noise.scale(t, e) * at(dload, e);
+      dz(t, e) += rho;
+      ds(t, e) += -(rho * u);
+      dh(t, other) += -rho;
+    }
+}
+
+}  // namespace moe

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "moe/config.h"
+#include "moe/scalar/scalar.h"
+
+namespace moe {
+
+/// What noisy logits are made of; absent without noise.
+template <typename Num>
+struct NoiseTrace {
+  Matrix<Num> clean, raw, scale, noise;  // (T, E) z, r, s, n
+};
+
+/// Noise of a learned standard deviation.   z, r = x W_noise^T, n (T, E) -> s, h (T, E)
+///   (N1)  h_te = z_te + n_te s_te,   s_te = log(1 + exp(r_te)) + epsilon
+/// Source: Shazeer et al., Outrageously Large Neural Networks, arXiv 1701.06538, eq. 4; the epsilon that keeps s from
+/// 0 is tensorflow/tensor2tensor's, expert_utils.py at bafdc1b67730.
+template <typename Num>
+Matrix<Num> noise_forward(const Noise& noise, NoiseTrace<Num>& a) {
+  const Index T = a.clean.rows(), E = a.clean.cols();
+  Matrix<Num> h(T, E);
+  a.scale.resize(T, E);
+  for (Index i = 0; i < h.size(); ++i) {
+    a.scale.data()[i] = softplus(a.raw.data()[i]) + Num(noise.epsilon);
+    h.data()[i] = a.clean.data()[i] + a.noise.data()[i] * a.scale.data()[i];
+  }
+  return h;
+}
+
+/// Its vector-Jacobian product: h passes dh on to z as it is, and the load loss has a ds of its own.   -> dr (T, E)
+///   (N1')  dz = dh,   dr_te = (n_te dh_te + ds_te) sigmoid(r_te)
+template <typename Num>
+Matrix<Num> noise_backward(const NoiseTrace<Num>& a, const Matrix<Num>& dh, const Matrix<Num>& ds) {
+  Matrix<Num> dr(dh.rows(), dh.cols());
+  for (Index i = 0; i < dr.size(); ++i)
+    dr.data()[i] = (a.noise.data()[i] * dh.data()[i] + ds.data()[i]) * sigmoid(a.raw.data()[i]);
+  return dr;
+}
+
+}  // namespace moe

@@ -1,0 +1,111 @@
+#include "list.h"
+
+// Mistakes with randomness: noise on the logits, its losses, and the second choice that may not be taken up.
+namespace moe {
+namespace {
+
+Bug confuses(std::string name, std::function<void(Config&)> config) {
+  Bug bug{std::move(name)};
+  bug.config = std::move(config);
+  return bug;
+}
+
+Bug draws(std::string name, std::function<void(const Config&, Inputs&)> inputs) {
+  Bug bug{std::move(name)};
+  bug.inputs = std::move(inputs);
+  return bug;
+}
+
+/// The second choice by another test, on the weights that the layer compares and the random numbers.
+Bug takes_up(std::string name,
+             std::function<bool(const Config&, double w1, double w2, double p2, double u)> test) {
+  Bug bug{std::move(name)};
+  bug.decisions = [=](const Config& config, const Inputs& inputs, Decisions& d) {
+    if (config.router.second_policy == SecondPolicy::All) return;
+    const Matrix<double> z = logits_of(config, inputs), w = early_weights(config.router, z, d.expert),
+                         u = all_rows(params_of<double>(config, inputs).second_policy);
+    Router raw = config.router;
+    raw.renorm = Renorm::None;
+    const Matrix<double> p = early_weights(raw, z, d.expert);
+    for (Index t = 0; t < w.rows(); ++t)
+      d.taken_up(t, 1) = test(config, w(t, 0), w(t, 1), p(t, 1), u(0, t)) ? 1 : 0;
+    set_plan(config, places(priority_keys(config, z, d.expert)), d);
+  };
+  return bug;
+}
+
+/// A choice that is not taken up never asks for a place.
+void without_the_refused(const Config& config, const Inputs&, Decisions& d) {
+  if (config.router.second_policy == SecondPolicy::All || config.capacity.mode == CapacityMode::None) return;
+  const auto [T, D, F, E, K] = Letters(config);
+  const Index scopes = config.capacity.scope == Scope::Group ? config.shape.num_groups : 1;
+  const Matrix<Index> rank = rank_assignments(config.capacity, T, K, {});
+  Matrix<Index> taken = zeros<Index>(scopes, E);
+  std::vector<Index> by_rank = buffer<Index>(T * K);
+  for (Index i = 0; i < T * K; ++i) at(by_rank, rank.data()[i]) = i;
+  Matrix<std::uint8_t> kept = d.taken_up;
+  for (const Index i : by_rank)
+    if (kept.data()[i] != 0)
+      kept.data()[i] = taken(i / K * scopes / T, d.expert.data()[i])++ < capacity_of(config);
+  // All that were kept, with a place for each.
+  d.plan = make_plan(d.expert, rank, E, T * K, scopes, kept);
+}
+
+}  // namespace
+
+std::vector<Bug> noise_bugs() {
+  Bug queue{"second choice: its place in the queue goes to the next if it is not taken up"};
+  queue.decisions = without_the_refused;
+  const auto threshold = [](const Config& c) { return c.router.second_threshold; };
+  return {
+      draws("noise: left out",
+            [](const Config&, Inputs& in) {
+              const auto found = in.find(Tensor::noise_gaussian_learned);
+              if (found == in.end()) return;
+              const std::vector<double> zeros = buffer<double>(found->second.size());
+              found->second = array_of(found->second.dims, zeros.data());
+            }),
+      draws("noise: scaled by the router's weights instead of its own",
+            [](const Config& config, Inputs& in) {
+              if (has_noise(config)) in[Tensor::router_noise_weight] = in.at(Tensor::router_weight);
+            }),
+      confuses("noise: without the least scale",
+               [](Config& c) {
+                 if (has_noise(c)) c.noise.epsilon = 0x1p-40;
+               }),
+      confuses("noise: the variance over E - 1",
+               [](Config& c) {
+                 const auto E = static_cast<double>(c.shape.num_experts);
+                 for (Aux& aux : c.aux)
+                   if (aux.kind == AuxKind::CvImportance) aux.coefficient *= E > 1 ? E / (E - 1) : 1;
+               }),
+      confuses("noise: the load loss left out",
+               [](Config& c) {
+                 for (Aux& aux : c.aux)
+                   if (aux.kind == AuxKind::CvLoad) aux.coefficient = 0;
+               }),
+      confuses("noise: no epsilon beside the square of the mean",
+               [](Config& c) {
+                 for (Aux& aux : c.aux) aux.epsilon = 0x1p-200;
+               }),
+      std::move(queue),
+      takes_up("second choice: always taken up",
+               [](const Config&, double, double, double, double) { return true; }),
+      takes_up("second choice: never taken up",
+               [](const Config&, double, double, double, double) { return false; }),
+      takes_up("second choice: taken up where it equals the threshold",
+               [=](const Config& c, double, double w2, double, double u) { return w2 >= threshold(c) * u; }),
+      takes_up("second choice: the weight before renormalisation compared",
+               [=](const Config& c, double, double, double p2, double u) { return p2 > threshold(c) * u; }),
+      takes_up("second choice: the renormalised weight compared where the other is meant",
+               [=](const Config& c, double w1, double w2, double, double u) {
+                 return w2 / (w1 + w2) > threshold(c) * u;
+               }),
+      takes_up("second choice: twice the weight compared, whatever the threshold",
+               [](const Config&, double, double w2, double, double u) { return 2 * w2 > u; }),
+      takes_up("second choice: the weight of the first compared",
+               [=](const Config& c, double w1, double, double, double u) { return w1 > threshold(c) * u; }),
+  };
+}
+
+}  // namespace moe

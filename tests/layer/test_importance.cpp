@@ -1,0 +1,94 @@
+#include "../support.h"
+#include "moe/layer/importance.h"
+
+using namespace moe;
+
+namespace {
+
+double phi_of(double u) { return std::erfc(-u / std::sqrt(2.0)) / 2; }
+
+// Two tokens, three experts, two choices: (2, 0) with 1 to follow, and (1, 2) with 0.
+Routing<double> routing() {
+  Routing<double> r;
+  r.logits = matrix({{3, 1, 4}, {0, 5, 2}});
+  r.noise = {matrix({{2, 1, 4}, {0, 6, 1}}), {}, matrix({{2, 1, 4}, {0.5, 2, 1}}), {}};
+  r.scores = zeros<double>(2, 3);
+  r.expert = ids({{2, 0}, {1, 2}});
+  r.runner_up = {1, 0};
+  r.weights = matrix({{0.75, 0.25}, {0.625, 0.375}});
+  return r;
+}
+
+}  // namespace
+
+TEST_CASE("importance: the squared coefficient of variation by hand") {
+  const Variation<double> a = variation<double>({1, 3}, 0);
+  CHECK(a.mean == 2);
+  CHECK(a.V == 0.25);
+  const Variation<double> b = variation<double>({1, 3}, 2);  // n = 4, mean 1, var (0 + 4) / 4, over 1 + 2
+  CHECK(b.mean == 1);
+  CHECK(std::abs(b.V - 1.0 / 3) <= kUnit);
+  CHECK(variation<double>({0, 0, 0}, 1e-10).V == 0);
+}
+
+TEST_CASE("importance: the gradient of the variation is what differences say") {
+  const double h = 0x1p-20;
+  for (const double epsilon : {1e-10, 0.5}) {
+    const std::vector<double> v{1, 2.5, 0.25, 4}, g = variation_backward(v, epsilon, 3.0);
+    for (std::size_t i = 0; i < v.size(); ++i) {
+      std::vector<double> above = v, below = v;
+      above[i] += h, below[i] -= h;
+      const double slope = 3 * (variation(above, epsilon).V - variation(below, epsilon).V) / (2 * h);
+      CHECK(std::abs(g[i] - slope) <= 1e-9);
+    }
+  }
+}
+
+TEST_CASE("importance: what the choices of each expert weigh, and back") {
+  CHECK(importance_forward(routing()) == std::vector<double>{0.25, 0.625, 1.125});
+  Matrix<double> dw = matrix({{1, 0}, {0, 0}});
+  importance_backward(routing(), {10.0, 20.0, 30.0}, dw);
+  CHECK(dw == matrix({{31, 10}, {20, 30}}));
+}
+
+TEST_CASE("importance: the rival is the runner-up of the chosen, the last chosen of all others") {
+  const Routing<double> r = routing();
+  CHECK(rival(r.expert, r.runner_up, 0, 2) == 1);
+  CHECK(rival(r.expert, r.runner_up, 0, 0) == 1);
+  CHECK(rival(r.expert, r.runner_up, 0, 1) == 0);
+  CHECK(rival(r.expert, r.runner_up, 1, 0) == 2);
+}
+
+TEST_CASE("importance: the load by hand, and T for all if all are chosen") {
+  const std::vector<double> load = load_forward(routing());
+  CHECK(std::abs(load[0] - (phi_of(0.5) + phi_of(-4))) <= 4 * kUnit);  // (2 - 1) / 2, (0 - 2) / 0.5
+  CHECK(std::abs(load[1] - (phi_of(-2) + phi_of(3))) <= 4 * kUnit);    // (1 - 3) / 1, (6 - 0) / 2
+  CHECK(std::abs(load[2] - (phi_of(0.75) + phi_of(1))) <= 4 * kUnit);  // (4 - 1) / 4, (1 - 0) / 1
+  Routing<double> all = routing();
+  all.expert = ids({{2, 0, 1}, {1, 2, 0}});
+  CHECK(load_forward(all) == std::vector<double>{2, 2, 2});
+}
+
+TEST_CASE("importance: the gradient of the load is what differences say, thresholds included") {
+  const std::vector<double> dload{1, -2, 3};
+  const auto total = [&](const Routing<double>& r) {
+    const std::vector<double> load = load_forward(r);
+    return load[0] * dload[0] + load[1] * dload[1] + load[2] * dload[2];
+  };
+  Matrix<double> dz = zeros<double>(2, 3), ds = dz, dh = dz;
+  load_backward(routing(), dload, dz, ds, dh);
+  const double h = 0x1p-20;
+  const auto slope = [&](auto member, Index i) {
+    Routing<double> above = routing(), below = routing();
+    member(above).data()[i] += h, member(below).data()[i] -= h;
+    return (total(above) - total(below)) / (2 * h);
+  };
+  for (Index i = 0; i < 6; ++i) {
+    CHECK(std::abs(dz.data()[i] - slope(
+                                      [](auto& r) -> auto& { return r.noise.clean; }, i)) <= 1e-9);
+    CHECK(std::abs(ds.data()[i] - slope(
+                                      [](auto& r) -> auto& { return r.noise.scale; }, i)) <= 1e-9);
+    CHECK(std::abs(dh.data()[i] - slope(
+                                      [](auto& r) -> auto& { return r.logits; }, i)) <= 1e-9);
+  }
+}

@@ -1,0 +1,57 @@
+#include "../support.h"
+#include "moe/layer/choose.h"
+#include "moe/scalar/ball.h"
+
+using namespace moe;
+
+namespace {
+
+constexpr double kLn2 = 0.69314718055994531;
+const Noise kNoise{NoiseKind::GaussianLearned, 0.25};
+
+template <typename Num = double>
+NoiseTrace<Num> made_of(const std::vector<std::vector<double>>& z, const std::vector<std::vector<double>>& r,
+                        const std::vector<std::vector<double>>& n) {
+  return {matrix<Num>(z), matrix<Num>(r), {}, matrix<Num>(n)};
+}
+
+}  // namespace
+
+TEST_CASE("noise: h = z + n (softplus(r) + epsilon) by hand") {
+  NoiseTrace<double> a = made_of({{1, 2}}, {{0, 800}}, {{2, -0.5}});
+  const Matrix<double> h = noise_forward(kNoise, a);
+  CHECK(std::abs(h(0, 0) - (1.5 + 2 * kLn2)) <= 4 * kUnit);
+  CHECK(h(0, 1) == 2 - 0.5 * 800.25);
+  CHECK(a.scale(0, 1) == 800.25);
+  CHECK(std::abs(softplus(-800.0)) <= 0x1p-1000);
+  CHECK(std::abs(softplus(1.0) - softplus(-1.0) - 1) <= 2 * kUnit);
+}
+
+TEST_CASE("noise: the gradient of r by hand") {
+  const NoiseTrace<double> a = made_of({{0, 0}}, {{0, 0}}, {{2, -1}});
+  CHECK(noise_backward(a, matrix({{3, 5}}), matrix({{1, 0}})) == matrix({{3.5, -2.5}}));
+}
+
+TEST_CASE("noise: what is equal in truth ties for balls, and nothing else does") {
+  Ball::bits = 128;
+  // All h are equal to the first: one by one, with the opposite r, and not at all.
+  NoiseTrace<Ball> a = made_of<Ball>({{1, 1, 1.375, 1.5}}, {{0.75, 0.75, -0.75, 0.75}}, {{0.5, 0.5, 0.5, 0}});
+  const Matrix<Ball> h = noise_forward(kNoise, a);
+  const std::vector<Key<Ball>> key = noisy_keys(kNoise, a, h, 0);
+  CHECK(tied(key[0], key[1]));
+  CHECK(tied(key[0], key[2]));
+  CHECK(!tied(key[0], key[3]));
+  CHECK(overlap(h(0, 0), h(0, 2)));
+  CHECK(!overlap(h(0, 0), h(0, 3)));
+  const NoisyChoice choice = choose_noisy(kNoise, a, h, 2);
+  CHECK(choice.expert == ids({{0, 1}}));
+  CHECK(choice.runner_up == std::vector<std::int32_t>{2});
+}
+
+TEST_CASE("noise: where it is 0 the scale does not matter") {
+  NoiseTrace<double> a = made_of({{1, 1, 3}}, {{5, -5, 0}}, {{0, 0, -1}});
+  const Matrix<double> h = noise_forward(kNoise, a);
+  CHECK(tied(noisy_key(kNoise, a, h(0, 0), 0, 0), noisy_key(kNoise, a, h(0, 1), 0, 1)));
+  CHECK(choose_noisy(kNoise, a, h, 3).expert == ids({{2, 0, 1}}));
+  CHECK(choose_noisy(kNoise, a, h, 3).runner_up.empty());
+}
