@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "moe/golden.h"
+#include "moe/huggingface.h"
 #include "verbs.h"
 
 namespace moe::cli {
@@ -20,7 +21,9 @@ void LayerOptions::add_to(CLI::App& verb) {
       ->type_name("N");
   verb.add_option("--input", input, "safetensors with x and, optionally, dy")->type_name("FILE");
   verb.add_option("--weights", weights, "safetensors with the weights")->type_name("FILE");
-  verb.add_option("--layer", layer, "the weights are layer I of a Hugging Face checkpoint")->type_name("I");
+  verb.add_option("--layer", layer,
+                  "the weights are layer I of a Hugging Face checkpoint, or of the index.json of its shards")
+      ->type_name("I");
   verb.add_option("--dtype", dtype, "round inputs and weights to f64, f32, bf16 or f16 first")
       ->type_name("DTYPE");
   for (const char* name : {"--tokens", "--seed", "--input", "--weights", "--layer", "--dtype"})
@@ -73,7 +76,9 @@ void require_not_an_input(const std::string& out, const LayerOptions& layer, con
     std::error_code failed;
     return std::filesystem::is_regular_file(a, failed) && std::filesystem::equivalent(a, b, failed);
   };
-  for (const std::string& input : {layer.input, layer.weights, config})
+  std::vector<std::string> inputs = checkpoint_files(layer.weights);
+  inputs.insert(inputs.end(), {layer.input, config});
+  for (const std::string& input : inputs)
     for (const std::string& written : {out, sidecar_path(out)})
       if (same(input, written))
         throw Error("--out", "--out = " + shown(out) + " must not replace the input " + input);

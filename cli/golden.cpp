@@ -6,7 +6,6 @@
 
 #include "moe/config_json.h"
 #include "moe/corpus.h"
-#include "moe/presets.h"
 #include "verbs.h"
 
 namespace moe::cli {
@@ -48,7 +47,6 @@ std::string size_text(std::size_t bytes) {
 /// A golden file of one config: the case `run/<name>`.
 GoldenFile file_of_config(const Options& options) {
   const NamedConfig named = options.layer.load(options.target);
-  const Preset* preset = find_preset(options.target);
   std::string stem = std::filesystem::path(named.name).stem().string();
   for (char& c : stem)
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '_' && c != '.') c = '-';
@@ -56,7 +54,7 @@ GoldenFile file_of_config(const Options& options) {
   c.id = "run/" + stem;
   c.comment = "Written by golden write: " + options.layer.inputs_text() + ".";
   c.flags = {"Written"};
-  c.source = preset != nullptr ? preset->source : named.name;
+  c.source = named.source.empty() ? named.name : named.source;
   require_memory(named.config, 48, true);
   c.config = config_to_json(named.config);
   c.inputs = options.layer.inputs(named.config);

@@ -12,7 +12,7 @@ namespace {
 struct Options {
   LayerOptions layer;
   std::string config, backend = "reference", scalar = "double", out;
-  bool backward = false, json = false;
+  bool backward = false, stats = false, json = false;
 };
 
 /// What a run leaves behind, and the words for how it was proven.
@@ -59,6 +59,8 @@ void print_summary(const NamedConfig& named, const Options& options, const Outco
   const Index kept = find(outcome.arrays, "dispatch.order")->size();
   std::printf("%-9s %s   reference, %s, %.2f s\n", named.name.c_str(), letters_text(named.config).c_str(),
               options.scalar.c_str(), seconds);
+  if (named.name.ends_with(".json") && !named.source.empty())
+    std::printf("source    %s\n", named.source.c_str());
   std::printf("inputs    %s\n", options.layer.inputs_text().c_str());
   std::printf("load      %s   (%s assignments, %s dropped)\n",
               numbers_text(*find(outcome.arrays, "dispatch.counts"), 16).c_str(),
@@ -98,11 +100,33 @@ Json summary_json(const NamedConfig& named, const Options& options, const Outcom
             {"backend", "reference"},
             {"scalar", options.scalar},
             {"seconds", seconds}};
+  if (!named.source.empty()) json["source"] = named.source;
   if (!outcome.proof.empty()) json["proof"] = outcome.proof;
   if (!options.out.empty()) json["out"] = options.out;
   for (const auto& [name, a] : outcome.arrays)
     if (name.starts_with("loss.")) json["losses"][name.substr(5)] = a.real(0);
   return json;
+}
+
+/// The statistics of logits that the input file holds: nothing is computed but the routing, in double.
+int route_logits(const Options& options) {
+  const NamedConfig named = options.layer.load(options.config);
+  const LayerOptions& layer = options.layer;
+  if (options.backward || !options.out.empty() || options.scalar != "double" || !layer.weights.empty() ||
+      !layer.tokens.empty() || !layer.seed.empty() || layer.dtype != "f64")
+    throw Error("--input",
+                "--input = " + shown(layer.input) +
+                    " holds router.logits and no x: beside it only --set, --stats and --json have a meaning");
+  const RoutingStats stats = stats_of_logits(named.config, layer.input);
+  if (options.json)
+    std::fputs(
+        print_json(
+            {{"id", named.name}, {"config", config_to_json(named.config)}, {"stats", stats_json(stats)}})
+            .c_str(),
+        stdout);
+  else
+    print_stats(stats);
+  return 0;
 }
 
 int act_on(const Options& options) {
@@ -117,7 +141,10 @@ int act_on(const Options& options) {
       throw Error("--out", "--out = " + shown(options.out) + " must end in .json or .safetensors");
     require_not_an_input(options.out, options.layer, options.config);
   }
+  if (options.stats && holds_logits(options.layer.input)) return route_logits(options);
   const NamedConfig named = options.layer.load(options.config);
+  if (options.stats && !has_router(named.config))
+    throw Error("--stats", "--stats has no meaning without a router (router.score_function = none)");
   require_memory(named.config, options.scalar == "ball" ? 48 : 8, options.backward);
   const Inputs inputs = options.layer.inputs(named.config);
 
@@ -131,6 +158,7 @@ int act_on(const Options& options) {
   const std::string sidecar = options.out.empty() ? "" : write_trace(named, outcome.arrays, options.out);
   if (options.json) {
     Json json = summary_json(named, options, outcome, seconds);
+    if (options.stats) json["stats"] = stats_json(routing_stats(outcome.arrays));
     TensorWriter write("");
     if (options.out.empty()) json["tensors"] = trace_json(named, outcome.arrays, write)["tensors"];
     if (!write.large().empty())
@@ -140,6 +168,7 @@ int act_on(const Options& options) {
     return 0;
   }
   print_summary(named, options, outcome, seconds);
+  if (options.stats) print_stats(routing_stats(outcome.arrays));
   if (!options.out.empty())
     std::printf("wrote     %s%s, %zu tensors\n", options.out.c_str(),
                 sidecar.empty() ? "" : (" and " + sidecar).c_str(), outcome.arrays.size());
@@ -157,6 +186,9 @@ void add_run(CLI::App& app, Act& act) {
       ->required();
   options->layer.add_to(*verb);
   verb->add_flag("--backward", options->backward, "also compute every gradient");
+  verb->add_flag(
+      "--stats", options->stats,
+      "also say how evenly the experts are used; the file of --input may hold router.logits alone");
   verb->add_option("--backend", options->backend, "reference, cpu or cuda")->type_name("NAME");
   verb->add_option("--scalar", options->scalar, "of the reference: float, double, or ball (proven)")
       ->type_name("S");

@@ -8,6 +8,7 @@
 
 #include "moe/json.h"
 #include "moe/load.h"
+#include "moe/stats.h"
 
 /// What the verbs share. Each verb adds itself to the command line, and sets `act` to what it will do.
 namespace moe::cli {
@@ -54,6 +55,13 @@ class ProgressBar {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   int shown_ = -1;
 };
+
+/// The statistics of a routing as a document, and as a table with a bar for each of up to 32 experts.
+Json stats_json(const RoutingStats& stats);
+void print_stats(const RoutingStats& stats);
+/// Does the file `input` hold a router's logits in place of x? And the statistics of routing those.
+bool holds_logits(const std::string& input);
+RoutingStats stats_of_logits(const Config& config, const std::string& input);
 
 /// 1234567 as 1,234,567.
 std::string with_commas(Index n);

@@ -14,16 +14,28 @@ bool is_path(const std::string& name) {
   return name.find('/') != std::string::npos || name.ends_with(".json");
 }
 
-Json config_document(const std::string& name) {
+/// A config as a document that can be changed, and where it is from.
+struct Document {
+  Json json;
+  std::string source;
+};
+
+Document config_document(const std::string& name) {
   if (!is_path(name)) {
     const Preset* preset = find_preset(name);
     if (preset == nullptr)
       throw Error("CONFIG", "CONFIG = " + shown(name) + " must be a preset (" + preset_names() +
                                 ") or a path with / or .json");
-    return config_to_json(preset->config);
+    return {config_to_json(preset->config), preset->source};
   }
-  const Json json = parse_json(read_text(name), name);
-  return is_huggingface(json) ? config_from_huggingface(json, name) : json;
+  Json json = parse_json(read_text(name), name);
+  if (is_huggingface(json)) {
+    const ForeignConfig foreign = config_from_huggingface(json, name);
+    return {config_to_json(foreign.config), foreign.source};
+  }
+  const bool says = json.is_object() && json.contains("source") && json["source"].is_string();
+  std::string source = says ? json["source"].get<std::string>() : "";
+  return {std::move(json), std::move(source)};
 }
 
 std::optional<Tensor> tensor_called(const std::string& name) {
@@ -46,23 +58,23 @@ Inputs named_tensors(const SafetensorsFile& file, bool activations) {
 }
 
 Inputs weights_from(const InputSources& sources, const Config& config) {
-  const SafetensorsFile file(sources.weights);
-  return sources.layer ? checkpoint_weights(file, config, *sources.layer) : named_tensors(file, false);
+  return sources.layer ? checkpoint_weights(sources.weights, config, *sources.layer)
+                       : named_tensors(SafetensorsFile(sources.weights), false);
 }
 
 }  // namespace
 
 NamedConfig load_config(const std::string& name, const std::vector<std::string>& sets,
                         std::optional<Index> tokens) {
-  Json json = config_document(name);
+  auto [json, source] = config_document(name);
   const std::string file = is_path(name) ? name + ": " : "";
   try {
-    if (sets.empty() && !tokens) return {name, config_from_json(json)};
+    if (sets.empty() && !tokens) return {name, config_from_json(json), source};
     config_from_json(json);
     std::set<std::string> given;
     for (const std::string& assignment : sets) given.insert(set_field(json, assignment));
     if (tokens) json["shape"]["num_tokens"] = *tokens;
-    return {name, config_from_json(json, &given)};
+    return {name, config_from_json(json, &given), source};
   } catch (const Error& e) {
     throw Error(e.field, file + e.what());
   }

@@ -39,6 +39,13 @@ inline Index product(const Dims& dims) {
   return n;
 }
 
+/// [2,3], as messages show a shape.
+inline std::string shape_text(const Dims& dims) {
+  std::string sizes;
+  for (const Index size : dims) sizes += (sizes.empty() ? "" : ",") + std::to_string(size);
+  return '[' + sizes + ']';
+}
+
 /// A tensor of exact numbers in one of seven formats: its elements in row-major order, or the recipe that makes them.
 struct Array {
   Format format = Format::F64;

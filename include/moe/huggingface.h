@@ -2,17 +2,27 @@
 
 #include "moe/inputs.h"
 #include "moe/json.h"
-#include "moe/safetensors.h"
 
-/// The config.json and the checkpoints of Hugging Face, as far as they map onto presets.
+/// The config.json and the checkpoints of Hugging Face, as far as their layers are ours in real arithmetic.
 namespace moe {
 
 inline bool is_huggingface(const Json& json) { return json.is_object() && json.contains("model_type"); }
 
-/// The same layer as one of our configs, 16 tokens long. Throws Error for a model type or a value it does not know.
-Json config_from_huggingface(const Json& json, const std::string& file);
+/// A layer that somebody else describes: its config, and where its mathematics is from.
+struct ForeignConfig {
+  Config config;
+  std::string source;  // one line, with what differs
+};
 
-/// The weights of layer `layer` of a checkpoint under its own names and layouts. Throws Error for what is missing.
-Inputs checkpoint_weights(const SafetensorsFile& file, const Config& config, Index layer);
+/// The mixture layers of a model, 16 tokens long. What the file does not say, such as a loss, they do not have. Throws
+/// Error for a model type that is not in the table, and for a value that is missing, contradictory, or not expressible.
+ForeignConfig config_from_huggingface(const Json& json, const std::string& file);
+
+/// The files that `path` stands for: itself, or the shards of a model.safetensors.index.json.
+std::vector<std::string> checkpoint_files(const std::string& path);
+
+/// The weights of layer `layer` of a checkpoint (safetensors, or the index of its shards) that keeps them under the names
+/// and in the layouts of huggingface/transformers. Throws Error for what is missing, or what the config has no use for.
+Inputs checkpoint_weights(const std::string& path, const Config& config, Index layer);
 
 }  // namespace moe

@@ -6,10 +6,11 @@
 /// What a command line names, loaded and checked.
 namespace moe {
 
-/// A config, and the name that it goes by in reports.
+/// A config, the name that it goes by in reports, and where its mathematics is from as far as that is known.
 struct NamedConfig {
   std::string name;
   Config config;
+  std::string source;
 };
 
 /// A preset by its name, or one of our config files or a Hugging Face config.json by its path: a name is a path if it
@@ -20,7 +21,8 @@ NamedConfig load_config(const std::string& name, const std::vector<std::string>&
 /// Where the numbers of a run come from: files, else seeded streams.
 struct InputSources {
   std::string input, weights;  // safetensors; empty: seeded
-  std::optional<Index> layer;  // of a checkpoint with its own names
+  std::optional<Index>
+      layer;  // of a Hugging Face checkpoint, whose weights may be several files and their index
   std::uint64_t seed = kDefaultSeed;
   Format format = Format::F64;  // what the numbers are rounded to
 };

@@ -155,13 +155,8 @@ inline void validate(const Config& config) {
 /// Throws Error unless `a` can be the input `info`: real, finite, of its shape. `where` comes before its name.
 inline void validate(const InputInfo& info, const Array& a, const std::string& where) {
   const std::string name = where + name_of(info.id);
-  const auto text = [](const Dims& dims) {
-    std::string sizes;
-    for (const Index size : dims) sizes += (sizes.empty() ? "" : ",") + std::to_string(size);
-    return '[' + sizes + ']';
-  };
   require(is_real(a.format), name + ": dtype", info_of(a.format).name, "must be f64, f32, f16 or bf16");
-  require(a.dims == info.dims, name + ": shape", text(a.dims), "must be ", text(info.dims));
+  require(a.dims == info.dims, name + ": shape", shape_text(a.dims), "must be ", shape_text(info.dims));
   for (Index i = 0; i < (a.bytes.empty() ? 0 : a.size()); ++i)
     require(std::isfinite(a.real(i)), name + '[' + std::to_string(i) + ']', a.real(i), "must be finite");
   for (Index i = 0; info.id == Tensor::noise_second_policy && i < a.size(); ++i)

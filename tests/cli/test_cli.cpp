@@ -160,6 +160,50 @@ TEST_CASE("cli: tokens win over a set, and the seed changes the numbers") {
   CHECK(std::abs(loss("--scalar float") - loss("")) < 1e-4);
 }
 
+TEST_CASE("cli: how evenly the experts are used, of a run and of recorded logits") {
+  const Scratch folder;
+  const Done table = run(folder, "run mixtral --tokens 40 --stats");
+  CHECK(table.code == 0);
+  CHECK(table.out.find("balance   load: cv ") != std::string::npos);
+  CHECK(table.out.find("\nexpert        load     share  importance\n     0  ") != std::string::npos);
+  CHECK(table.out.find("########################################\n") != std::string::npos);  // of the largest
+  CHECK(run(folder, "run mixtral --tokens 40").out.find("MaxVio") == std::string::npos);
+  CHECK(run(folder, "run deepseek_v3 --tokens 2 --stats")
+            .out.ends_with("\nexperts   256, which --json lists\n"));
+
+  // Eight tokens that all want expert 2 most and expert 5 next: collapse.
+  std::vector<float> z(64, 0);
+  for (std::size_t t = 0; t < 8; ++t) z[8 * t + 2] = 9, z[8 * t + 5] = 4;
+  Array logits{Format::F32, {8, 8}, std::vector<std::byte>(256), {}};
+  std::memcpy(logits.bytes.data(), z.data(), 256);
+  write_safetensors(folder / "z.safetensors", {{"router.logits", logits}});
+  const Json stats =
+      parse_json(run(folder, "run mixtral --stats --input z.safetensors --json").out, "out")["stats"];
+  CHECK(stats["load"] == Json({0, 0, 8, 0, 0, 8, 0, 0}));
+  CHECK(stats["dead"] == Json({0, 1, 3, 4, 6, 7}));
+  CHECK(stats["max_violation"] == 3);
+  CHECK(run(folder, "run mixtral --stats --input z.safetensors")
+            .out.find("dead      6: 0 1 3 4 6 7;  dropped 0 %") != std::string::npos);
+
+  const auto refused = [&](const std::string& arguments) {
+    const Done done = run(folder, arguments);
+    CHECK(done.code == 2);
+    CHECK(done.out.empty());
+    CHECK(is_one_line(done.err));
+    return done.err;
+  };
+  CHECK(refused("run dense --stats") ==
+        "moe-oracle: --stats has no meaning without a router (router.score_function = none)\n");
+  CHECK(refused("run mixtral --input z.safetensors") ==
+        "moe-oracle: z.safetensors: must hold the tensor x\n");
+  CHECK(refused("run mixtral --stats --input z.safetensors --backward").find("beside it only") !=
+        std::string::npos);
+  CHECK(refused("run mixtral --stats --input z.safetensors --set shape.num_experts=4") ==
+        "moe-oracle: z.safetensors: router.logits: shape = [8,8] must be [T,4]\n");
+  CHECK(refused("run mixtral --stats --input z.safetensors --set router.selection_bias=true") ==
+        "moe-oracle: z.safetensors: router.selection_bias = nothing must be there\n");
+}
+
 TEST_CASE("cli: what stops in the middle of writing leaves the old file whole") {
   const Scratch folder;
   CHECK(run(folder, "run mixtral --tokens 2 --out t.json").code == 0);

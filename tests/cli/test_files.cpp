@@ -2,6 +2,7 @@
 
 #include "moe/config_json.h"
 #include "moe/golden.h"
+#include "moe/huggingface.h"
 #include "moe/inputs.h"
 #include "moe/load.h"
 #include "moe/safetensors.h"
@@ -120,11 +121,32 @@ TEST_CASE("files: Mixtral as Hugging Face has it, shrunk, on weights under its o
   CHECK(y("a.json") == y("b.json"));
   const Done missing = run(folder, "run ./config.json" + shrink + "--weights model.safetensors --layer 4");
   CHECK(missing.code == 2);
-  CHECK(missing.err.find("must hold a tensor model.layers.4.block_sparse_moe.gate.weight") !=
+  CHECK(missing.err.find("must hold router.weight as model.layers.4.block_sparse_moe.gate.weight") !=
         std::string::npos);
   write(folder / "llama.json", R"({"model_type":"llama"})");
-  CHECK(run(folder, "run ./llama.json").err ==
-        "moe-oracle: ./llama.json: model_type = \"llama\" must be one of mixtral\n");
+  CHECK(run(folder, "run ./llama.json")
+            .err.starts_with("moe-oracle: ./llama.json: model_type = \"llama\" must be one of mixtral, "));
+}
+
+TEST_CASE(
+    "files: Kimi-K2 as Hugging Face has it, shrunk, says what differs, and its shards are not replaced") {
+  const Scratch folder;
+  write(
+      folder / "config.json",
+      R"({"model_type":"kimi_k2","hidden_act":"silu","hidden_size":7168,"moe_intermediate_size":2048,)"
+      R"("n_routed_experts":384,"num_experts_per_tok":8,"n_group":1,"topk_group":1,"n_shared_experts":null,)"
+      R"("norm_topk_prob":true,"routed_scaling_factor":2.827,"scoring_func":"sigmoid","aux_loss_alpha":0.001})");
+  const std::string shrunk = " ./config.json --set shape.hidden_size=4 --set shape.ffn_size=3 --tokens 2 ";
+  const Done done = run(folder, "run" + shrunk);
+  CHECK(done.code == 0);
+  const std::string differs = "which adds 1e-20 to the sum of the weights; this layer does not";
+  CHECK(done.out.find(differs) != std::string::npos);
+  CHECK(parse_json(run(folder, "run --json" + shrunk).out, "out")["source"].get<std::string>().ends_with(
+      differs));
+  write(folder / "m.index.json", R"({"weight_map":{"a":"a.safetensors"}})");
+  write(folder / "a.safetensors", "");
+  CHECK(run(folder, "run" + shrunk + "--weights m.index.json --layer 1 --out a.safetensors").err ==
+        "moe-oracle: --out = \"a.safetensors\" must not replace the input a.safetensors\n");
 }
 
 TEST_CASE("files: bad files are exit 2 with the file's name in one line") {
@@ -156,6 +178,18 @@ TEST_CASE("files: spoiled configs are read or refused") {
   const Scratch folder;
   survives(folder, print_json(config_to_json(small("switch"))),
            [](const std::string& path) { load_config(path); });
+}
+
+TEST_CASE("files: spoiled Hugging Face configs and indices are read or refused") {
+  const Scratch folder;
+  survives(
+      folder,
+      R"({"model_type":"deepseek_v3","hidden_act":"silu","hidden_size":64,"moe_intermediate_size":32,)"
+      R"("n_routed_experts":16,"num_experts_per_tok":4,"n_group":4,"topk_group":2,"n_shared_experts":1,)"
+      R"("norm_topk_prob":true,"routed_scaling_factor":2.5,"scoring_func":"sigmoid","aux_loss_alpha":1e-4})",
+      [](const std::string& path) { load_config(path); });
+  survives(folder, R"({"metadata":{},"weight_map":{"a":"x.safetensors","b":"y.safetensors"}})",
+           [](const std::string& path) { checkpoint_files(path); });
 }
 
 TEST_CASE("files: spoiled safetensors are read or refused") {
