@@ -6,6 +6,8 @@
 
 #include "moe/config_json.h"
 #include "moe/corpus.h"
+#include "moe/digests.h"
+#include "moe/presets.h"
 #include "verbs.h"
 
 namespace moe::cli {
@@ -129,8 +131,10 @@ int write_case(GoldenFile file, const Options& options) {
   return code_of(rendered.numbers, rendered.proven);
 }
 
-/// The file of the corpus with this case alone, or nothing.
+/// A file with this case of the corpus alone, or nothing.
 std::optional<GoldenFile> file_of_case(const std::string& id) {
+  if (const std::optional<Index> n = digest_number(id))
+    return GoldenFile{id.substr(id.find('/') + 1) + ".golden.json", {digest_case(*n)}};
   for (GoldenFile& file : corpus())
     for (GoldenCase& c : file.cases)
       if (c.id == id) return GoldenFile{id.substr(id.find('/') + 1) + ".golden.json", {std::move(c)}};
@@ -214,7 +218,15 @@ void show(const GoldenFile& file, const GoldenCase& c) {
   std::printf("\n  source: %s\n%s", c.source.c_str(), print_json(c.config).c_str());
 }
 
+/// A case that stands in no file: all of it, inputs and results.
+int show_generated(Index n) {
+  const GoldenFile file{"", {digest_case(n)}};
+  std::fputs(render(file, {prove(file.cases.front())}).text.c_str(), stdout);
+  return 0;
+}
+
 int act_on_show(const Options& options) {
+  if (const std::optional<Index> n = digest_number(options.target)) return show_generated(*n);
   std::vector<GoldenFile> files = corpus();
   if (std::filesystem::is_regular_file(options.target)) files = {read_golden(options.target)};
   Json found = Json::array();

@@ -197,6 +197,16 @@ TEST_CASE("certify: a ReLU at its kink is noted, and no central difference is ta
   CHECK(proof.gradient->differences == 0);
 }
 
+TEST_CASE("certify: a squared ReLU has a derivative at its kink, and central differences confirm it") {
+  const Config config =
+      load_config("dense", {"experts.glu=false", "experts.activation=relu2", "shape.num_tokens=1",
+                            "shape.hidden_size=1", "shape.ffn_size=1"})
+          .config;
+  const Certified proof = certify(config, with(seeded_inputs(config), Tensor::x, {0}), {});
+  CHECK(proof.gradient->differentiable);
+  CHECK(proof.gradient->differences == 3);  // x, up and down
+}
+
 namespace {
 
 /// The certificate's own parts, with one gradient element multiplied by 1 + 2^-60.

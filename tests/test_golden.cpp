@@ -154,6 +154,13 @@ TEST_CASE("golden: a case that ought to be refused and is not breaks the certifi
   CHECK_THROWS_AS(prove(c), CertificateBroken);
 }
 
+TEST_CASE("golden: a case that is flagged exact and is not breaks the certificate") {
+  GoldenCase c = case_called("exact/relu-gated");
+  CHECK(!prove(c).exact.empty());
+  set_field(c.config, "experts.activation=silu");
+  CHECK_THROWS_AS(prove(c), CertificateBroken);
+}
+
 TEST_CASE("golden: a number that is not proven says enclosure") {
   GoldenCase c = case_called("worked/expert");
   ProvenCase proof = prove(c);

@@ -81,7 +81,7 @@ struct Capacity {
   DroppedOutput dropped_output = DroppedOutput::Zero;
 };
 
-enum class Activation { Relu, GeluErf, GeluTanh, Silu };  // (A1) to (A4)
+enum class Activation { Relu, GeluErf, GeluTanh, Silu, Identity, Relu2 };  // (A1) to (A6)
 enum class ExpertBias { None, PerExpert };
 
 struct Experts {

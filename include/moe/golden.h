@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "moe/certify.h"
+#include "moe/exact_tier.h"
 #include "moe/json.h"
 
 /// Golden files: cases with inputs, and every expected number proven. golden/README.md describes the format.
@@ -37,12 +38,14 @@ struct Alternative {
 
 /// A case after its proof.
 struct ProvenCase {
-  std::optional<Certified> certified;     // unless the case is invalid
-  std::vector<Alternative> alternatives;  // those of `certified`
-  std::string error_field, error;         // of an invalid case
+  std::optional<Certified> certified;        // unless the case is invalid
+  std::vector<Alternative> alternatives;     // those of `certified`
+  std::vector<ExactTensor> exact;            // of a case with the flag Exact
+  std::string error_field = {}, error = {};  // of an invalid case
 };
 
-/// Throws what certify throws, with the id of the case; and CertificateBroken where an invalid case is not refused.
+/// Throws what certify throws, with the id of the case; and CertificateBroken where an invalid case is not refused, or one
+/// with the flag Exact has a y that is not.
 ProvenCase prove(
     const GoldenCase& golden_case, const Progress& progress = [](double) {});
 

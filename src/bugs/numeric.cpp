@@ -146,18 +146,40 @@ std::vector<Bug> experts() {
       values.push_back(inputs.at(Tensor::x).real(i) == 0 ? 1e-300 : inputs.at(Tensor::x).real(i));
     inputs.at(Tensor::x) = array_of(inputs.at(Tensor::x).dims, values.data());
   };
-  std::vector<Bug> all{
-      changes("expert: the tanh form of GELU for the error function",
-              [](Config& c) {
-                if (c.experts.activation == Activation::GeluErf) c.experts.activation = Activation::GeluTanh;
-              }),
-      changes("expert: the error function for the tanh form of GELU",
-              [](Config& c) {
-                if (c.experts.activation == Activation::GeluTanh) c.experts.activation = Activation::GeluErf;
-              }),
-  };
+  std::vector<Bug> all;
   for (Bug* bug : {&single, &bias_once, &equal_experts, &kink}) all.push_back(std::move(*bug));
   return all;
+}
+
+/// One activation where another is meant, in gated experts or in plain ones.
+Bug mistakes(std::string name, Activation meant, Activation taken, bool glu) {
+  return changes(std::move(name), [=](Config& c) {
+    if (c.experts.activation == meant && c.experts.glu == glu) c.experts.activation = taken;
+  });
+}
+
+std::vector<Bug> activations() {
+  using enum Activation;
+  Bug unclipped{"expert: the square of a squared ReLU without the ReLU"};
+  unclipped.tensors = [](const Config& config, const Inputs&, const Decisions&, Arrays& answer) {
+    if (config.experts.activation != Relu2 || config.experts.glu) return;
+    Editable up(answer, "expert.up"), hidden(answer, "expert.hidden");
+    for (Index i = 0; i < up.size(); ++i) hidden[i] = up[i] * up[i];
+  };
+  Bug quotient{"expert: the slope of a squared ReLU as 2 h / u"};
+  quotient.tensors = [](const Config& config, const Inputs&, const Decisions&, Arrays& answer) {
+    if (config.experts.activation != Relu2 || config.experts.glu) return;
+    Editable up(answer, "expert.up"), hidden(answer, "expert.hidden"), slope(answer, "grad.expert.up"),
+        dh(answer, "grad.expert.hidden");
+    for (Index i = 0; i < up.size(); ++i) slope[i] = dh[i] * 2 * hidden[i] / up[i];
+  };
+  return {mistakes("expert: the tanh form of GELU for the error function", GeluErf, GeluTanh, true),
+          mistakes("expert: the error function for the tanh form of GELU", GeluTanh, GeluErf, true),
+          mistakes("expert: the gate of a bilinear expert through SiLU", Identity, Silu, true),
+          mistakes("expert: a ReLU between the matrices of a linear expert", Identity, Relu, false),
+          mistakes("expert: a ReLU that is not squared", Relu2, Relu, true),
+          std::move(unclipped),
+          std::move(quotient)};
 }
 
 std::vector<Bug> losses() {
@@ -192,7 +214,7 @@ std::vector<Bug> losses() {
 
 std::vector<Bug> numeric_bugs() {
   std::vector<Bug> all;
-  for (const auto part : {weights, experts, losses})
+  for (const auto part : {weights, experts, activations, losses})
     for (Bug& bug : part()) all.push_back(std::move(bug));
   for (const Index tile : {4, 8, 16, 32, 64, 128})
     all.push_back(drops_tail(

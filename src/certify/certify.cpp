@@ -160,6 +160,7 @@ int at_rising_precision(Pass pass) {
   return 0;
 }
 
+/// Is a ReLU exactly where it has no derivative? Its square has one everywhere: only the second derivative jumps at 0.
 bool at_a_kink(const Config& config, const Trace<Ball>& trace) {
   if (config.experts.activation != Activation::Relu) return false;
   const auto has_zero = [](const Matrix<Ball>& z) {

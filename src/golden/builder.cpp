@@ -1,4 +1,5 @@
 #include "families.h"
+#include "grid.h"
 #include "moe/config_json.h"
 #include "moe/presets.h"
 
@@ -128,6 +129,16 @@ CaseBuilder& CaseBuilder::copy_expert(Index from, Index to) {
     std::copy_n(values.begin() + from * size, size, values.begin() + to * size);
     tensor(id, values);
   }
+  return *this;
+}
+
+CaseBuilder& CaseBuilder::grid(Index most) {
+  inputs() = grid_inputs(config_of(case_.config), fnv1a(case_.id), most);
+  return *this;
+}
+
+CaseBuilder& CaseBuilder::codes(const std::vector<std::vector<Index>>& chosen) {
+  choose_by_code(config_of(case_.config), chosen, inputs());
   return *this;
 }
 

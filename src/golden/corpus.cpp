@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "families.h"
+#include "moe/digests.h"
 #include "moe/encode.h"
 #include "moe/file.h"
 #include "moe/tensor_json.h"
@@ -164,7 +165,7 @@ std::vector<GoldenFile> corpus() {
   std::vector<GoldenFile> files;
   for (const auto family :
        {presets_family, worked_family, load_family, ties_family, shapes_family, experts_family, range_family,
-        groups_family, noise_family, capacity_family, losses_family, invalid_family})
+        groups_family, noise_family, capacity_family, losses_family, exact_family, invalid_family})
     for (GoldenFile& file : family()) files.push_back(std::move(file));
   return files;
 }
@@ -180,6 +181,7 @@ CorpusTotals write_corpus(const std::string& folder, const CasesDone& done) {
     count(file, rendered, totals);
   });
   write_text(in_folder(folder, kPhiloxPath), philox_json());
+  write_text(in_folder(folder, kDigestsPath), digests_json());
   write_text(in_folder(folder, "manifest.json"), print_json(manifest.json(totals)));
   return totals;
 }
@@ -201,6 +203,7 @@ CorpusTotals verify_corpus(const std::string& folder, const std::string& id, con
   });
   if (!id.empty()) return totals;
   compare(in_folder(folder, kPhiloxPath), {philox_json(), {}}, totals);
+  compare(in_folder(folder, kDigestsPath), {digests_json(), {}}, totals);
   compare_manifest(in_folder(folder, "manifest.json"), manifest.json(totals), totals);
   return totals;
 }

@@ -11,13 +11,15 @@ CaseBuilder form(const char* id, const char* comment, const char* activation) {
 }  // namespace
 
 std::vector<GoldenFile> experts_family() {
-  // ReLU at its kink: the first column of x is the pre-activation of every hidden unit, and 0 for token 1.
-  const auto kink = [](const char* id, const char* comment, const char* glu) {
+  const auto plain = [](const char* id, const char* comment, const char* activation) {
+    return form(id, comment, activation).set("experts.glu=false");
+  };
+  // A kink: the first column of x is the pre-activation of every hidden unit, and 0 for token 1.
+  const auto kink = [](const char* id, const char* comment, const char* activation) {
     return CaseBuilder("dense", id, comment)
-        .flag("Kink")
         .flag("Activation")
-        .set("experts.activation=relu")
-        .set(glu)
+        .set(activation)
+        .set("experts.glu=false")
         .set("shape.num_tokens=3")
         .set("shape.hidden_size=2")
         .set("shape.ffn_size=2")
@@ -43,8 +45,23 @@ std::vector<GoldenFile> experts_family() {
           .tensor(Tensor::experts_gate_bias, std::vector<double>(16))
           .tensor(Tensor::experts_up_bias, std::vector<double>(16)),
       kink("experts/relu-kink", "A pre-activation of exactly 0 in a plain expert: its slope is 0.",
-           "experts.glu=false")
+           "experts.activation=relu")
+          .flag("Kink")
           .catches("a slope of 1/2 at 0")
+          .tensor(Tensor::experts_up, {1, 0, 2, 0}),
+      form("experts/identity-gated", "A bilinear expert: gate times up.", "experts.activation=identity")
+          .catches("an activation where there is none"),
+      plain("experts/identity", "Two linear maps, and nothing between them.", "experts.activation=identity")
+          .catches("a ReLU between the two maps"),
+      form("experts/relu2-gated", "The square of a ReLU, times up.", "experts.activation=relu2")
+          .catches("a ReLU that is not squared, or a square whose slope lacks its 2"),
+      plain("experts/relu2", "The square of a ReLU.", "experts.activation=relu2")
+          .catches("the square of what ReLU cuts off"),
+      kink("experts/relu2-kink",
+           "A pre-activation of exactly 0: the slope of a squared ReLU is 0 there, and no matter of "
+           "convention.",
+           "experts.activation=relu2")
+          .catches("a slope of 0 / 0 at 0")
           .tensor(Tensor::experts_up, {1, 0, 2, 0}),
   };
   return {{"experts/forms.json", std::move(cases)}};

@@ -16,6 +16,7 @@ std::vector<GoldenFile> losses_family();
 std::vector<GoldenFile> range_family();
 std::vector<GoldenFile> groups_family();
 std::vector<GoldenFile> noise_family();
+std::vector<GoldenFile> exact_family();
 std::vector<GoldenFile> invalid_family();
 
 using Rows = std::vector<std::vector<double>>;
@@ -42,6 +43,9 @@ class CaseBuilder {
   CaseBuilder& raw(Tensor id, const Dims& dims, const std::vector<double>& values);
   CaseBuilder& integers(Tensor id, const Dims& dims, const std::vector<std::int32_t>& values);
   CaseBuilder& without(Tensor id);
+  /// All inputs as odd integers up to `most`, and experts chosen by codes in x: see grid.h.
+  CaseBuilder& grid(Index most);
+  CaseBuilder& codes(const std::vector<std::vector<Index>>& chosen);
   /// Expert `to` gets the weights of expert `from`.
   CaseBuilder& copy_expert(Index from, Index to);
 

@@ -93,6 +93,11 @@ const Json& golden_notes() {
       {"Score", note("NUMERIC_RANGE", "Scores that saturate or underflow in a narrow format.",
                      "Ties that are none, and 0 / 0.",
                      {thread("flashinfer-ai/flashinfer", 3803), thread("sgl-project/sglang", 31017)})},
+      {"Exact",
+       note("BASIC",
+            "Small integers, dyadic weights, linear and ReLU experts: no sum, in any order, needs to be "
+            "rounded where the format has the bits that `exact` gives.",
+            "Any deviation at all is a mistake, however small.")},
       {"Invalid", note("EDGE_CASE", "A config or an input without a meaning.",
                        "Accepting it means computing something else than was asked.")},
   };

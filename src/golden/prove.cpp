@@ -12,9 +12,23 @@ ProvenCase prove_invalid(const GoldenCase& golden_case) {
     const Config config = config_from_json(golden_case.config);
     if (!golden_case.inputs.empty()) validate(config, golden_case.inputs);
   } catch (const Error& e) {
-    return {{}, {}, e.field, e.what()};
+    return {{}, {}, {}, e.field, e.what()};
   }
   throw CertificateBroken("must be refused, and is not");
+}
+
+/// What exact arithmetic gives is what the balls gave.
+std::vector<ExactTensor> prove_exact(const Config& config, const Inputs& inputs, const Certified& certified) {
+  std::vector<ExactTensor> exact = exact_tensors(config, inputs, certified.decisions);
+  bool has_y = false;
+  for (const ExactTensor& e : exact)
+    for (const auto& [name, a] : certified.arrays) {
+      if (name == e.name && a.bytes != e.values.bytes)
+        throw CertificateBroken(name + " is not what exact arithmetic gives");
+      has_y = has_y || (name == e.name && name == name_of(Tensor::y));
+    }
+  if (!has_y) throw CertificateBroken("y is not exact");
+  return exact;
 }
 
 }  // namespace
@@ -24,9 +38,12 @@ ProvenCase prove(const GoldenCase& golden_case, const Progress& progress) try {
   const Config config = config_from_json(golden_case.config);
   validate(config, golden_case.inputs);
   ProvenCase proof{
-      certify(config, golden_case.inputs, {true, true, fnv1a(golden_case.id), progress}), {}, {}, {}};
+      certify(config, golden_case.inputs, {true, true, fnv1a(golden_case.id), progress}), {}, {}};
   for (const Decisions& other : proof.certified->others.list)
     proof.alternatives.push_back({other, certified_results(config, golden_case.inputs, other)});
+  const auto& flags = golden_case.flags;
+  if (std::find(flags.begin(), flags.end(), "Exact") != flags.end())
+    proof.exact = prove_exact(config, golden_case.inputs, *proof.certified);
   return proof;
 } catch (const Error& e) {
   throw Error(e.field, golden_case.id + ": " + e.what());

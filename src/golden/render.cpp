@@ -111,6 +111,8 @@ Json case_json(const GoldenCase& golden_case, const ProvenCase& proof, TensorWri
     json["alternatives"].push_back(alternative_json(proof.alternatives[i], write));
   }
   if (!certified.others.complete) json["moreAlternatives"] = true;
+  for (const auto& [name, values, need] : proof.exact)
+    json["exact"][name] = {{"bits", need.bits}, {"low", need.low}, {"high", need.high}};
   json["cert"] = certificate_json(certified, golden_case);
   return json;
 }

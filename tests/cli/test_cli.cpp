@@ -299,6 +299,16 @@ TEST_CASE("cli: ids one a line, a case by its id, and one case as a file of its 
   CHECK(run(folder, "golden verify one.json").code == 0);
   CHECK(run(folder, "golden verify ties/boundary --out '" MOE_ROOT "/golden'").code == 0);
 }
+
+TEST_CASE("cli: a case of the digests is drawn, shown in full, and a file of its own") {
+  const Scratch folder;
+  const Json json = parse_json(run(folder, "golden show exact/digest-000123").out, "out");
+  CHECK(json["groups"][0]["cases"][0]["id"] == "exact/digest-000123");
+  CHECK(json["groups"][0]["cases"][0]["stages"].contains("y"));
+  CHECK(run(folder, "golden write exact/digest-000123 --out one.json").code == 0);
+  CHECK(run(folder, "golden verify one.json").code == 0);
+  CHECK(run(folder, "golden show exact/digest-010000").code == 2);
+}
 #else
 TEST_CASE("cli: without FLINT, proving is declined with its reason") {
   const Scratch folder;

@@ -31,10 +31,22 @@ TEST_CASE("activation: values to seventeen digits, computed with mpmath at 30") 
         1e-28);  // no cancellation in the tail
   CHECK(activate(Activation::Relu, 1.5) == 1.5);
   CHECK(activate(Activation::Relu, -1.5) == 0);
+  CHECK(activate(Activation::Identity, -1.5) == -1.5);
+  CHECK(activate(Activation::Relu2, 1.5) == 2.25);
+  CHECK(activate(Activation::Relu2, -1.5) == 0);
+}
+
+TEST_CASE("activation: the slope of the squared ReLU passes through its kink without a jump") {
+  for (const double z : {-0x1p-30, 0.0, 0x1p-30}) {
+    CAPTURE(z);
+    CHECK(activate_slope(Activation::Relu2, z) == 2 * std::max(z, 0.0));
+    CHECK(activate(Activation::Relu2, D(z, 1)).d == 2 * std::max(z, 0.0));
+  }
 }
 
 TEST_CASE("activation: slopes are the derivatives that dual numbers give") {
-  for (const Activation a : {Activation::Relu, Activation::GeluErf, Activation::GeluTanh, Activation::Silu})
+  for (const Activation a : {Activation::Relu, Activation::GeluErf, Activation::GeluTanh, Activation::Silu,
+                             Activation::Identity, Activation::Relu2})
     for (int i = -40; i <= 40; ++i) {
       const double z = i * 0.25 + 0.0625;
       CAPTURE(z);

@@ -3,7 +3,7 @@
 #include "moe/config.h"
 #include "moe/scalar/scalar.h"
 
-/// The activations (A1) to (A4) and their slopes, as functions of one variable for smooth(f, z). Each states a bound of
+/// The activations (A1) to (A6) and their slopes, as functions of one variable for smooth(f, z). Each states a bound of
 /// |f''|, which is what a running error analysis needs of it; test_activation.cpp checks that it is one, and tight.
 namespace moe {
 
@@ -121,6 +121,10 @@ Num activate(Activation activation, const Num& z) {
       return smooth(GeluTanh(), z);
     case Activation::Silu:
       return smooth(Silu(), z);
+    case Activation::Identity:
+      return z;  // (A5)
+    case Activation::Relu2:
+      return square(relu(z));  // (A6)
   }
   return z;
 }
@@ -135,6 +139,10 @@ Num activate_slope(Activation activation, const Num& z) {
       return smooth(GeluTanhSlope(), z);
     case Activation::Silu:
       return smooth(SiluSlope(), z);
+    case Activation::Identity:
+      return Num(1);  // (A5')
+    case Activation::Relu2:
+      return Num(2) * relu(z);  // (A6')
   }
   return z;
 }
