@@ -171,7 +171,7 @@ int act_on_write(const Options& options) {
   CorpusTotals totals;
   {
     ProgressBar bar;
-    totals = write_corpus(folder, [&](Index finished, Index all) {
+    totals = write_corpus(folder, corpus(), [&](Index finished, Index all) {
       bar(static_cast<double>(finished) / static_cast<double>(all));
     });
   }
@@ -189,7 +189,7 @@ int act_on_verify(const Options& options) {
     };
     const bool is_file = !options.target.empty() && std::filesystem::is_regular_file(options.target);
     totals = is_file ? verify_file(options.target, done)
-                     : verify_corpus(corpus_folder(options), options.target, done);
+                     : verify_corpus(corpus_folder(options), corpus(), options.target, done);
   }
   for (const std::string& line : totals.differences) std::fprintf(stderr, "moe-oracle: %s\n", line.c_str());
   print_totals(totals, options,

@@ -129,6 +129,16 @@ int route_logits(const Options& options) {
   return 0;
 }
 
+/// Before any work: --json without --out prints a trace, which cannot hold a large tensor.
+void require_printable(const Config& config, bool backward) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const Index rows = config.capacity.mode == CapacityMode::None ? T * K : 0;
+  const Index largest = std::max({T * D, T * E, rows * std::max(D, F), backward ? E * D * F : 0});
+  if (largest > 65536)
+    throw Error("--out", "--out must name a file for a tensor of " + with_commas(largest) +
+                             " elements: more than 65,536");
+}
+
 int act_on(const Options& options) {
   require_backend(options.backend);
   if (options.scalar != "float" && options.scalar != "double" && options.scalar != "ball")
@@ -145,6 +155,7 @@ int act_on(const Options& options) {
   const NamedConfig named = options.layer.load(options.config);
   if (options.stats && !has_router(named.config))
     throw Error("--stats", "--stats has no meaning without a router (router.score_function = none)");
+  if (options.json && options.out.empty()) require_printable(named.config, options.backward);
   require_memory(named.config, options.scalar == "ball" ? 48 : 8, options.backward);
   const Inputs inputs = options.layer.inputs(named.config);
 

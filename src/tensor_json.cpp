@@ -8,7 +8,7 @@
 namespace moe {
 namespace {
 
-constexpr Index kInline = 4096, kBase64 = 65536;
+constexpr Index kInline = 4096, kBase64 = 65536, kDrawn = Index{1} << 26;
 
 Json numbers(const Array& a) {
   Json data = Json::array();
@@ -184,7 +184,7 @@ class Reader {
 }  // namespace
 
 Json TensorWriter::operator()(const std::string& name, const Array& array) {
-  const Array a = materialized(array);
+  const Array a = array.bytes.empty() && array.size() > kDrawn ? array : materialized(array);
   Json json{{"dtype", info_of(a.format).name}, {"shape", a.dims}};
   for (const TensorInfo& info : kTensors) {
     if (name != info.name) continue;
@@ -200,7 +200,7 @@ Json TensorWriter::operator()(const std::string& name, const Array& array) {
   else if (!a.recipe)
     json["file"] = sidecar_, json["tensor"] = prefix_ + name, large_.emplace_back(prefix_ + name, a);
   if (a.recipe) json["recipe"] = recipe_json(*a.recipe);
-  json["sha256"] = sha256(a.bytes);
+  if (a.size() == 0 || !a.bytes.empty()) json["sha256"] = sha256(a.bytes);
   return json;
 }
 

@@ -1,4 +1,3 @@
-#include "../src/certify/gradient.h"
 #include "../src/certify/ledger.h"
 #include "moe/certify.h"
 #include "support.h"
@@ -182,6 +181,17 @@ TEST_CASE("certify: the precision of the caller stays as it is") {
   Ball::bits = 128;
 }
 
+TEST_CASE("certify: progress of a forward pass runs to the end, also where most experts are not read") {
+  const Config config = small("mixtral", {"shape.num_experts=64", "shape.num_tokens=1"});
+  double last = 0;
+  certify(config, seeded_inputs(config), {false, false, 0, [&](double share) {
+                                            CHECK(share >= last);
+                                            last = share;
+                                          }});
+  CHECK(last >= 0.95);
+  CHECK(last <= 1);
+}
+
 TEST_CASE("certify: K = E leaves no margin to speak of") {
   const Config config = two_experts();
   CHECK(certify(config, seeded_inputs(config), {}).margin == std::vector<double>{HUGE_VAL});
@@ -205,82 +215,4 @@ TEST_CASE("certify: a squared ReLU has a derivative at its kink, and central dif
   const Certified proof = certify(config, with(seeded_inputs(config), Tensor::x, {0}), {});
   CHECK(proof.gradient->differentiable);
   CHECK(proof.gradient->differences == 3);  // x, up and down
-}
-
-namespace {
-
-/// The certificate's own parts, with one gradient element multiplied by 1 + 2^-60.
-struct Tampered {
-  Config config = small("mixtral");
-  Inputs inputs = seeded_inputs(config, 12);
-  Direction direction{5};
-  Ball by_dual, by_gradient;
-
-  Tampered(const std::string& tensor, Index element) {
-    Ball::bits = 128;
-    const auto params = params_of<Ball>(config, inputs);
-    const Decisions decisions = decide(config, params);
-    const auto trace = layer_forward(config, params, decisions);
-    DerivativeByGradient sum(config, direction);
-    const auto visit = [&](const std::string& name, const Dims& dims, Index first, const Ball* data,
-                           Index count) {
-      std::vector<Ball> copy(data, data + count);
-      if (name == tensor && first <= element && element < first + count)
-        at(copy, element - first) = at(copy, element - first) * (Ball(1) + Ball::power_of_two(-60));
-      sum(name, dims, first, copy.data(), count);
-    };
-    const auto grads = layer_backward(config, params, trace, [&](Index e, const ExpertWeightGrads<Ball>& g) {
-      each_block(config, e, g, visit);
-    });
-    each_tensor(config, trace.dispatch, grads, visit);
-    by_dual = derivative_by_dual(config, inputs, decisions, direction);
-    by_gradient = sum.total();
-  }
-};
-
-}  // namespace
-
-TEST_CASE(
-    "certify: the two enclosures of the derivative overlap, an error of 2^-60 in one gradient parts them") {
-  const Tampered honest("", 0);
-  CHECK(overlap(honest.by_dual, honest.by_gradient));
-  for (const char* tensor : {"grad.x", "grad.router.weight", "grad.router.logits", "grad.router.topk_weights",
-                             "grad.expert.gate", "grad.expert.up", "grad.expert.hidden", "grad.expert.out",
-                             "grad.experts.gate", "grad.experts.up", "grad.experts.down"})
-    for (const Index element : {0, 3, 17}) {
-      if (std::string(tensor) == "grad.router.topk_weights" && element > 9) continue;
-      CAPTURE(tensor);
-      CAPTURE(element);
-      const Tampered wrong(tensor, element);
-      CHECK(!overlap(wrong.by_dual, wrong.by_gradient));
-    }
-}
-
-TEST_CASE("certify: central differences confirm gradients, and an error of 2^-60 they do not") {
-  const Config config = small("mixtral");
-  const Inputs inputs = seeded_inputs(config, 12);
-  Ball::bits = 128;
-  const auto params = params_of<Ball>(config, inputs);
-  const Decisions decisions = decide(config, params);
-  const auto trace = layer_forward(config, params, decisions);
-  for (const bool tampered : {false, true}) {
-    Sample sample(config, 1, 3);
-    const auto visit = [&](const std::string& name, const Dims& dims, Index first, const Ball* data,
-                           Index count) {
-      std::vector<Ball> copy(data, data + count);
-      if (tampered)
-        for (Ball& g : copy) g = g * (Ball(1) + Ball::power_of_two(-60));
-      sample(name, dims, first, copy.data(), count);
-    };
-    const auto grads = layer_backward(config, params, trace, [&](Index e, const ExpertWeightGrads<Ball>& g) {
-      each_block(config, e, g, visit);
-    });
-    each_tensor(config, trace.dispatch, grads, visit);
-    CHECK(sample.size() == 3);
-    if (tampered)
-      CHECK_THROWS_AS(sample.confirm(config, inputs, decisions), CertificateBroken);
-    else
-      CHECK_NOTHROW(sample.confirm(config, inputs, decisions));
-  }
-  CHECK(Ball::bits == 128);
 }

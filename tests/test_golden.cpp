@@ -174,6 +174,41 @@ TEST_CASE("golden: a number that is not proven says enclosure") {
   CHECK(file.proven == file.numbers - 1);
 }
 
+TEST_CASE("golden: a case of results alone states no gradient and no row, and says so") {
+  const Scratch folder;
+  GoldenCase c = CaseBuilder("deepseek_v3", "full/small", "")
+                     .flag("FullSize")
+                     .set("router.n_group=1")
+                     .set("shape.top_k=2")
+                     .results_only();
+  const GoldenFile file{folder / "f.json", {c}};
+  const std::vector<ProvenCase> proofs{prove(c)};
+  const RenderedFile text = render(file, proofs);
+  const Json json = parse_json(text.text, "f.json")["groups"][0]["cases"][0];
+  CHECK(json["extent"] == "results");
+  for (const auto& [name, tensor] : json["stages"].items())
+    CHECK((name.starts_with("router.") || name.starts_with("dispatch.") || name.starts_with("loss.") ||
+           name == "y"));
+  CHECK(json["stages"].contains("y"));
+  CHECK(!json["cert"].contains("gradient"));
+  Index numbers = 0;
+  for (const auto& [name, a] : proofs.front().certified->arrays) numbers += is_real(a.format) ? a.size() : 0;
+  CHECK(json["cert"]["numbers"] == numbers);
+  write_golden(file.path, text);
+  CHECK(verify_file(file.path, [](Index, Index) {}).different == 0);
+}
+
+TEST_CASE("golden: a recipe too large to draw has no sha256, and reads back") {
+  TensorWriter write("s.safetensors");
+  const Array large{Format::BF16, {Index{1} << 20, Index{1} << 20}, {}, Recipe{{1, 3, 0}, 12}};
+  const Json json = write("experts.up", large);
+  CHECK(!json.contains("sha256"));
+  CHECK(write.large().empty());
+  const Array back = array_from_json("experts.up", json, "f.json");
+  CHECK(back.real((Index{1} << 40) - 1) == large.real((Index{1} << 40) - 1));
+  CHECK(write("x", Array{Format::BF16, {2, 40000}, {}, Recipe{{1, 1, 0}, 6}}).contains("sha256"));
+}
+
 TEST_CASE("golden: a file reads back as the cases that made it, and proves to the same bytes") {
   const Scratch folder;
   const GoldenFile file{

@@ -45,8 +45,10 @@ TEST_CASE("random: a filled span is the values one by one, wherever it starts") 
   const Recipe recipe{{1, 2, 3}, 6};
   for (const std::uint64_t first :
        {std::uint64_t{0}, std::uint64_t{3}, std::uint64_t{6}, (std::uint64_t{1} << 34) - 2}) {
-    std::vector<double> values(11);
-    recipe.fill(first, values);
-    for (std::uint64_t j = 0; j < values.size(); ++j) CHECK(values[j] == recipe.value(first + j));
+    for (const std::size_t n : std::vector<std::size_t>{1, 11, 140, 400}) {
+      std::vector<double> values(n);
+      recipe.fill(first, values);
+      for (std::uint64_t j = 0; j < n; ++j) CHECK(values[j] == recipe.value(first + j));
+    }
   }
 }

@@ -146,11 +146,17 @@ inline Array converted(const Array& from, Format format, const std::string& name
 inline Array materialized(Array a) {
   if (!a.bytes.empty() || !a.recipe) return a;
   a.format = Format::BF16;
-  a.bytes.resize(static_cast<std::size_t>(a.size()) * 2);
-  for (Index i = 0; i < a.size(); ++i) {
-    const Eigen::bfloat16 value(static_cast<float>(a.recipe->value(static_cast<std::uint64_t>(i))));
-    std::memcpy(a.bytes.data() + 2 * i, &value, 2);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(a.size()) * 2);
+  std::vector<double> values(4096);
+  for (Index first = 0; first < a.size(); first += static_cast<Index>(values.size())) {
+    values.resize(std::min(values.size(), static_cast<std::size_t>(a.size() - first)));
+    a.reals(first, values);
+    for (std::size_t j = 0; j < values.size(); ++j) {
+      const Eigen::bfloat16 value(static_cast<float>(values[j]));
+      std::memcpy(bytes.data() + 2 * (static_cast<std::size_t>(first) + j), &value, 2);
+    }
   }
+  a.bytes = std::move(bytes);
   return a;
 }
 

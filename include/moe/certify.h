@@ -21,11 +21,18 @@ struct Tie {
   std::vector<std::vector<Index>>
       instead;  // of groups at the boundary: the K experts that other rules choose
 };
+/// A sum rule of docs/MATH.md, and the value of both its sides, correctly rounded: for each token, or for each matrix.
+struct Invariant {
+  std::string rule;
+  std::vector<double> values;
+};
+
 /// What is proven about the gradients besides their rounding.
 struct GradientProof {
   double derivative;    // of loss.total in the direction, correctly rounded; both enclosures of it overlap
   Index differences;    // parameters whose gradient a central difference at 320 bits confirms
   bool differentiable;  // no tie that another rule resolves to another result, no ReLU exactly at its kink
+  std::vector<Invariant> invariants;  // those that apply
 };
 
 /// Decisions that another rule for ties could have made, where they lead to another result.

@@ -104,7 +104,7 @@ enum class LoadStage { PreDrop, PostDrop };
 enum class LoadFrom { Selected, RetopkOfAuxScores };
 enum class Multiply { E2Mean, None };
 
-/// An auxiliary loss: (B1), the load-balancing loss of Switch Transformer; (Z1), the router z-loss; (I1) and (I2), the
+/// An auxiliary loss: (B1), the load-balancing loss of Switch Transformer; (Z1), the router z-loss; (M1) and (M2), the
 /// importance and load losses of Shazeer et al.
 struct Aux {
   std::string name;

@@ -15,12 +15,14 @@ struct CorpusTotals {
   std::string built_with;                // as the manifest tells it; not compared
 };
 
-/// Writes all files and manifest.json.
-CorpusTotals write_corpus(const std::string& folder, const CasesDone& done);
+/// Writes `files`, manifest.json and what belongs to it.
+CorpusTotals write_corpus(const std::string& folder, const std::vector<GoldenFile>& files,
+                          const CasesDone& done);
 
-/// Proves the files again that hold the case `id` (empty: all, and the manifest) and compares bytes. Throws Error where
+/// Proves those of `files` again that hold the case `id` (empty: all, and the manifest) and compares bytes. Throws Error where
 /// no case has that id.
-CorpusTotals verify_corpus(const std::string& folder, const std::string& id, const CasesDone& done);
+CorpusTotals verify_corpus(const std::string& folder, std::vector<GoldenFile> files, const std::string& id,
+                           const CasesDone& done);
 
 /// The same for one golden file from anywhere, from the inputs that it states.
 CorpusTotals verify_file(const std::string& path, const CasesDone& done);

@@ -36,25 +36,36 @@ class Collector {
 /// Called now and then with the share of the work that is done, in [0, 1].
 using Progress = std::function<void(double)>;
 
+/// How many rows and columns of weights a pass reads: those of experts without rows it does not.
+inline double weights_read(const Config& config, const Plan& plan, bool backward) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const Index into = config.experts.glu ? 2 : 1, Fs = config.shared.ffn_size;
+  Index experts = 0;
+  for (Index e = 0; e < E; ++e) experts += plan.count(e) > 0 ? 1 : 0;
+  Index n =
+      (has_router(config) ? E : 0) + experts * (into * F + D) + (has_shared(config) ? into * Fs + D : 0);
+  if (backward)
+    n += (has_router(config) ? D : 0) + experts * (into * D + F) + (has_shared(config) ? into * D + Fs : 0);
+  return static_cast<double>(n);
+}
+
 /// The layer at Num on given numbers: every tensor of the forward pass and, if asked, every gradient. Without decisions
 /// Num takes them itself.
 template <typename Num>
 Arrays evaluate(
     const Config& config, const Inputs& inputs, const Decisions* decisions, bool backward,
     const Progress& progress = [](double) {}) {
-  const auto [T, D, F, E, K] = Letters(config);
-  const double rows = static_cast<double>(E * (2 * F + D) + 2 * E),
-               columns = static_cast<double>(E * (2 * D + F));
-  double read = 0;
+  double read = 0, all = 0;  // known once the decisions are
   const std::function<void()> tick = [&] {
-    progress(std::min(1.0, ++read / (rows + (backward ? columns : 0))));
+    if (all > 0) progress(std::min(1.0, ++read / all));
   };
   const Params<Num> params = params_of<Num>(config, inputs, tick);
 
   Collector collector;
   const auto visit = [&](auto&&... block) { collector(block...); };
-  const Trace<Num> trace =
-      layer_forward(config, params, decisions != nullptr ? *decisions : decide(config, params));
+  const Decisions made = decisions != nullptr ? *decisions : decide(config, params);
+  all = weights_read(config, made.plan, backward);
+  const Trace<Num> trace = layer_forward(config, params, made);
   each_tensor(config, trace, visit);
   if (!backward) return std::move(collector.arrays);
   const Grads<Num> grads =

@@ -18,7 +18,8 @@ struct GoldenCase {
   std::string source;              // where the conventions of the config come from
   Json config;                     // valid or, where an error is expected, not
   Inputs inputs;
-  bool invalid = false;  // a candidate must refuse it
+  bool invalid = false;       // a candidate must refuse it
+  bool results_only = false;  // neither gradients nor rows of experts: for layers too large to state them
 };
 
 /// One file of cases.

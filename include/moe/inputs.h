@@ -122,8 +122,13 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
 /// Params that are just the inputs.
 template <typename Num>
 Params<Num> params_of(const Config& config, const Inputs& inputs, const std::function<void()>& tick = {}) {
-  return params_of<Num>(
-      config, inputs, [](Tensor, Index, double value) { return Num(value); }, tick);
+  const auto make = [](Tensor, Index, double value) {
+    if constexpr (std::is_floating_point_v<Num>)
+      return static_cast<Num>(value);
+    else
+      return value;  // becomes Num in its place, not in one of its own first
+  };
+  return params_of<Num>(config, inputs, make, tick);
 }
 
 }  // namespace moe

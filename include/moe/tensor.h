@@ -11,6 +11,7 @@ namespace moe {
 
 using Index = Eigen::Index;
 static_assert(sizeof(Index) == 8, "sizes and offsets are 64-bit");
+__extension__ typedef __int128 Int128;  // where a product of sizes, or a sum of products, leaves 64 bits
 
 /// The lengths of a tensor's axes, slowest first; empty for a single number.
 using Dims = std::vector<Index>;

@@ -6,7 +6,8 @@
 namespace moe {
 
 /// Arrays as JSON: {dtype, shape, axes, data | b64 | file and tensor, recipe, sha256}. Up to 4,096 elements stand as
-/// numbers, up to 65,536 as base64; larger ones are a recipe, or go to the safetensors file `sidecar`.
+/// numbers, up to 65,536 as base64; larger ones are a recipe, or go to the safetensors file `sidecar`. A recipe of more than
+/// 2^26 elements is not drawn, so it has no sha256.
 class TensorWriter {
  public:
   explicit TensorWriter(std::string sidecar) : sidecar_(std::move(sidecar)) {}

@@ -4,6 +4,7 @@
 
 #include "alternatives.h"
 #include "gradient.h"
+#include "invariants.h"
 #include "ledger.h"
 
 namespace moe {
@@ -193,16 +194,23 @@ class Certifier {
  private:
   /// Everything at the current precision; returns how many numbers stay open.
   Index pass() {
-    const auto params = params_of<Ball>(config_, inputs_);
+    const double forward = options_.backward ? 0.2 : 1;  // share of the work
+    double read = 0, all = 0;                            // of the forward pass, while it runs
+    const std::function<void()> tick = [&] {
+      if (all > 0) options_.progress(forward * std::min(1.0, ++read / all));
+    };
+    const auto params = params_of<Ball>(config_, inputs_, tick);
     if (!decided_) result_.decisions = decide_provably(config_, params, result_);
     decided_ = true;
+    all = weights_read(config_, result_.decisions.plan, false);
     const Trace<Ball> trace = layer_forward(config_, params, result_.decisions);
     each_tensor(config_, trace, [&](auto&&... block) { ledger_(block...); });
-    options_.progress(0.2);
+    all = 0;
     if (!options_.backward) return ledger_.open_after_pass();
     const bool prove = options_.prove_gradient && !result_.gradient;
     DerivativeByGradient by_gradient(config_, Direction{options_.case_number});
     Sample sample(config_, options_.case_number, at_a_kink(config_, trace) ? 0 : samples());
+    Invariants invariants(config_, params, trace);
     const auto visit = [&](auto&&... block) {
       ledger_(block...);
       if (prove) by_gradient(block...), sample(block...);
@@ -211,11 +219,12 @@ class Certifier {
     const Grads<Ball> grads =
         layer_backward(config_, params, trace, [&](Index e, const ExpertWeightGrads<Ball>& g) {
           each_block(config_, e, g, visit);
+          if (prove) invariants.add(e, g);
           options_.progress(0.2 + 0.6 * static_cast<double>(e + 1) / E);
         });
     each_tensor(config_, trace.dispatch, grads, visit);
     const Index open = ledger_.open_after_pass();
-    return prove && !proven(trace, by_gradient, sample) ? open + 1 : open;
+    return prove && !proven(trace, by_gradient, sample, invariants.values(grads)) ? open + 1 : open;
   }
 
   /// Central differences cost two forward passes each at more than twice the precision.
@@ -224,8 +233,9 @@ class Certifier {
     return T * K * D * F < (Index{1} << 20) ? 4 : 1;
   }
 
-  /// The certificate; false where the derivative itself does not round yet.
-  bool proven(const Trace<Ball>& trace, const DerivativeByGradient& by_gradient, const Sample& sample) {
+  /// The certificate; false where the derivative itself, or a sum rule's value, does not round yet.
+  bool proven(const Trace<Ball>& trace, const DerivativeByGradient& by_gradient, const Sample& sample,
+              std::optional<std::vector<Invariant>> invariants) {
     const Ball by_dual =
         derivative_by_dual(config_, inputs_, result_.decisions, Direction{options_.case_number});
     if (!overlap(by_dual, by_gradient.total()))
@@ -233,13 +243,14 @@ class Certifier {
           "the gradients are not the derivative: " + std::to_string(approx(by_gradient.total())) +
           " by them, " + std::to_string(approx(by_dual)) + " by dual numbers, in one direction");
     const std::optional<double> derivative = correctly_rounded(by_dual);
-    if (!derivative) return false;
+    if (!derivative || !invariants) return false;
     const Index confirmed = sample.confirm(config_, inputs_, result_.decisions);
     const bool tied =
         !result_.others.list.empty() || !result_.others.complete ||
         std::any_of(result_.ties.begin(), result_.ties.end(), [](const Tie& tie) { return tie.at_boundary; });
     result_.gradient =
-        GradientProof{*derivative, confirmed, !tied && !result_.at_kink && !at_a_kink(config_, trace)};
+        GradientProof{*derivative, confirmed, !tied && !result_.at_kink && !at_a_kink(config_, trace),
+                      std::move(*invariants)};
     return true;
   }
 

@@ -142,6 +142,11 @@ CaseBuilder& CaseBuilder::codes(const std::vector<std::vector<Index>>& chosen) {
   return *this;
 }
 
+CaseBuilder& CaseBuilder::results_only() {
+  case_.results_only = true;
+  return *this;
+}
+
 GoldenCase CaseBuilder::invalid() {
   case_.invalid = true;
   return case_;

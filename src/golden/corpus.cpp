@@ -163,17 +163,18 @@ void compare_manifest(const std::string& path, Json want, CorpusTotals& totals) 
 
 std::vector<GoldenFile> corpus() {
   std::vector<GoldenFile> files;
-  for (const auto family :
-       {presets_family, worked_family, load_family, ties_family, shapes_family, experts_family, range_family,
-        groups_family, noise_family, capacity_family, losses_family, exact_family, invalid_family})
+  for (const auto family : {presets_family, worked_family, load_family, ties_family, shapes_family,
+                            experts_family, range_family, groups_family, noise_family, capacity_family,
+                            losses_family, exact_family, invalid_family, full_family})
     for (GoldenFile& file : family()) files.push_back(std::move(file));
   return files;
 }
 
-CorpusTotals write_corpus(const std::string& folder, const CasesDone& done) {
+CorpusTotals write_corpus(const std::string& folder, const std::vector<GoldenFile>& files,
+                          const CasesDone& done) {
   CorpusTotals totals;
   Manifest manifest;
-  render_all(corpus(), done, [&](const GoldenFile& file, const RenderedFile& rendered) {
+  render_all(files, done, [&](const GoldenFile& file, const RenderedFile& rendered) {
     const std::string path = in_folder(folder, file.path);
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     write_golden(path, rendered);
@@ -186,8 +187,8 @@ CorpusTotals write_corpus(const std::string& folder, const CasesDone& done) {
   return totals;
 }
 
-CorpusTotals verify_corpus(const std::string& folder, const std::string& id, const CasesDone& done) {
-  std::vector<GoldenFile> files = corpus();
+CorpusTotals verify_corpus(const std::string& folder, std::vector<GoldenFile> files, const std::string& id,
+                           const CasesDone& done) {
   std::erase_if(files, [&](const GoldenFile& file) {
     return !id.empty() && std::none_of(file.cases.begin(), file.cases.end(),
                                        [&](const GoldenCase& c) { return c.id == id; });

@@ -18,6 +18,7 @@ std::vector<GoldenFile> groups_family();
 std::vector<GoldenFile> noise_family();
 std::vector<GoldenFile> exact_family();
 std::vector<GoldenFile> invalid_family();
+std::vector<GoldenFile> full_family();
 
 using Rows = std::vector<std::vector<double>>;
 
@@ -49,6 +50,8 @@ class CaseBuilder {
   /// Expert `to` gets the weights of expert `from`.
   CaseBuilder& copy_expert(Index from, Index to);
 
+  /// States neither gradients nor rows of experts.
+  CaseBuilder& results_only();
   /// As it is, to be refused: the config is not checked here.
   GoldenCase invalid();
   operator GoldenCase() const;

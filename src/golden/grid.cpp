@@ -12,10 +12,10 @@ Inputs grid_inputs(const Config& config, std::uint32_t case_number, Index most) 
   for (const InputInfo& info : inputs_of(config)) {
     const Stream stream{kDefaultSeed, info.stream, case_number};
     std::vector<double> values = buffer<double>(product(info.dims));
-    std::array<std::uint32_t, 4> words{};
+    Counters<1> words{};
     for (std::size_t i = 0; i < values.size(); ++i) {
-      if (i % 4 == 0) words = stream.words(i / 4);
-      values[i] = static_cast<double>(2 * (Index{words[i % 4]} % (most + 1)) - most);
+      if (i % 4 == 0) words = stream.blocks<1>(i / 4);
+      values[i] = static_cast<double>(2 * (Index{words[i % 4][0]} % (most + 1)) - most);
     }
     inputs[info.id] = array_of(info.dims, values.data());
   }

@@ -19,6 +19,12 @@ const Json& golden_notes() {
       {"Written", note("BASIC", "A config and numbers of the user's own.", "None.")},
       {"Preset", note("BASIC", "A published system at its default shape, forward and backward.",
                       "Any deviation from the system shows.")},
+      {"FullSize",
+       note("EDGE_CASE",
+            "A published layer at its own size; the weights are a recipe, and most are never read.",
+            "Offsets beyond 2^31, sums over thousands of terms, experts that are read though no token chose "
+            "them.",
+            {thread("linkedin/Liger-Kernel", 1296), thread("vllm-project/vllm", 34507)})},
       {"HandCheckable",
        note("BASIC", "Small dyadic inputs: logits and pre-activations are exact and can be checked by hand.",
             "Any deviation shows.")},

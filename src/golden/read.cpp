@@ -43,6 +43,12 @@ GoldenCase read_case(const Json& json, const Json& group, const std::string& pat
   c.source = text(group, "source", where);
   c.config = member(group, "config", where);
   c.invalid = text(json, "result", where) == "invalid";
+  if (json.contains("extent")) {
+    const std::string extent = text(json, "extent", where);
+    if (extent != "results")
+      throw Error("extent", where + ": extent = " + shown(extent) + " must be results");
+    c.results_only = true;
+  }
   for (const auto& [name, tensor] : member(json, "inputs", where).items())
     c.inputs[input_called(name, where)] = array_from_json(name, tensor, path);
   return c;

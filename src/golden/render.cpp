@@ -81,6 +81,15 @@ Json certificate_json(const Certified& proof, const GoldenCase& golden_case) {
   return json;
 }
 
+Json invariants_json(const std::vector<Invariant>& invariants) {
+  Json json = Json::object();
+  for (const Invariant& invariant : invariants)
+    for (const double value : invariant.values)
+      json[invariant.rule].push_back(std::isfinite(value) ? Json(value)
+                                                          : Json(value > 0 ? "Infinity" : "-Infinity"));
+  return json;
+}
+
 Json alternative_json(const Alternative& other, TensorWriter& write) {
   const IdMatrix& ids = other.decisions.expert;
   const Dims dims{ids.rows(), ids.cols()};
@@ -96,6 +105,7 @@ Json case_json(const GoldenCase& golden_case, const ProvenCase& proof, TensorWri
   if (!golden_case.catches.empty()) json["catches"] = golden_case.catches;
   json["flags"] = golden_case.flags;
   const bool open = proof.certified && (!proof.alternatives.empty() || !proof.certified->others.complete);
+  if (golden_case.results_only) json["extent"] = "results";
   json["result"] = golden_case.invalid ? "invalid" : open ? "acceptable" : "valid";
   Json& inputs = json["inputs"] = Json::object();
   for (const auto& [id, a] : golden_case.inputs) inputs[name_of(id)] = write(name_of(id), a);
@@ -113,6 +123,7 @@ Json case_json(const GoldenCase& golden_case, const ProvenCase& proof, TensorWri
   if (!certified.others.complete) json["moreAlternatives"] = true;
   for (const auto& [name, values, need] : proof.exact)
     json["exact"][name] = {{"bits", need.bits}, {"low", need.low}, {"high", need.high}};
+  if (certified.gradient) json["invariants"] = invariants_json(certified.gradient->invariants);
   json["cert"] = certificate_json(certified, golden_case);
   return json;
 }

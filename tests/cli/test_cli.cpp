@@ -30,6 +30,7 @@ TEST_CASE("cli: bad usage is exit 2 and one line") {
                                       "run mixtral --tokens -1",
                                       "run mixtral --tokens 1e3",
                                       "run mixtral --tokens 99999999999999999999",
+                                      "run mixtral --tokens 5000 --json",
                                       "run mixtral --seed 0x",
                                       "run mixtral --seed 18446744073709551616",
                                       "run mixtral --set",

@@ -53,10 +53,11 @@ std::vector<Case> cases_of(const std::string& folder) {
         moe::parse_json(moe::read_text(folder + '/' + file["path"].get<std::string>()), file["path"]);
     for (const moe::Json& group : json["groups"])
       for (const moe::Json& c : group["cases"])
-        cases.push_back(
-            {c["id"], std::any_of(c["flags"].begin(), c["flags"].end(), [](const moe::Json& flag) {
-               return flag == "HandCheckable" || flag == "Preset";
-             })});
+        if (!c.contains("extent"))
+          cases.push_back(
+              {c["id"], std::any_of(c["flags"].begin(), c["flags"].end(), [](const moe::Json& flag) {
+                 return flag == "HandCheckable" || flag == "Preset";
+               })});
   }
   return cases;
 }

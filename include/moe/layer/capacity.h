@@ -5,8 +5,6 @@
 
 namespace moe {
 
-__extension__ typedef __int128 Int128;  // a factor of nine places times a token count leaves 64 bits
-
 /// A decimal as it was written, value / scale: capacity.factor = 1.1 means 11/10, not the double nearest it.
 struct Decimal {
   std::int64_t value, scale;

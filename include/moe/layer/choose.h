@@ -68,10 +68,10 @@ Key<Num> expert_key(const Num* z, const Num* s, const Num* b, Index e) {
 ///       fixes them.
 template <typename Num>
 Key<Num> noisy_key(const Noise& noise, const NoiseTrace<Num>& a, const Num& h, Index t, Index e) {
-  const Num &z = a.clean(t, e), &n = a.noise(t, e), &r = a.raw(t, e);
-  if (same(n, Num(0))) return {h, z, {}};
-  const bool positive = greater(r, Num(0));
-  return {h, z + n * ((positive ? r : Num(0)) + Num(noise.epsilon)), {n, positive ? r : -r}};
+  const Num &z = a.clean(t, e), &drawn = a.noise(t, e), &raw = a.raw(t, e);
+  if (same(drawn, Num(0))) return {h, z, {}};
+  const bool positive = greater(raw, Num(0));
+  return {h, z + drawn * ((positive ? raw : Num(0)) + Num(noise.epsilon)), {drawn, positive ? raw : -raw}};
 }
 
 /// How good group g is, of E / G neighbouring experts each.

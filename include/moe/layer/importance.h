@@ -7,33 +7,33 @@
 namespace moe {
 
 /// The squared coefficient of variation.   v (E) -> V
-///   (I1)  V = var / (mean^2 + epsilon),   mean = sum_e v_e / n,   var = sum_e (v_e - mean)^2 / n,   n = E + epsilon
+///   (M1)  V = var / (mean^2 + epsilon),   mean = sum_e v_e / n,   var = sum_e (v_e - mean)^2 / n,   n = E + epsilon
 /// The epsilons are those of tensorflow/tensor2tensor, cv_squared in expert_utils.py at bafdc1b67730.
 template <typename Num>
 struct Variation {
-  Num n, mean, floor, V;  // floor = mean^2 + epsilon
+  Num size, mean, floor, V;  // n; mean^2 + epsilon
 };
 template <typename Num>
 Variation<Num> variation(const std::vector<Num>& v, double epsilon) {
   const auto E = static_cast<Index>(v.size());
-  const Num n = Num(static_cast<double>(E)) + Num(epsilon), mean = sum(v.data(), E) / n;
+  const Num size = Num(static_cast<double>(E)) + Num(epsilon), mean = sum(v.data(), E) / size;
   std::vector<Num> squares;
   for (const Num& x : v) squares.push_back(square(x - mean));
   const Num floor = square(mean) + Num(epsilon);
-  return {n, mean, floor, sum(squares.data(), E) / n / floor};
+  return {size, mean, floor, sum(squares.data(), E) / size / floor};
 }
-///   (I1')  dv_e = 2 ((v_e - mean - mean epsilon / n) - mean V) / (n (mean^2 + epsilon)) dV
+///   (M1')  dv_e = 2 ((v_e - mean - mean epsilon / n) - mean V) / (n (mean^2 + epsilon)) dV
 template <typename Num>
 std::vector<Num> variation_backward(const std::vector<Num>& v, double epsilon, const Num& dV) {
   const Variation<Num> a = variation(v, epsilon);
   std::vector<Num> dv;
   for (const Num& x : v)
-    dv.push_back(Num(2) * dV * (x - a.mean - a.mean * (Num(epsilon) / a.n + a.V)) / (a.n * a.floor));
+    dv.push_back(Num(2) * dV * (x - a.mean - a.mean * (Num(epsilon) / a.size + a.V)) / (a.size * a.floor));
   return dv;
 }
 
 /// What each expert's choices weigh together.   w (T, K) -> (E)
-///   (I2)  importance_e = sum of w_tk over e_tk = e
+///   (M2)  importance_e = sum of w_tk over e_tk = e
 template <typename Num>
 std::vector<Num> importance_forward(const Routing<Num>& r) {
   std::vector<std::vector<Num>> of(static_cast<std::size_t>(r.scores.cols()));
@@ -42,7 +42,7 @@ std::vector<Num> importance_forward(const Routing<Num>& r) {
   for (const std::vector<Num>& w : of) importance.push_back(sum(w.data(), static_cast<Index>(w.size())));
   return importance;
 }
-///   (I2')  dw_tk = d importance_e_tk, added to dw (T, K)
+///   (M2')  dw_tk = d importance_e_tk, added to dw (T, K)
 template <typename Num>
 void importance_backward(const Routing<Num>& r, const std::vector<Num>& dimportance, Matrix<Num>& dw) {
   for (Index i = 0; i < dw.size(); ++i) dw.data()[i] += at(dimportance, r.expert.data()[i]);
@@ -57,7 +57,7 @@ inline Index rival(const IdMatrix& expert, const std::vector<std::int32_t>& runn
 }
 
 /// How many tokens each expert would get if its own noise were drawn anew.   z, s, h (T, E) -> (E)
-///   (I3)  load_e = sum_t Phi(u_te),   u_te = (z_te - h_t,rival(t,e)) / s_te;   load_e = T if K = E
+///   (M3)  load_e = sum_t Phi(u_te),   u_te = (z_te - h_t,rival(t,e)) / s_te;   load_e = T if K = E
 template <typename Num>
 std::vector<Num> load_forward(const Routing<Num>& r) {
   const Index T = r.scores.rows(), E = r.scores.cols();
@@ -72,7 +72,7 @@ std::vector<Num> load_forward(const Routing<Num>& r) {
   }
   return load;
 }
-///   (I3')  rho_te = phi(u_te) / s_te dload_e;   dz_te += rho_te,   ds_te -= rho_te u_te,   dh_t,rival(t,e) -= rho_te
+///   (M3')  rho_te = phi(u_te) / s_te dload_e;   dz_te += rho_te,   ds_te -= rho_te u_te,   dh_t,rival(t,e) -= rho_te
 template <typename Num>
 void load_backward(const Routing<Num>& r, const std::vector<Num>& dload, Matrix<Num>& dz, Matrix<Num>& ds,
                    Matrix<Num>& dh) {

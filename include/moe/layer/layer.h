@@ -69,11 +69,11 @@ std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, 
 }
 
 /// The plan of given choices, in the places that priority gives them: (P1) to (P3).
-inline void set_plan(const Config& config, const std::vector<Index>& place, Decisions& d) {
+inline void set_plan(const Config& config, const std::vector<Index>& place, Decisions& made) {
   const auto [T, D, F, E, K] = Letters(config);
   const Index scopes = config.capacity.scope == Scope::Group ? config.shape.num_groups : 1;
-  d.plan = make_plan(d.expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config), scopes,
-                     d.taken_up);
+  made.plan = make_plan(made.expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config),
+                        scopes, made.taken_up);
 }
 
 /// The weights of the choices before any drop, for (R6).
@@ -94,13 +94,13 @@ Matrix<Num> early_weights(const Router& router, const Matrix<Num>& z, const IdMa
 /// The decisions that follow from given experts.   z (T, E), u (1, T) or absent
 template <typename Num>
 Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert, const Matrix<Num>& u = {}) {
-  Decisions d;
-  d.expert = std::move(expert);
-  if (has_retopk(config)) d.retopk = choose_experts(z, config.shape.top_k);
+  Decisions made;
+  made.expert = std::move(expert);
+  if (has_retopk(config)) made.retopk = choose_experts(z, config.shape.top_k);
   if (config.router.second_policy == SecondPolicy::Random)
-    d.taken_up = take_up(config.router, early_weights(config.router, z, d.expert), u);
-  set_plan(config, places(priority_keys(config, z, d.expert)), d);
-  return d;
+    made.taken_up = take_up(config.router, early_weights(config.router, z, made.expert), u);
+  set_plan(config, places(priority_keys(config, z, made.expert)), made);
+  return made;
 }
 
 /// All decisions of a layer: (R1), then the rest.
@@ -112,9 +112,9 @@ Decisions decide(const Config& config, const RouterLogits<Num>& z, const Params<
                       choose_experts(config.router, z.logits, all_rows(params.selection_bias), K),
                       all_rows(params.second_policy));
   NoisyChoice choice = choose_noisy(config.noise, z.noise, z.logits, K);
-  Decisions d = decide_for(config, z.logits, std::move(choice.expert));
-  d.runner_up = std::move(choice.runner_up);
-  return d;
+  Decisions made = decide_for(config, z.logits, std::move(choice.expert));
+  made.runner_up = std::move(choice.runner_up);
+  return made;
 }
 template <typename Num>
 Decisions decide(const Config& config, const Params<Num>& params) {
@@ -232,7 +232,8 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
     const Matrix<Num> dr = noise_backward(a.router.noise, g.noisy_logits, dscale);
     g.noise_weight = stored(Tensor::grad_router_noise_weight, linear_backward_weight(dr, a.x));
     g.x += linear_backward(dr, params.noise_weight);
-    g.logits = stored(Tensor::grad_router_logits, Matrix<Num>(dz + g.noisy_logits));
+    dz += g.noisy_logits;
+    g.logits = stored(Tensor::grad_router_logits, std::move(dz));
   } else {
     g.logits = stored(Tensor::grad_router_logits, std::move(droute.logits));
   }

@@ -1,0 +1,199 @@
+#include "invariants.h"
+
+#include "moe/json.h"
+
+namespace moe {
+namespace {
+
+using Matrices = Matrix<Ball>;
+using Values = std::vector<Ball>;
+
+struct Facts {
+  const Config& config;
+  const Params<Ball>& params;
+  const Trace<Ball>& a;
+  const Grads<Ball>& g;
+  const Invariants::Sums& sums;
+};
+
+Ball inner(const Matrices& a, const Matrices& b) { return dot(a.data(), b.data(), a.size()); }
+Ball total(const Matrices& a) { return sum(a.data(), a.size()); }
+
+/// <dW, W>, row by row; 0 for what is absent.
+Ball inner(const Matrices& dW, const Weight<Ball>& W) {
+  Ball sum(0);
+  std::vector<Ball> w = buffer<Ball>(W.cols);
+  for (Index i = 0; i < dW.rows(); ++i) {
+    W.row(i, w.data());
+    sum += dot(row(dW, i), w.data(), W.cols);
+  }
+  return sum;
+}
+
+/// For every token, the sum over experts of m.
+Values by_token(const Matrices& m) {
+  Values sums;
+  for (Index t = 0; t < m.rows(); ++t) sums.push_back(sum(row(m, t), m.cols()));
+  return sums;
+}
+Values zeros_by_token(const Facts& f) { return Values(static_cast<std::size_t>(f.a.x.rows()), Ball(0)); }
+
+/// What the z-losses add to the sum in (I1): a softmax sums to 1.
+Values z_loss_by_token(const Facts& f) {
+  Values sums = zeros_by_token(f);
+  const Index T = f.a.x.rows();
+  for (const Aux& aux : f.config.aux)
+    for (Index t = 0; aux.kind == AuxKind::Z && t < T; ++t)
+      at(sums, t) +=
+          Ball(2) * Ball(aux.coefficient) * f.a.router.logsumexp(t, 0) / Ball(static_cast<double>(T));
+  return sums;
+}
+Values scores_by_token(const Facts& f) {
+  Values sums;
+  for (Index t = 0; t < f.a.x.rows(); ++t)
+    sums.push_back(dot(row(f.a.router.scores, t), row(f.g.scores, t), f.g.scores.cols()));
+  return sums;
+}
+
+bool is_softmax(const Config& c) { return c.router.score_function == ScoreFunction::Softmax; }
+bool has_balance(const Config& c) {
+  return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) { return a.kind == AuxKind::Switch; });
+}
+/// May a token without a row output anything but 0, and with a weight?
+bool may_keep_x(const Config& c) {
+  return c.capacity.mode != CapacityMode::None && c.capacity.dropped_output != DroppedOutput::Zero;
+}
+bool may_scale_x(const Config& c) {
+  return may_keep_x(c) && c.capacity.dropped_output == DroppedOutput::ScaledIdentity;
+}
+bool has_empty(const Plan& plan) {
+  for (Index e = 0; e < static_cast<Index>(plan.counts.size()); ++e)
+    if (plan.count(e) == 0) return true;
+  return false;
+}
+
+bool trains_no_router(const Config& c) {
+  return c.router.renorm == Renorm::Sum && c.shape.top_k == 1 && c.aux.empty();
+}
+
+Values without_effect(const Facts& f) {
+  Ball squares = f.sums.of_empty + inner(f.g.selection_bias, f.g.selection_bias);
+  if (trains_no_router(f.config)) squares += inner(f.g.logits, f.g.logits);
+  return {squares};
+}
+Values of_weights(const Facts& f) {
+  Values sums{f.sums.down, f.sums.up};
+  if (f.config.experts.glu) sums.push_back(f.sums.gate);
+  return sums;
+}
+Values of_outputs(const Facts& f) {
+  Values sums{inner(f.g.out, f.a.out), inner(f.g.up, f.a.up)};
+  if (f.config.experts.glu) sums.push_back(inner(f.g.gate, f.a.gate));
+  return sums;
+}
+Values of_biases(const Facts& f) {
+  Values sums{f.sums.down_bias, f.sums.up_bias};
+  if (f.config.experts.glu) sums.push_back(f.sums.gate_bias);
+  return sums;
+}
+Values output_totals(const Facts& f) {
+  Values sums{total(f.g.out), total(f.g.up)};
+  if (f.config.experts.glu) sums.push_back(total(f.g.gate));
+  return sums;
+}
+const Matrices& clean_logits(const Facts& f) {
+  return has_noise(f.config) ? f.a.router.noise.clean : f.a.router.logits;
+}
+bool has_importance(const Config& c) {
+  return std::any_of(c.aux.begin(), c.aux.end(),
+                     [](const Aux& a) { return a.kind == AuxKind::CvImportance; });
+}
+Values of_rows(const Facts& f) { return {inner(f.g.out, f.a.out)}; }
+
+struct Rule {
+  const char* number;  // in docs/MATH.md
+  bool (*applies)(const Facts&);
+  Values (*left)(const Facts&);
+  Values (*right)(const Facts&);
+};
+
+const Rule kRules[] = {
+    // (I1)  sum_e dz_te = sum over z-losses of coefficient 2/T l_t
+    {"I1", [](const Facts& f) { return is_softmax(f.config); },
+     [](const Facts& f) { return by_token(f.g.logits); }, z_loss_by_token},
+    // (I2)  0 = sum of the squares of what must be 0
+    {"I2",
+     [](const Facts& f) {
+       return has_empty(f.a.dispatch) || f.config.router.selection_bias || trains_no_router(f.config);
+     },
+     without_effect, [](const Facts&) { return Values{Ball(0)}; }},
+    // (I3)  sum_e s_te ds_te = 0
+    {"I3",
+     [](const Facts& f) {
+       return f.config.router.renorm == Renorm::Sum && !(is_softmax(f.config) && has_balance(f.config));
+     },
+     scores_by_token, zeros_by_token},
+    // (I4)  <dW, W> = <dz, z>
+    {"I4", [](const Facts& f) { return has_router(f.config); },
+     [](const Facts& f) { return Values{inner(f.g.router_weight, f.params.router)}; },
+     [](const Facts& f) { return Values{inner(f.g.logits, clean_logits(f))}; }},
+    // (I5)  <dw, w> = <dout, out>
+    {"I5",
+     [](const Facts& f) {
+       return has_router(f.config) && !may_scale_x(f.config) && !has_importance(f.config);
+     },
+     [](const Facts& f) { return Values{inner(f.g.topk_weights, f.a.router.weights)}; }, of_rows},
+    // (I6)  <dout, out> + <ddown, down> of the shared expert = loss.task
+    {"I6", [](const Facts& f) { return !may_keep_x(f.config); },
+     [](const Facts& f) { return Values{of_rows(f)[0] + inner(f.g.shared.down, f.params.shared.down)}; },
+     [](const Facts& f) { return Values{f.a.loss.task}; }},
+    // (I7)  <dW, W> + <db, b> = <da, a>
+    {"I7", [](const Facts&) { return true; }, of_weights, of_outputs},
+    // (I8)  <dh, h> = <du, u>
+    {"I8",
+     [](const Facts& f) { return f.config.experts.glu || f.config.experts.activation == Activation::Relu; },
+     [](const Facts& f) { return Values{inner(f.g.hidden, f.a.hidden)}; },
+     [](const Facts& f) { return Values{inner(f.g.up, f.a.up)}; }},
+    // (I9)  sum of db = sum of da
+    {"I9", [](const Facts& f) { return has_bias(f.config); }, of_biases, output_totals},
+};
+
+}  // namespace
+
+void Invariants::add(Index e, const ExpertWeightGrads<Ball>& g) {
+  const ExpertParams<Ball>& w = at(params_.expert, e);
+  if (trace_.dispatch.count(e) == 0) {
+    for (const Matrices* m : {&g.gate, &g.up, &g.down, &g.gate_bias, &g.up_bias, &g.down_bias})
+      sums_.of_empty += inner(*m, *m);
+    return;  // their weights are not read
+  }
+  sums_.gate += inner(g.gate, w.gate) + inner(g.gate_bias, w.gate_bias);
+  sums_.up += inner(g.up, w.up) + inner(g.up_bias, w.up_bias);
+  sums_.down += inner(g.down, w.down) + inner(g.down_bias, w.down_bias);
+  sums_.gate_bias += total(g.gate_bias);
+  sums_.up_bias += total(g.up_bias);
+  sums_.down_bias += total(g.down_bias);
+}
+
+std::optional<std::vector<Invariant>> Invariants::values(const Grads<Ball>& g) const {
+  const Facts facts{config_, params_, trace_, g, sums_};
+  std::vector<Invariant> all;
+  for (const Rule& rule : kRules) {
+    if (!rule.applies(facts)) continue;
+    const Values left = rule.left(facts), right = rule.right(facts);
+    Invariant invariant{rule.number, {}};
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      if (!overlap(left[i], right.at(i)))
+        throw CertificateBroken(std::string("sum rule (") + rule.number + ") is broken: " +
+                                print_real(approx(left[i])) + " is not " + print_real(approx(right[i])));
+      std::optional<double> value = correctly_rounded(right[i]);
+      if (!value) value = correctly_rounded(left[i]);
+      if (!value) return std::nullopt;
+      invariant.values.push_back(*value);
+    }
+    all.push_back(std::move(invariant));
+  }
+  return all;
+}
+
+}  // namespace moe
