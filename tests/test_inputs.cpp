@@ -24,7 +24,7 @@ TEST_CASE("inputs: a dense layer has no router, an ungated one no gate") {
   CHECK(seeded_inputs(small("mixtral")).size() == 6);
 }
 
-TEST_CASE("inputs: uniform noise is the bits of the stream without a sign, in [0, 1)") {
+TEST_CASE("inputs: uniform noise is the bits of the stream without a sign, from 0 to below 1") {
   const Inputs inputs = seeded_inputs(small("gshard", {"shape.num_tokens=64"}), 11, 3);
   const Array& u = inputs.at(Tensor::noise_second_policy);
   const Recipe signed_bits{{11, 33, 3}, 8};

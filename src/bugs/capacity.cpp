@@ -4,11 +4,6 @@
 namespace moe {
 namespace {
 
-Bug confuses(std::string name, std::function<void(Config&)> config) {
-  Bug bug{std::move(name)};
-  bug.config = std::move(config);
-  return bug;
-}
 /// Another convention for a capacity that is a formula.
 Bug formula(std::string name, std::function<void(Capacity&)> change) {
   return confuses(std::move(name), [change = std::move(change)](Config& c) {

@@ -31,7 +31,7 @@ Bug chooses(std::string name,
                                                Decisions& decisions) {
     if (!has_router(config)) return;
     const Matrix<double> z = logits_of(config, inputs);
-    decisions = decide_for(config, z, choose(config, inputs, z));
+    choose_instead(config, z, choose(config, inputs, z), decisions);
   };
   return bug;
 }

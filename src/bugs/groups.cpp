@@ -6,12 +6,6 @@
 namespace moe {
 namespace {
 
-Bug confuses(std::string name, std::function<void(Config&)> config) {
-  Bug bug{std::move(name)};
-  bug.config = std::move(config);
-  return bug;
-}
-
 /// Other keys for the experts of a token, from z, s and b; ties go to the lower id. Groups are left as they are, or open.
 using Keys = std::function<double(double z, double s, double b)>;
 Bug ranks(std::string name, bool with_groups, Keys keys, double outside = -HUGE_VAL) {
@@ -38,9 +32,7 @@ Bug ranks(std::string name, bool with_groups, Keys keys, double outside = -HUGE_
       const std::vector<Index> chosen = best(key, K, all_open(E));
       std::copy(chosen.begin(), chosen.end(), row(expert, t));
     }
-    const IdMatrix retopk = decisions.retopk;
-    decisions = decide_for(config, z, std::move(expert));
-    decisions.retopk = retopk;
+    choose_instead(config, z, std::move(expert), decisions);
   };
   return bug;
 }

@@ -12,10 +12,24 @@ std::vector<Bug> numeric_bugs();
 std::vector<Bug> group_bugs();
 std::vector<Bug> noise_bugs();
 
+/// Another convention: the config itself is changed.
+inline Bug confuses(std::string name, std::function<void(Config&)> config) {
+  Bug bug{std::move(name)};
+  bug.config = std::move(config);
+  return bug;
+}
+
 /// The logits that a case routes by.
 inline Matrix<double> logits_of(const Config& config, const Inputs& inputs) {
   const auto params = params_of<double>(config, inputs);
   return logits_forward(config, all_rows(params.x), params).logits;
+}
+
+/// The same decisions but for the experts, and the plan that follows from those.
+inline void choose_instead(const Config& config, const Matrix<double>& z, IdMatrix expert,
+                           Decisions& decisions) {
+  decisions.expert = std::move(expert);
+  set_plan(config, places(priority_keys(config, z, decisions.expert)), decisions);
 }
 
 /// A tensor of an answer as doubles that can be changed; written back when it goes.

@@ -4,12 +4,6 @@
 namespace moe {
 namespace {
 
-Bug confuses(std::string name, std::function<void(Config&)> config) {
-  Bug bug{std::move(name)};
-  bug.config = std::move(config);
-  return bug;
-}
-
 Bug draws(std::string name, std::function<void(const Config&, Inputs&)> inputs) {
   Bug bug{std::move(name)};
   bug.inputs = std::move(inputs);

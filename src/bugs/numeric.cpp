@@ -50,11 +50,6 @@ double value(const Arrays& arrays, const std::string& name, Index i) {
   throw Error(name, name + " is not there");
 }
 
-Bug changes(std::string name, std::function<void(Config&)> config) {
-  Bug bug{std::move(name)};
-  bug.config = std::move(config);
-  return bug;
-}
 void each_balance(Config& c, const std::function<void(Aux&)>& change) {
   for (Aux& aux : c.aux)
     if (aux.kind == AuxKind::Switch) change(aux);
@@ -153,7 +148,7 @@ std::vector<Bug> experts() {
 
 /// One activation where another is meant, in gated experts or in plain ones.
 Bug mistakes(std::string name, Activation meant, Activation taken, bool glu) {
-  return changes(std::move(name), [=](Config& c) {
+  return confuses(std::move(name), [=](Config& c) {
     if (c.experts.activation == meant && c.experts.glu == glu) c.experts.activation = taken;
   });
 }
@@ -189,22 +184,22 @@ std::vector<Bug> losses() {
     for (const Aux& aux : config.aux) Editable(answer, "loss." + aux.name)[0] = std::nan("");
   };
   std::vector<Bug> all{
-      changes("losses: all choices counted where first ones are meant",
-              [](Config& c) { each_balance(c, [](Aux& a) { a.f_source = LoadSource::AllK; }); }),
-      changes("losses: first choices counted where all are meant",
-              [](Config& c) { each_balance(c, [](Aux& a) { a.f_source = LoadSource::Top1; }); }),
-      changes("losses: even shares give K",
-              [](Config& c) { each_balance(c, [](Aux& a) { a.f_divide_by_k = false; }); }),
-      changes("losses: even shares give 1",
-              [](Config& c) { each_balance(c, [](Aux& a) { a.f_divide_by_k = true; }); }),
-      changes("losses: only kept choices counted",
-              [](Config& c) { each_balance(c, [](Aux& a) { a.f_stage = LoadStage::PostDrop; }); }),
-      changes("losses: dropped choices counted",
-              [](Config& c) { each_balance(c, [](Aux& a) { a.f_stage = LoadStage::PreDrop; }); }),
-      changes("losses: a loss that cannot be switched off",
-              [](Config& c) {
-                if (has_router(c) && c.aux.empty()) c.aux.push_back({"load_balance", AuxKind::Switch, 0.01});
-              }),
+      confuses("losses: all choices counted where first ones are meant",
+               [](Config& c) { each_balance(c, [](Aux& a) { a.f_source = LoadSource::AllK; }); }),
+      confuses("losses: first choices counted where all are meant",
+               [](Config& c) { each_balance(c, [](Aux& a) { a.f_source = LoadSource::Top1; }); }),
+      confuses("losses: even shares give K",
+               [](Config& c) { each_balance(c, [](Aux& a) { a.f_divide_by_k = false; }); }),
+      confuses("losses: even shares give 1",
+               [](Config& c) { each_balance(c, [](Aux& a) { a.f_divide_by_k = true; }); }),
+      confuses("losses: only kept choices counted",
+               [](Config& c) { each_balance(c, [](Aux& a) { a.f_stage = LoadStage::PostDrop; }); }),
+      confuses("losses: dropped choices counted",
+               [](Config& c) { each_balance(c, [](Aux& a) { a.f_stage = LoadStage::PreDrop; }); }),
+      confuses("losses: a loss that cannot be switched off",
+               [](Config& c) {
+                 if (has_router(c) && c.aux.empty()) c.aux.push_back({"load_balance", AuxKind::Switch, 0.01});
+               }),
   };
   all.push_back(std::move(of_nothing));
   return all;

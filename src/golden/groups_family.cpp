@@ -87,6 +87,22 @@ std::vector<GoldenCase> biases() {
       biased("bias/tie", "Equal logits and equal biases tie; equal sums of another kind do not.",
              {0.5, 0.5, 0, 0.25}, {{1, 1, 2, 0}, {0, 0, 1, 1}})
           .catches("ties of biased scores resolved by rounding errors"),
+      CaseBuilder("deepseek_v3", "bias/group-tie", "Groups that tie in truth, biases included.")
+          .flag("SelectionBias")
+          .flag("ExpertGroups")
+          .catches("groups that are equal in truth ranked by their rounding errors")
+          .set("shape.top_k=2")
+          .set("shape.ffn_size=2")
+          .set("router.n_group=2")
+          .set("router.topk_group=1")
+          .set("shared.mode=none")
+          .set("aux.load_balance.coefficient=0.5")
+          .logits({{0.375, -0.375, 3, -3}, {3, -3, 1.25, -1.25}})
+          .tensor(Tensor::router_selection_bias, {0.5, 0, 0.25, 0.25}),
+      biased("bias/update-of-kept", "The load of what was kept, where all was kept.", {0.25, 0, -0.5, 0},
+             {{3, 2, 1, 0}, {3, 1, 2, 0}, {3, 2, 0, 1}})
+          .catches("the load of another expert")
+          .set("bias_update.count=post_drop"),
       biased("bias/update", "Too much, too little, and exactly the mean of the load.", {0.5, -0.25, 0, 0.125},
              {{4, 3, 0, -1}, {4, 0, 3, -1}})
           .catches("a bias that moves where the load is the mean, or the other way"),

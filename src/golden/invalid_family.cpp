@@ -26,143 +26,145 @@ GoldenCase refused_input(const char* id, const char* comment, Tensor tensor, con
       .invalid();
 }
 
+std::vector<GoldenCase> configs() {
+  return {
+      refused("mixtral", "invalid/k-above-e", "More choices than experts.", {"shape.top_k=5"}),
+      refused("mixtral", "invalid/k-zero", "No choice.", {"shape.top_k=0"}),
+      refused("mixtral", "invalid/too-many-experts", "E = 2^31.", {"shape.num_experts=2147483648"}),
+      refused("mixtral", "invalid/no-width", "D = 0.", {"shape.hidden_size=0"}),
+      refused("mixtral", "invalid/no-hidden-units", "F = 0.", {"shape.ffn_size=0"}),
+      refused("mixtral", "invalid/negative-tokens", "T = -1.", {"shape.num_tokens=-1"}),
+      refused("mixtral", "invalid/fractional-size", "D = 2.5.", {"shape.hidden_size=2.5"}),
+      refused("mixtral", "invalid/oversized-weights", "Weights of more than 2^50 elements.",
+              {"shape.hidden_size=1073741824", "shape.ffn_size=1073741824"}),
+      refused("mixtral", "invalid/oversized-logits", "Logits of more than 2^50 elements.",
+              {"shape.num_tokens=2147483647", "shape.num_experts=1048576"}),
+      refused("mixtral", "invalid/oversized-stage", "Assignments times F beyond 2^50.",
+              {"shape.num_tokens=2147483647", "shape.ffn_size=1073741824"}),
+      refused("mixtral", "invalid/unknown-field", "A field that does not exist.", {"router.temperature=2"}),
+      refused("mixtral", "invalid/unknown-value", "A score function that does not exist.",
+              {"router.score_function=softplus"}),
+      refused("mixtral", "invalid/unknown-section", "A section that does not exist.", {"gating={}"}),
+      refused("mixtral", "invalid/section-not-object", "A section that is no object.", {"capacity=[]"}),
+      refused("mixtral", "invalid/losses-not-list", "Losses that are no list.", {"aux={}"}),
+      refused("mixtral", "invalid/flag-not-boolean", "A flag that is a number.", {"experts.glu=1"}),
+      refused("switch", "invalid/factor-not-number", "A factor that is a text.",
+              {"capacity.factor=\"1.25x\""}),
+      refused("mixtral", "invalid/name-not-text", "A loss whose name is a number.", {"aux.0.name=7"}),
+      refused("mixtral", "invalid/meaningless-field", "A capacity factor without a capacity.",
+              {"capacity.factor=1.25"}),
+      refused("switch", "invalid/ten-places", "A factor of ten decimal places.",
+              {"capacity.factor=1.0000000001"}),
+      refused("switch", "invalid/negative-factor", "A negative capacity factor.", {"capacity.factor=-1"}),
+      refused("switch", "invalid/unrounded-capacity", "A capacity that is not rounded.",
+              {"capacity.outer_round=none"}),
+      refused("switch", "invalid/multiple-of-zero", "A multiple of 0.", {"capacity.multiple_of=0"}),
+      refused("switch", "invalid/negative-minimum", "A negative minimum.", {"capacity.min_capacity=-1"}),
+      refused("mixtral", "invalid/negative-capacity", "A negative capacity.",
+              {"capacity.mode=fixed", "capacity.fixed=-1"}),
+      refused("mixtral", "invalid/scaled-identity-of-two", "Which of two weights would scale the token?",
+              {"capacity.mode=fixed", "capacity.fixed=1", "capacity.dropped_output=scaled_identity"}),
+      refused("mixtral", "invalid/scaled-identity-after-drop", "A weight that is 0 by then.",
+              {"shape.top_k=1", "router.renorm_stage=after_drop", "capacity.mode=fixed", "capacity.fixed=1",
+               "capacity.dropped_output=scaled_identity"}),
+      refused("dense", "invalid/dense-with-experts", "Two experts and no router.", {"shape.num_experts=2"}),
+      refused("dense", "invalid/dense-with-capacity", "A capacity and no router.",
+              {"capacity.mode=fixed", "capacity.fixed=1"}),
+      refused("dense", "invalid/dense-with-loss", "A loss of a router that is not there.",
+              {R"(aux=[{"name":"z","kind":"z","coefficient":1}])"}),
+      refused("mixtral", "invalid/two-losses-of-one-name", "Two losses that no one could tell apart.",
+              {R"(aux=[{"name":"z","kind":"z","coefficient":1},{"name":"z","kind":"z","coefficient":2}])"}),
+      refused("mixtral", "invalid/loss-name", "A name that no file could hold.",
+              {R"(aux=[{"name":"z loss","kind":"z","coefficient":1}])"}),
+      refused("mixtral", "invalid/loss-epsilon", "An epsilon of 0: 0 / 0 where no expert is important.",
+              {R"(aux=[{"name":"i","kind":"cv_importance","coefficient":1,"epsilon":0}])"}),
+  };
+}
+
+std::vector<GoldenCase> routers() {
+  return {
+      refused("mixtral", "invalid/no-token-groups", "No group of tokens.", {"shape.num_groups=0"}),
+      refused("mixtral", "invalid/uneven-token-groups", "Four tokens in three groups.",
+              {"shape.num_groups=3"}),
+      refused("mixtral", "invalid/no-expert-groups", "No group of experts.", {"router.n_group=0"}),
+      refused("mixtral", "invalid/uneven-expert-groups", "Four experts in three groups.",
+              {"router.n_group=3", "shape.top_k=1"}),
+      refused("mixtral", "invalid/too-many-open-groups", "Three open groups of two.",
+              {"router.n_group=2", "router.topk_group=3"}),
+      refused("mixtral", "invalid/k-above-open", "More choices than experts in the open groups.",
+              {"shape.top_k=3", "router.n_group=2"}),
+      refused("mixtral", "invalid/group-score-above-size", "The three best of groups of two.",
+              {"router.n_group=2", "router.group_score=sum_topn", "router.group_score_n=3"}),
+      refused("mixtral", "invalid/no-factor", "A factor of 0.", {"router.routed_scaling_factor=0"}),
+      refused("mixtral", "invalid/shared-without-width", "A shared expert of no width.",
+              {"shared.mode=add", "shared.ffn_size=0"}),
+      refused(
+          "mixtral", "invalid/oversized-shared", "A shared expert of more than 2^50 elements.",
+          {"shape.hidden_size=1048576", "shape.ffn_size=1", "shared.mode=add", "shared.ffn_size=2147483647"}),
+      refused("dense", "invalid/dense-with-shared", "A shared expert and no router.",
+              {"shared.mode=add", "shared.ffn_size=4"}),
+      refused("mixtral", "invalid/update-of-no-bias", "An update of a bias that is not there.",
+              {"bias_update.kind=sign"}),
+      refused("mixtral", "invalid/update-by-nothing", "An update by 0.",
+              {"router.selection_bias=true", "bias_update.kind=sign", "bias_update.gamma=0"}),
+      refused("gshard", "invalid/second-of-three", "Which of two others is the second choice?",
+              {"shape.top_k=3"}),
+      refused("gshard", "invalid/second-after-drop", "A weight that depends on what it decides.",
+              {"router.renorm_stage=after_drop"}),
+      refused("gshard", "invalid/second-threshold", "A threshold of 0.", {"router.second_threshold=0"}),
+      refused("mixtral", "invalid/load-without-noise", "The load of a router without noise.",
+              {R"(aux=[{"name":"load","kind":"cv_load","coefficient":1}])"}),
+      refused("shazeer2017", "invalid/noise-epsilon", "A least scale of 0.", {"noise.epsilon=0"}),
+      refused("shazeer2017", "invalid/noise-with-bias", "Noise and a selection bias.",
+              {"router.selection_bias=true"}),
+      refused("shazeer2017", "invalid/noise-with-groups", "Noise and groups of experts.",
+              {"router.n_group=2", "router.topk_group=2"}),
+      refused("shazeer2017", "invalid/noise-with-policy", "Noise and a policy of second choices.",
+              {"shape.top_k=2", "router.second_policy=random"}),
+      refused("shazeer2017", "invalid/noise-with-retopk", "Noise and a loss of the best clean scores.",
+              {R"(aux=[{"name":"b","kind":"switch","coefficient":1,"f_from":"retopk_of_aux_scores"}])"}),
+      refused("shazeer2017", "invalid/noise-with-priority", "Noise and a priority by score.",
+              {"capacity.mode=fixed", "capacity.fixed=1", "capacity.priority=weight"}),
+      refused("dense", "invalid/dense-with-noise", "Noise and no router.", {"noise.kind=gaussian_learned"}),
+  };
+}
+
+std::vector<GoldenCase> tensors() {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  return {
+      refused_input("invalid/x-shape", "x of another width.", Tensor::x, {1, 3}, {1, 2, 3}),
+      refused_input("invalid/x-nan", "A NaN in x.", Tensor::x, {1, 2}, {1, nan}),
+      CaseBuilder("mixtral", "invalid/x-integers", "x in integers.")
+          .flag("Invalid")
+          .tokens(1)
+          .integers(Tensor::x, {1, 4}, {1, 2, 3, 4})
+          .invalid(),
+      CaseBuilder("mixtral", "invalid/missing-weight", "No router.weight.")
+          .flag("Invalid")
+          .tokens(1)
+          .without(Tensor::router_weight)
+          .invalid(),
+      CaseBuilder("mixtral", "invalid/bias-nan", "A NaN in the selection bias.")
+          .flag("Invalid")
+          .set("router.selection_bias=true")
+          .raw(Tensor::router_selection_bias, {4}, {0, nan, 0, 0})
+          .invalid(),
+      CaseBuilder("gshard", "invalid/random-number", "A random number above 1.")
+          .flag("Invalid")
+          .set("shape.num_groups=1")
+          .raw(Tensor::noise_second_policy, {4}, {0.5, 1.5, 0, 0})
+          .invalid(),
+      refused_input("invalid/unexpected-tensor", "A bias that this expert does not have.",
+                    Tensor::experts_up_bias, {2, 1}, {0, 0}),
+  };
+}
+
 }  // namespace
 
 std::vector<GoldenFile> invalid_family() {
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  return {
-      {"invalid/configs.json",
-       {
-           refused("mixtral", "invalid/k-above-e", "More choices than experts.", {"shape.top_k=5"}),
-           refused("mixtral", "invalid/k-zero", "No choice.", {"shape.top_k=0"}),
-           refused("mixtral", "invalid/too-many-experts", "E = 2^31.", {"shape.num_experts=2147483648"}),
-           refused("mixtral", "invalid/no-width", "D = 0.", {"shape.hidden_size=0"}),
-           refused("mixtral", "invalid/no-hidden-units", "F = 0.", {"shape.ffn_size=0"}),
-           refused("mixtral", "invalid/negative-tokens", "T = -1.", {"shape.num_tokens=-1"}),
-           refused("mixtral", "invalid/fractional-size", "D = 2.5.", {"shape.hidden_size=2.5"}),
-           refused("mixtral", "invalid/oversized-weights", "Weights of more than 2^50 elements.",
-                   {"shape.hidden_size=1073741824", "shape.ffn_size=1073741824"}),
-           refused("mixtral", "invalid/oversized-logits", "Logits of more than 2^50 elements.",
-                   {"shape.num_tokens=2147483647", "shape.num_experts=1048576"}),
-           refused("mixtral", "invalid/oversized-stage", "Assignments times F beyond 2^50.",
-                   {"shape.num_tokens=2147483647", "shape.ffn_size=1073741824"}),
-           refused("mixtral", "invalid/unknown-field", "A field that does not exist.",
-                   {"router.temperature=2"}),
-           refused("mixtral", "invalid/unknown-value", "A score function that does not exist.",
-                   {"router.score_function=softplus"}),
-           refused("mixtral", "invalid/unknown-section", "A section that does not exist.", {"gating={}"}),
-           refused("mixtral", "invalid/section-not-object", "A section that is no object.", {"capacity=[]"}),
-           refused("mixtral", "invalid/losses-not-list", "Losses that are no list.", {"aux={}"}),
-           refused("mixtral", "invalid/flag-not-boolean", "A flag that is a number.", {"experts.glu=1"}),
-           refused("switch", "invalid/factor-not-number", "A factor that is a text.",
-                   {"capacity.factor=\"1.25x\""}),
-           refused("mixtral", "invalid/name-not-text", "A loss whose name is a number.", {"aux.0.name=7"}),
-           refused("mixtral", "invalid/meaningless-field", "A capacity factor without a capacity.",
-                   {"capacity.factor=1.25"}),
-           refused("switch", "invalid/ten-places", "A factor of ten decimal places.",
-                   {"capacity.factor=1.0000000001"}),
-           refused("switch", "invalid/negative-factor", "A negative capacity factor.",
-                   {"capacity.factor=-1"}),
-           refused("switch", "invalid/unrounded-capacity", "A capacity that is not rounded.",
-                   {"capacity.outer_round=none"}),
-           refused("switch", "invalid/multiple-of-zero", "A multiple of 0.", {"capacity.multiple_of=0"}),
-           refused("switch", "invalid/negative-minimum", "A negative minimum.", {"capacity.min_capacity=-1"}),
-           refused("mixtral", "invalid/negative-capacity", "A negative capacity.",
-                   {"capacity.mode=fixed", "capacity.fixed=-1"}),
-           refused("mixtral", "invalid/scaled-identity-of-two", "Which of two weights would scale the token?",
-                   {"capacity.mode=fixed", "capacity.fixed=1", "capacity.dropped_output=scaled_identity"}),
-           refused("mixtral", "invalid/scaled-identity-after-drop", "A weight that is 0 by then.",
-                   {"shape.top_k=1", "router.renorm_stage=after_drop", "capacity.mode=fixed",
-                    "capacity.fixed=1", "capacity.dropped_output=scaled_identity"}),
-           refused("dense", "invalid/dense-with-experts", "Two experts and no router.",
-                   {"shape.num_experts=2"}),
-           refused("dense", "invalid/dense-with-capacity", "A capacity and no router.",
-                   {"capacity.mode=fixed", "capacity.fixed=1"}),
-           refused("dense", "invalid/dense-with-loss", "A loss of a router that is not there.",
-                   {R"(aux=[{"name":"z","kind":"z","coefficient":1}])"}),
-           refused(
-               "mixtral", "invalid/two-losses-of-one-name", "Two losses that no one could tell apart.",
-               {R"(aux=[{"name":"z","kind":"z","coefficient":1},{"name":"z","kind":"z","coefficient":2}])"}),
-           refused("mixtral", "invalid/loss-name", "A name that no file could hold.",
-                   {R"(aux=[{"name":"z loss","kind":"z","coefficient":1}])"}),
-           refused("mixtral", "invalid/loss-epsilon", "An epsilon of 0: 0 / 0 where no expert is important.",
-                   {R"(aux=[{"name":"i","kind":"cv_importance","coefficient":1,"epsilon":0}])"}),
-       }},
-      {"invalid/routers.json",
-       {
-           refused("mixtral", "invalid/no-token-groups", "No group of tokens.", {"shape.num_groups=0"}),
-           refused("mixtral", "invalid/uneven-token-groups", "Four tokens in three groups.",
-                   {"shape.num_groups=3"}),
-           refused("mixtral", "invalid/no-expert-groups", "No group of experts.", {"router.n_group=0"}),
-           refused("mixtral", "invalid/uneven-expert-groups", "Four experts in three groups.",
-                   {"router.n_group=3"}),
-           refused("mixtral", "invalid/no-open-group", "No group of experts is open.",
-                   {"router.n_group=2", "router.topk_group=0"}),
-           refused("mixtral", "invalid/k-above-open", "More choices than experts in the open groups.",
-                   {"shape.top_k=3", "router.n_group=2"}),
-           refused("mixtral", "invalid/group-score-above-size", "The three best of groups of two.",
-                   {"router.n_group=2", "router.group_score=sum_topn", "router.group_score_n=3"}),
-           refused("mixtral", "invalid/no-factor", "A factor of 0.", {"router.routed_scaling_factor=0"}),
-           refused("mixtral", "invalid/shared-without-width", "A shared expert of no width.",
-                   {"shared.mode=add", "shared.ffn_size=0"}),
-           refused("mixtral", "invalid/oversized-shared", "A shared expert of more than 2^50 elements.",
-                   {"shape.hidden_size=1048576", "shape.ffn_size=1", "shared.mode=add",
-                    "shared.ffn_size=2147483647"}),
-           refused("dense", "invalid/dense-with-shared", "A shared expert and no router.",
-                   {"shared.mode=add", "shared.ffn_size=4"}),
-           refused("mixtral", "invalid/update-of-no-bias", "An update of a bias that is not there.",
-                   {"bias_update.kind=sign"}),
-           refused("mixtral", "invalid/update-by-nothing", "An update by 0.",
-                   {"router.selection_bias=true", "bias_update.kind=sign", "bias_update.gamma=0"}),
-           refused("gshard", "invalid/second-of-three", "Which of two others is the second choice?",
-                   {"shape.top_k=3"}),
-           refused("gshard", "invalid/second-after-drop", "A weight that depends on what it decides.",
-                   {"router.renorm_stage=after_drop"}),
-           refused("gshard", "invalid/second-threshold", "A threshold of 0.", {"router.second_threshold=0"}),
-           refused("mixtral", "invalid/load-without-noise", "The load of a router without noise.",
-                   {R"(aux=[{"name":"load","kind":"cv_load","coefficient":1}])"}),
-           refused("shazeer2017", "invalid/noise-epsilon", "A least scale of 0.", {"noise.epsilon=0"}),
-           refused("shazeer2017", "invalid/noise-with-bias", "Noise and a selection bias.",
-                   {"router.selection_bias=true"}),
-           refused("shazeer2017", "invalid/noise-with-groups", "Noise and groups of experts.",
-                   {"router.n_group=2", "router.topk_group=2"}),
-           refused("shazeer2017", "invalid/noise-with-policy", "Noise and a policy of second choices.",
-                   {"shape.top_k=2", "router.second_policy=random"}),
-           refused("shazeer2017", "invalid/noise-with-retopk", "Noise and a loss of the best clean scores.",
-                   {R"(aux=[{"name":"b","kind":"switch","coefficient":1,"f_from":"retopk_of_aux_scores"}])"}),
-           refused("shazeer2017", "invalid/noise-with-priority", "Noise and a priority by score.",
-                   {"capacity.mode=fixed", "capacity.fixed=1", "capacity.priority=weight"}),
-           refused("dense", "invalid/dense-with-noise", "Noise and no router.",
-                   {"noise.kind=gaussian_learned"}),
-       }},
-      {"invalid/inputs.json",
-       {
-           refused_input("invalid/x-shape", "x of another width.", Tensor::x, {1, 3}, {1, 2, 3}),
-           refused_input("invalid/x-nan", "A NaN in x.", Tensor::x, {1, 2}, {1, nan}),
-           CaseBuilder("mixtral", "invalid/x-integers", "x in integers.")
-               .flag("Invalid")
-               .tokens(1)
-               .integers(Tensor::x, {1, 4}, {1, 2, 3, 4})
-               .invalid(),
-           CaseBuilder("mixtral", "invalid/missing-weight", "No router.weight.")
-               .flag("Invalid")
-               .tokens(1)
-               .without(Tensor::router_weight)
-               .invalid(),
-           CaseBuilder("mixtral", "invalid/bias-nan", "A NaN in the selection bias.")
-               .flag("Invalid")
-               .set("router.selection_bias=true")
-               .raw(Tensor::router_selection_bias, {4}, {0, nan, 0, 0})
-               .invalid(),
-           CaseBuilder("gshard", "invalid/random-number", "A random number above 1.")
-               .flag("Invalid")
-               .set("shape.num_groups=1")
-               .raw(Tensor::noise_second_policy, {4}, {0.5, 1.5, 0, 0})
-               .invalid(),
-           refused_input("invalid/unexpected-tensor", "A bias that this expert does not have.",
-                         Tensor::experts_up_bias, {2, 1}, {0, 0}),
-       }},
-  };
+  return {{"invalid/configs.json", configs()},
+          {"invalid/routers.json", routers()},
+          {"invalid/inputs.json", tensors()}};
 }
 
 }  // namespace moe

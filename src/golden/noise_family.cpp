@@ -68,8 +68,9 @@ std::vector<GoldenCase> noises() {
           .noise({{1, 0, -1, 2}, {0.5, 0.5, -2, -1}}, {{-2, -1.5, 0, 1.96875}, {1.5, -1, 1.75, -1.25}}),
       noisy("noise/zero", "No noise on some logits: they are the clean ones, exactly.")
           .catches("a scale that is added instead of multiplied")
-          .logits(z)
-          .noise({{1, 0, -1, 2}, {0.5, 0.5, -2, -1}}, {{0, 0, 0, 0}, {0, 1, 0, -0.5}}),
+          .logits({{2, 1, 0, -1}, {0, 0.5, 1, 1.5}, {0, 0, -1, -2}})
+          .noise({{1, 0, -1, 2}, {0.5, 0.5, -2, -1}, {0, 1, 0, 0}},
+                 {{0, 0, 0, 0}, {0, 1, 0, -0.5}, {1, 1, 0, 0}}),
       noisy("noise/large-raw", "Scales that exp overflows on the way to, and the least scale there is.")
           .catches("log(1 + exp(r)) by its formula")
           .logits(z)
@@ -81,6 +82,7 @@ std::vector<GoldenCase> noises() {
           .noise({{0.5, 0.5, 0.5, 0}, {1, -1, -1, -1}}, {{0.5, 0.5, 0.5, 0}, {0.25, 0.75, 0.75, 0.75}}),
       noisy("noise/opposite-raw", "Equal in truth: z + n softplus(r) = (z + n r) + n softplus(-r).")
           .catches("noisy logits that are equal in truth ranked by their rounding errors")
+          .set("noise.epsilon=0.25")
           .logits({{1, 1.375, 0, -4}})
           .noise({{0.75, -0.75, 0.25, 0}}, {{0.5, 0.5, 0.25, 0}}),
       noisy("noise/threshold-tie", "The next two that were not chosen tie: the load loss has two slopes.")
@@ -89,6 +91,7 @@ std::vector<GoldenCase> noises() {
           .noise({{0, 0, 0, 0}, {0, 0, 0, 0}}, {{0.5, 0.5, 0.5, 0.5}, {0.25, 0.25, 0.25, 0.25}}),
       noisy("noise/all-chosen", "K = E: the load is T for every expert, and has no gradient.")
           .catches("a threshold where nobody is left out")
+          .set("aux.load.epsilon=0.5")
           .set("shape.top_k=4"),
       noisy("noise/one-choice", "K = 1: the threshold of the chosen is the second, of all others the first.")
           .catches("one threshold for all experts")

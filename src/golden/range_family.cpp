@@ -79,18 +79,18 @@ std::vector<GoldenFile> range_family() {
                {0.5, 1, -1, 0.125})
             .catches("a scale that the largest number sets for all")
             .tensor(Tensor::experts_down, {1024, 0.5, -0.25, 1}),
-        CaseBuilder("mixtral", "range/cancellation", "Two experts whose outputs cancel but for a millionth.")
+        CaseBuilder("dense", "range/cancellation",
+                    "Hidden units of 1048577 and 1048576, of which y is the difference.")
             .flag("Range")
-            .catches("weights rounded before the sum over choices")
-            .set("shape.ffn_size=1")
+            .catches("hidden units, or sums of them, in fewer than 21 bits")
+            .set("experts.glu=false")
+            .set("experts.activation=relu")
             .set("shape.hidden_size=2")
-            .set("shape.num_experts=2")
+            .set("shape.ffn_size=2")
             .tokens(1)
-            .tensor(Tensor::x, {1, 1})
-            .tensor(Tensor::router_weight, {0x1p-18, 0, 0, 0})
-            .tensor(Tensor::experts_gate, {1, 0.5, 1, 0.5})
-            .tensor(Tensor::experts_up, {0.5, 2, 0.5, 2})
-            .tensor(Tensor::experts_down, {1, -3, -1, 3}),
+            .tensor(Tensor::x, {1024, 1})
+            .tensor(Tensor::experts_up, {1024, 1, 1024, 0})
+            .tensor(Tensor::experts_down, {1, -1, 0.5, -0.5}),
         CaseBuilder("dense", "range/negative-zero",
                     "x = -0.0 and 0.0, with a plain ReLU: zeros of either sign are one.")
             .flag("Range")

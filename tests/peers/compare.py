@@ -99,11 +99,7 @@ def error(mine, true, magnitude):
 
 
 # What no arithmetic in floating point can be held to, with the reason.
-BEYOND_FP64 = {
-    "noise/opposite-raw": "a tie of real numbers that differ in their last bit in fp64",
-    "noise/all-chosen": "the variance of equal loads, 1e-20, is all rounding",
-    "range/cancellation": "y is a millionth of its terms",
-}
+BEYOND_FP64 = {"noise/opposite-raw": "a tie of real numbers whose last bits differ in fp64"}
 
 
 class Tally:

@@ -59,9 +59,9 @@ def tensor(t, folder):
 
 
 def groups(path):
-    """(config, valid cases) of each group of a file; none if the file holds no layers."""
+    """(config, valid cases with all stages) of each group of a file; none if the file holds no layers."""
     document = json.loads(path.read_text())
     for group in document["groups"] if document.get("format") == "moe-golden" else []:
-        cases = [case for case in group["cases"] if case["result"] != "invalid"]
+        cases = [case for case in group["cases"] if case["result"] != "invalid" and "extent" not in case]
         if cases:
             yield plain(group["config"]), cases
