@@ -1,8 +1,8 @@
 // matrix GOLDEN EQUIVALENT OUT KILLS...: the verdict over the kill matrices of kill, refuse and bugs.
 //
 // Fails for a mutant that survives and has no reason in EQUIVALENT, for a reason whose mutant does not survive (or does
-// not exist), and for a golden case that shows nothing which no earlier case shows and has no reason to stay. Cases worked
-// by hand and whole presets, which are there for readers, come last.
+// not exist), for a golden case that kills nothing, and for one that shows nothing which no earlier case shows and has no
+// reason to stay. Cases worked by hand and whole presets, which are there for readers, come last.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -120,7 +120,9 @@ class Verdict {
   void print(const Case& c) {
     const std::vector<std::string>& first = shows_first_[c.id];
     std::string example = "(for readers)";
-    if (!first.empty())
+    if (kills_[c.id] == 0)
+      example = "KILLS NOTHING", ++failures_;
+    else if (!first.empty())
       example = first.back().substr(0, 110);
     else if (reasons_.erase("case | " + c.id) > 0)
       example = "(with a reason)";
