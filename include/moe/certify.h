@@ -54,7 +54,7 @@ struct Certified {
   std::vector<double> group_margin;  // T: of the choice of groups, where there are groups
   std::vector<Tie> group_ties;
   std::vector<double> policy_margin;  // T: |w_t2 - threshold u_t| of (R6), where there is a policy
-  bool at_kink = false;               // a threshold of the load loss is a tie
+  bool threshold_tie = false;         // a threshold of the load loss is a tie
   OtherDecisions others;
   std::optional<GradientProof> gradient;
 };

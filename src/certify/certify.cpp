@@ -95,7 +95,7 @@ void judge_choice(const Config& config, const RouterLogits<Ball>& logits, const 
   const Router& router = config.router;
   const Index E = z.cols(), K = config.shape.top_k;
   result.margin.clear(), result.ties.clear(), result.group_margin.clear(), result.group_ties.clear(),
-      result.at_kink = false;
+      result.threshold_tie = false;
   for (Index t = 0; t < z.rows(); ++t) {
     Ranking<Ball> ranking = ranking_of(router, row(z, t), b.data(), E);
     if (has_noise(config)) ranking.expert = noisy_keys(config.noise, logits.noise, z, t);
@@ -117,7 +117,8 @@ void judge_choice(const Config& config, const RouterLogits<Ball>& logits, const 
     const std::vector<Index> chosen = best(ranking.expert, K, open);
     result.margin.push_back(margin_of(ranking.expert, chosen, open));
     for (Tie& tie : ties_of(ranking.expert, chosen, open, t)) result.ties.push_back(std::move(tie));
-    if (has_load_loss(config)) result.at_kink = result.at_kink || threshold_ties(ranking.expert, K);
+    if (has_load_loss(config))
+      result.threshold_tie = result.threshold_tie || threshold_ties(ranking.expert, K);
   }
 }
 
@@ -249,7 +250,7 @@ class Certifier {
         !result_.others.list.empty() || !result_.others.complete ||
         std::any_of(result_.ties.begin(), result_.ties.end(), [](const Tie& tie) { return tie.at_boundary; });
     result_.gradient =
-        GradientProof{*derivative, confirmed, !tied && !result_.at_kink && !at_a_kink(config_, trace),
+        GradientProof{*derivative, confirmed, !tied && !result_.threshold_tie && !at_a_kink(config_, trace),
                       std::move(*invariants)};
     return true;
   }
