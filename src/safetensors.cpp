@@ -47,9 +47,10 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : file_(std::make_uniq
     if (!complete) throw Error(where, where + " must have exactly dtype, shape and two data_offsets");
     Entry entry{
         json["dtype"], {}, whole(json["data_offsets"][0], where), whole(json["data_offsets"][1], where)};
-    for (const nlohmann::json& size : json["shape"]) entry.dims.push_back(static_cast<Index>(whole(size, where)));
+    for (const nlohmann::json& size : json["shape"])
+      entry.dims.push_back(static_cast<Index>(whole(size, where)));
     const FormatInfo* format = known_format(entry.format);
-    const Index size = product(entry.dims);
+    const Index size = product(entry.dims, where);
     if (format != nullptr && (entry.end < entry.begin || size > INT64_MAX / 8 ||
                               entry.end - entry.begin != static_cast<std::size_t>(size * format->bytes)))
       throw Error(where, where + ": data_offsets must span dtype times shape");

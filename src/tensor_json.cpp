@@ -105,7 +105,7 @@ class Reader {
       dims.push_back(whole(size));
       if (dims.back() < 0) refuse("must have sizes of at least 0");
     }
-    if (product(dims) > INT64_MAX / 8) refuse("must fit memory");
+    if (product(dims, where("shape")) > INT64_MAX / 8) refuse("must fit memory");
     return dims;
   }
   std::optional<Recipe> recipe() const {
@@ -163,9 +163,10 @@ class Reader {
           append(Eigen::bfloat16(static_cast<float>(real(item))));
           break;
       }
-      if (is_real(a.format) && std::isfinite(real(item)) &&
-          a.real(static_cast<Index>(a.bytes.size()) / info_of(a.format).bytes - 1) != real(item))
-        refuse("must hold numbers of its dtype, not " + shown(item));
+      const Index last = static_cast<Index>(a.bytes.size()) / info_of(a.format).bytes - 1;
+      const bool kept = is_real(a.format) ? !std::isfinite(real(item)) || a.real(last) == real(item)
+                                          : a.integer(last) == whole(item);
+      if (!kept) refuse("must hold numbers of its dtype, not " + shown(item));
     }
   }
   double real(const Json& item) const {

@@ -75,6 +75,13 @@ TEST_CASE("tensor_json: what does not fit together is refused by name") {
   CHECK(error_with("dtype", "f99") ==
         "f.json: y must have a dtype of f64, f32, f16, bf16, i32, i64, u8, not f99");
   CHECK(error_with("dtype", "bf16") == "f.json: y must hold numbers of its dtype, not 0.3333333333333333");
+  for (const auto& [dtype, value] : {std::pair("u8", Json(256)), {"u8", -1}, {"i32", 4294967297}})
+    CHECK(error_of([&, name = dtype, json = value] {
+            back({{"dtype", name}, {"shape", {1}}, {"data", {json}}});
+          }) == "f.json: y must hold numbers of its dtype, not " + value.dump());
+  CHECK(error_of([] {
+          back({{"dtype", "f64"}, {"shape", {1LL << 32, 1LL << 32}}, {"data", {1}}});
+        }) == "f.json: y.shape: the product of the sizes must fit 64 bits");
   CHECK(error_with("recipe", {{"rng", "mt19937"}, {"seed", "0x1"}}) ==
         "f.json: y must have a recipe of philox4x32-10 with 8 bits and a seed in hexadecimal");
   Json recipe{{"rng", "philox4x32-10"}, {"seed", "0x1"}, {"tensor", 2}, {"case", 3}, {"bits", 8},

@@ -31,11 +31,12 @@ inline constexpr std::array<FormatInfo, 7> kFormats{{{"f64", "F64", 8},
 inline const FormatInfo& info_of(Format f) { return kFormats[static_cast<std::size_t>(f)]; }
 inline bool is_real(Format f) { return f <= Format::BF16; }
 
-inline Index product(const Dims& dims) {
+/// The number of elements; `where` names the shape in the Error for one that does not fit 64 bits.
+inline Index product(const Dims& dims, const std::string& where = "shape") {
   Index n = 1;
   for (const Index d : dims)
     if (__builtin_mul_overflow(n, d, &n))
-      throw Error("shape", "shape: the product of the sizes must fit 64 bits");
+      throw Error(where, where + ": the product of the sizes must fit 64 bits");
   return n;
 }
 
