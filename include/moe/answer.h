@@ -1,0 +1,25 @@
+#pragma once
+
+#include "moe/json.h"
+#include "moe/safetensors.h"
+
+/// What an implementation that is to be checked answers for one case, and where a folder of answers keeps it.
+namespace moe {
+
+struct Answer {
+  Arrays tensors;         // under any names; non-finite elements are content
+  std::string error{};    // the sentence with which the case was refused; empty where it was not
+  std::string failure{};  // why there is no answer at all; empty where there is one (moe/program.h)
+};
+
+/// The answer {"id", "tensors": {name: {dtype, shape, data | b64 | file and tensor}}} or {"id", "error": "..."}; `file` is
+/// looked for beside `document`. Throws Error, naming document and tensor, for anything else; other keys are left alone.
+Answer answer_from_json(const Json& json, const std::string& document);
+
+/// The answer in a file: .json as above, .safetensors or .npz. Throws Error naming the file and the tensor.
+Answer read_answer(const std::string& path);
+
+/// The file of case `id` in the folder `got`: got/<id>.json, .safetensors or .npz. Throws Error where there are two.
+std::optional<std::string> find_answer(const std::string& got, const std::string& id);
+
+}  // namespace moe
