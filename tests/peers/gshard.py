@@ -5,7 +5,8 @@ The uniform number of line 17 is an input. 2 g2 > rnd of line 19 is the threshol
 import autograd.numpy as np
 from autograd.tracer import getval
 
-from common import best, beyond, capacity, logsumexp, mean_over_tokens, softmax
+from capacity import capacity
+from common import best, beyond, logsumexp, mean_over_tokens, softmax
 from dense import ffn
 
 

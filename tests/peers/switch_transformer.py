@@ -1,7 +1,8 @@
 """Fedus, Zoph and Shazeer, "Switch Transformers", arXiv 2101.03961; z-loss of Zoph et al., arXiv 2202.08906."""
 import autograd.numpy as np
 
-from common import best, beyond, capacity, logsumexp, mean_over_tokens, of_batch, softmax
+from capacity import capacity
+from common import best, beyond, logsumexp, mean_over_tokens, of_batch, softmax
 from dense import ffn
 
 
