@@ -81,11 +81,14 @@ template <typename Num>
 Key<Num> group_key(const Router& router, const Num* z, const Num* s, const Num* b, Index E, Index g) {
   const Index size = E / router.n_group, n = router.group_score == GroupScore::Max ? 1 : router.group_score_n;
   std::vector<Key<Num>> member;
-  for (Index e = g * size; e < (g + 1) * size; ++e) member.push_back(expert_key(z, s, b, e));
-  std::vector<Num> terms, biases, logits;
+  std::vector<Num> all, terms, biases, logits;
+  for (Index e = g * size; e < (g + 1) * size; ++e) {
+    member.push_back(expert_key(z, s, b, e));
+    all.push_back(b == nullptr ? s[e] : s[e] + b[e]);
+  }
   for (const Index i : best(member, n, all_open(size))) {
     const Index e = g * size + i;
-    terms.push_back(b == nullptr ? s[e] : s[e] + b[e]);
+    terms.push_back(at(all, i));
     if (b != nullptr) biases.push_back(b[e]);
     const auto opposite = std::find_if(logits.begin(), logits.end(), [&](const Num& other) {
       return router.score_function == ScoreFunction::Sigmoid && same(other, -z[e]);
@@ -96,7 +99,8 @@ Key<Num> group_key(const Router& router, const Num* z, const Num* s, const Num* 
       logits.erase(opposite);
   }
   sort_downwards(logits);
-  return {sum(terms.data(), n), sum(biases.data(), static_cast<Index>(biases.size())), std::move(logits)};
+  return {sum_of_largest(terms.data(), n, all.data(), size),
+          sum(biases.data(), static_cast<Index>(biases.size())), std::move(logits)};
 }
 
 /// The experts of one token by (R4), and its groups by (R5); none where there is but one.
@@ -120,7 +124,7 @@ inline std::vector<char> open_experts(const Router& router, Index E, const std::
   if (router.n_group == 1) return all_open(E);
   std::vector<char> open(static_cast<std::size_t>(E), 0);
   const Index size = E / router.n_group;
-  for (const Index g : groups) std::fill_n(open.begin() + g * size, size, char{1});
+  for (const Index g : groups) std::fill_n(open.begin() + g * size, size, 1);
   return open;
 }
 

@@ -79,7 +79,6 @@ CombineGrads<Num> combine_backward(DroppedOutput dropped, const Matrix<Num>& wei
       g.weight(t, 0) = dot(row(x, t), row(dy, t), D);
     }
   }
-  g.weight = stored(Tensor::grad_router_topk_weights, std::move(g.weight));
   g.out = stored(Tensor::grad_expert_out, std::move(g.out));
   return g;
 }

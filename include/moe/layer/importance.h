@@ -16,10 +16,10 @@ struct Variation {
 template <typename Num>
 Variation<Num> variation(const std::vector<Num>& v, double epsilon) {
   const auto E = static_cast<Index>(v.size());
-  const Num size = Num(static_cast<double>(E)) + Num(epsilon), mean = sum(v.data(), E) / size;
+  const Num size = Num(static_cast<double>(E)) + configured<Num>(epsilon), mean = sum(v.data(), E) / size;
   std::vector<Num> squares;
   for (const Num& x : v) squares.push_back(square(x - mean));
-  const Num floor = square(mean) + Num(epsilon);
+  const Num floor = square(mean) + configured<Num>(epsilon);
   return {size, mean, floor, sum(squares.data(), E) / size / floor};
 }
 ///   (M1')  dv_e = 2 ((v_e - mean - mean epsilon / n) - mean V) / (n (mean^2 + epsilon)) dV
@@ -28,7 +28,8 @@ std::vector<Num> variation_backward(const std::vector<Num>& v, double epsilon, c
   const Variation<Num> a = variation(v, epsilon);
   std::vector<Num> dv;
   for (const Num& x : v)
-    dv.push_back(Num(2) * dV * (x - a.mean - a.mean * (Num(epsilon) / a.size + a.V)) / (a.size * a.floor));
+    dv.push_back(Num(2) * dV * (x - a.mean - a.mean * (configured<Num>(epsilon) / a.size + a.V)) /
+                 (a.size * a.floor));
   return dv;
 }
 

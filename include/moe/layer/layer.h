@@ -147,7 +147,7 @@ Losses<Num> losses_forward(const Config& config, const Trace<Num>& a, const Matr
   loss.total = loss.task;
   for (const Aux& aux : config.aux) {
     loss.aux.push_back(aux_forward(config, aux, a.router, a.dispatch));
-    loss.total += Num(aux.coefficient) * loss.aux.back();
+    loss.total += configured<Num>(aux.coefficient) * loss.aux.back();
   }
   return loss;
 }
@@ -212,7 +212,7 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
   // What the losses want of the scores, of the clean logits and of the scale of noise, beside what passes the weights.
   Matrix<Num> ds = zeros<Num>(T, E), dz = zeros<Num>(T, E), dscale = zeros<Num>(T, E), dh = zeros<Num>(T, E);
   for (const Aux& aux : config.aux) {
-    const Num each = Num(aux.coefficient);
+    const Num each = configured<Num>(aux.coefficient);
     if (aux.kind == AuxKind::Switch)
       balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch, each,
                        ds);
@@ -223,6 +223,7 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
     if (aux.kind == AuxKind::CvLoad)
       load_backward(a.router, variation_backward(load_forward(a.router), aux.epsilon, each), dz, dscale, dh);
   }
+  g.topk_weights = stored(Tensor::grad_router_topk_weights, std::move(g.topk_weights));
   RoutingGrads<Num> droute =
       route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights);
   droute.logits += dh;

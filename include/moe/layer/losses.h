@@ -54,14 +54,15 @@ Num balance_forward(const Aux& aux, ScoreFunction function, Index num_groups, co
   std::vector<Num> p = buffer<Num>(E);
   for (const Part& part : parts(aux, T, num_groups)) {
     const std::vector<double> c = counted_load(aux, r, plan, part);
-    Num total(0);
+    std::vector<Num> terms;
     for (Index t = part.first; t < part.first + part.count; ++t) {
       if (function == ScoreFunction::Softmax)
         std::copy_n(row(r.scores, t), E, p.data());
       else
         normalize(row(r.scores, t), E, p.data());
-      for (Index e = 0; e < E; ++e) total += Num(at(c, e)) * at(p, e);
+      for (Index e = 0; e < E; ++e) terms.push_back(Num(at(c, e)) * at(p, e));
     }
+    const Num total = sum(terms.data(), static_cast<Index>(terms.size()));
     loss += total * balance_factor<Num>(aux, E, K, part);
   }
   return loss;

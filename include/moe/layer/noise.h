@@ -21,7 +21,7 @@ Matrix<Num> noise_forward(const Noise& noise, NoiseTrace<Num>& a) {
   Matrix<Num> h(T, E);
   a.scale.resize(T, E);
   for (Index i = 0; i < h.size(); ++i) {
-    a.scale.data()[i] = softplus(a.raw.data()[i]) + Num(noise.epsilon);
+    a.scale.data()[i] = softplus(a.raw.data()[i]) + configured<Num>(noise.epsilon);
     h.data()[i] = a.clean.data()[i] + a.noise.data()[i] * a.scale.data()[i];
   }
   return h;

@@ -91,7 +91,7 @@ Routing<Num> route_forward(const Router& router, Matrix<Num> z, const Matrix<Num
   }
   r.weights = r.shares;
   for (Index i = 0; i < r.weights.size(); ++i)
-    r.weights.data()[i] = Num(router.routed_scaling_factor) * r.shares.data()[i];
+    r.weights.data()[i] = configured<Num>(router.routed_scaling_factor) * r.shares.data()[i];
   r.weights = stored(Tensor::router_topk_weights, std::move(r.weights));
   return r;
 }
@@ -104,13 +104,13 @@ struct RoutingGrads {
 
 /// The vector-Jacobian product of route_forward.   ds (T, E) from the losses, dw (T, K) from combine -> ds, dz (T, E)
 /// Where (R3) is a softmax of the chosen logits, their gradient is taken from there, so that its zeros are exact; the
-/// gradient of the scores still says what (R3') says.
+/// gradient of the scores still says what (R3') says, and programs that go through it have roundings for those zeros.
 template <typename Num>
 RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, const Plan& plan,
                                  Matrix<Num> ds, const Matrix<Num>& dw) {
   const Index T = r.scores.rows(), E = r.scores.cols();
   const bool through_logits = router.renorm == Renorm::Sum && router.score_function == ScoreFunction::Softmax;
-  const Num factor = Num(router.routed_scaling_factor);
+  const Num factor = configured<Num>(router.routed_scaling_factor);
   Matrix<Num> dz(T, E);
   for (Index t = 0; t < T; ++t) {
     const std::vector<Index> slots = partners(router, plan, t);
@@ -127,6 +127,8 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
     if (!through_logits)
       score_backward(router.score_function, row(r.logits, t), row(r.scores, t), row(ds, t), E, row(dz, t));
     for (Index i = 0; i < n; ++i) dz(t, r.expert(t, at(slots, i))) += at(dz_n, i);
+    if (through_logits)
+      cover(row(dz, t), E, [&](Num* other) { softmax_backward(row(r.scores, t), row(ds, t), E, other); });
   }
   return {std::move(ds), std::move(dz)};
 }
@@ -140,8 +142,8 @@ Matrix<Num> updated_bias(const BiasUpdateRule& rule, const Matrix<Num>& b, const
   Matrix<Num> next = b;
   for (Index e = 0; e < E; ++e) {
     const Index c = rule.count == LoadStage::PreDrop ? at(plan.counts, e) : plan.count(e);
-    if (c * E < N) next(0, e) += Num(rule.gamma);
-    if (c * E > N) next(0, e) += Num(-rule.gamma);
+    if (c * E < N) next(0, e) += configured<Num>(rule.gamma);
+    if (c * E > N) next(0, e) += configured<Num>(-rule.gamma);
   }
   return next;
 }

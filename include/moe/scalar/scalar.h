@@ -32,6 +32,15 @@ Num pi() {
   return Constants<Num>::pi();
 }
 
+/// A number of the config, which an implementation holds in a precision of its own.
+template <typename Num>
+Num configured(double c) {
+  if constexpr (requires { Constants<Num>::configured(c); })
+    return Constants<Num>::configured(c);
+  else
+    return Num(c);
+}
+
 /// sum_i a_i b_i over elements `step` apart. Any order, with or without fma, is a correct evaluation.
 template <typename Num>
 Num dot(const Num* a, const Num* b, Index n, Index step = 1) {
@@ -52,6 +61,12 @@ Num sum(const Num* a, Index n) {
   Num total(0);
   for (Index i = 0; i < n; ++i) total += a[i];
   return total;
+}
+
+/// The sum of `chosen`, the n largest of `all` m numbers.
+template <typename Num>
+Num sum_of_largest(const Num* chosen, Index n, const Num*, Index) {
+  return sum(chosen, n);
 }
 
 /// a^2: one operand, not two independent ones.
@@ -75,6 +90,11 @@ template <typename Num>
 Num relu_slope(const Num& z) {
   return greater(z, Num(0)) ? Num(1) : Num(0);
 }
+
+/// a_i is also what other(b) writes to b_i, by another formula in use. Exact scalars have it already; one that states what
+/// any correct evaluation does covers both.
+template <typename Num, typename Other>
+void cover(Num*, Index, Other) {}
 
 /// 1 / (1 + exp(-z)), without overflow for either sign.
 template <typename Num>

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "moe/tensor.h"
+
+namespace moe {
+
+constexpr double power_of_two(int exponent) {
+  double x = 1;
+  for (; exponent > 0; --exponent) x *= 2;
+  for (; exponent < 0; ++exponent) x /= 2;
+  return x;
+}
+
+/// A binary floating-point format, as rounding to nearest sees it. Made by `binary`; the default rounds nothing.
+struct Precision {
+  int bits = 0;    // of the significand, the hidden one included
+  int low = 0;     // the smallest exponent of normal numbers
+  double u = 0;    // the largest relative error of one rounding
+  double eta = 0;  // what underflow adds to it
+  double largest = HUGE_VAL;
+
+  /// The distance of neighbours around x.
+  double spacing(double x) const {
+    if (bits == 0 || x == 0 || !std::isfinite(x)) return 0;
+    return std::ldexp(1.0, std::max(std::ilogb(x), low) - bits + 1);
+  }
+  /// x rounded to nearest, ties to even; what is too large becomes infinite.
+  double round(double x) const {
+    if (bits == 0 || bits == 53 || x == 0 || !std::isfinite(x)) return x;
+    if (bits == 24) return static_cast<double>(static_cast<float>(x));
+    const double unit = spacing(x), y = std::nearbyint(x / unit) * unit;
+    return std::abs(y) > largest ? std::copysign(HUGE_VAL, y) : y;
+  }
+};
+constexpr Precision binary(int bits, int low, int high) {
+  return {bits, low, power_of_two(-bits), power_of_two(low - bits),
+          (2 - power_of_two(1 - bits)) * power_of_two(high)};
+}
+inline constexpr Precision kBinary64 = binary(53, -1022, 1023), kBinary32 = binary(24, -126, 127),
+                           kTf32 = binary(11, -126, 127), kBfloat16 = binary(8, -126, 127),
+                           kBinary16 = binary(11, -14, 15);
+
+/// How an implementation computes. What a profile says of every implementation that has it: docs/MATH.md, section 13.
+struct Profile {
+  std::string name;
+  Precision inside = kBinary32;  // accumulators, and all that happens within one operator
+  Precision result =
+      kBinary32;              // what an operator gives back: a product, a sum, a function, a matrix product
+  Precision operands = {};    // what the factors of matrix products are truncated to
+  bool flush = false;         // numbers below the normal ones become 0
+  double function_ulps = 4;   // a function is off by at most this many units inside.u of its value,
+  double function_slope = 2;  // exp by this many more for each unit of its argument
+  std::array<Precision, static_cast<std::size_t>(Tensor::count)> store{};  // what each tensor is kept in
+
+  const Precision& of(Tensor id) const { return store[static_cast<std::size_t>(id)]; }
+  /// A sum of so few terms may be a scatter-add, which rounds after each; a longer one accumulates inside.
+  const Precision& of_sum(Index n) const { return n <= 64 ? result : inside; }
+  /// Does an operator round what it accumulated?
+  bool rounds_results() const { return result.bits != inside.bits; }
+};
+
+/// Real arithmetic.
+inline const Profile kNoRounding{.name = {}, .inside = {}, .result = {}};
+
+/// What Bound, Spread and Narrow model now, in this thread.
+inline thread_local const Profile* current_profile_ = nullptr;
+inline const Profile& current_profile() { return *current_profile_; }
+
+/// Makes a profile the current one as long as it lives.
+class ProfileScope {
+ public:
+  explicit ProfileScope(Profile profile) : profile_(std::move(profile)), before_(current_profile_) {
+    current_profile_ = &profile_;
+  }
+  ~ProfileScope() { current_profile_ = before_; }
+  ProfileScope(const ProfileScope&) = delete;
+  ProfileScope& operator=(const ProfileScope&) = delete;
+
+ private:
+  Profile profile_;
+  const Profile* before_;
+};
+
+/// What a candidate returned of one tensor, in our order, and the format in which it did.
+struct Held {
+  Precision precision;
+  std::vector<double> values;
+};
+
+/// A pass that meets, at every storage point, what the candidate holds there: each stage is computed from the candidate's
+/// own inputs to it. What the stage itself gave is kept aside, as value and error, to judge the candidate by.
+struct Isolation {
+  std::array<const Held*, static_cast<std::size_t>(Tensor::count)> held{};
+  std::array<std::vector<std::pair<double, double>>, static_cast<std::size_t>(Tensor::count)> computed;
+};
+inline thread_local Isolation* isolation_ = nullptr;
+
+/// For `store`: keeps {value, error} aside and gives back what the candidate holds; its error is what rounding for the
+/// return may have hidden, `hidden(value, precision)`, unless the tensor is kept in that format anyway.
+template <typename Hidden>
+std::pair<double, double> isolated(std::pair<double, double> computed, Tensor id, Hidden hidden) {
+  if (isolation_ == nullptr) return computed;
+  auto& list = isolation_->computed[static_cast<std::size_t>(id)];
+  list.push_back(computed);
+  const Held* held = isolation_->held[static_cast<std::size_t>(id)];
+  if (held == nullptr) return computed;
+  const double value = held->values[list.size() - 1];
+  const int kept = current_profile().of(id).bits;
+  return {value, kept > 0 && kept <= held->precision.bits ? 0 : hidden(value, held->precision)};
+}
+
+}  // namespace moe

@@ -1,0 +1,229 @@
+#pragma once
+
+#include <tuple>
+
+#include "moe/scalar/blur.h"
+#include "moe/scalar/dual.h"
+#include "moe/scalar/profile.h"
+
+namespace moe {
+
+/// A value v and the variance, around it, of what a correct implementation of current_profile() computes, were its
+/// roundings independent and uniform. An estimate, and calibrated as one: docs/MATH.md, section 14.
+struct Spread {
+  double v = 0, var = 0;
+  int bits = 0;  // it is what a store of so many bits left, perhaps copied; 0: not known
+
+  Spread() = default;
+  Spread(double value, double variance = 0) : v(value), var(variance) {}
+
+  /// (W1)  one rounding of x: spacing(x)^2 / 12
+  static double uniform(double x, const Precision& p) { return p.spacing(x) * p.spacing(x) / 12; }
+  static Spread rounded(double value, double moved) {
+    return {value, moved + uniform(value, current_profile().result)};
+  }
+  /// (W2)  n roundings of partial sums: of sums that wander, `squares`, and of sums that drift to `total`
+  static double accumulated(Index n, double u, double squares, double total) {
+    const auto m = static_cast<double>(n);
+    return u * u / 3 * (m / 2 * squares + m / 3 * total * total);
+  }
+  /// Relative, of a sum of n + 1 terms that are alike: added one by one, they are rounded the same way each time.
+  static double alike(Index n, double u) { return moe::square(static_cast<double>(n) * u / 4); }
+  static double rounding(double value) {
+    return current_profile().rounds_results() ? uniform(value, current_profile().result) : 0;
+  }
+
+  friend Spread operator+(const Spread& a, const Spread& b) { return rounded(a.v + b.v, a.var + b.var); }
+  friend Spread operator-(const Spread& a, const Spread& b) { return rounded(a.v - b.v, a.var + b.var); }
+  friend Spread operator-(Spread a) {
+    a.v = -a.v;
+    return a;
+  }
+  friend Spread operator*(const Spread& a, const Spread& b) {
+    if (a.v == 1 && a.var == 0) return b;
+    return rounded(a.v * b.v, a.v * a.v * b.var + a.var * (b.v * b.v + b.var));
+  }
+  friend Spread operator/(const Spread& a, const Spread& b) {
+    const double q = a.v / b.v;
+    return rounded(q, (a.var + q * q * b.var) / (b.v * b.v));
+  }
+  Spread& operator+=(const Spread& o) { return *this = *this + o; }
+  friend Spread square(const Spread& a) { return rounded(a.v * a.v, 4 * a.v * a.v * a.var); }
+
+  friend Spread exp(const Spread& a) {
+    const double y = std::exp(a.v), u = current_profile().inside.u * (1 + std::abs(a.v));
+    return rounded(y, y * y * (a.var + u * u / 3));
+  }
+  friend Spread log1p(const Spread& a) { return rounded(std::log1p(a.v), a.var / ((1 + a.v) * (1 + a.v))); }
+  friend Spread sqrt(const Spread& a) { return rounded(std::sqrt(a.v), a.v > 0 ? a.var / (4 * a.v) : 0); }
+  /// Also as 1 - erf(x).
+  friend Spread erfc(const Spread& a) {
+    const double slope = 2 * std::numbers::inv_sqrtpi * std::exp(-a.v * a.v), u = current_profile().inside.u;
+    return rounded(std::erfc(a.v), slope * slope * a.var + u * u / 3);
+  }
+
+  friend Spread dot(const Spread* a, const Spread* b, Index n, Index step = 1) {
+    double total = 0, moved = 0, squares = 0;
+    for (Index i = 0; i < n; ++i) {
+      const Spread &x = a[i * step], &y = b[i * step];
+      const double product = x.v * y.v;
+      total += product;
+      moved += x.v * x.v * y.var + x.var * (y.v * y.v + y.var);
+      squares += product * product;
+    }
+    if (n == 0) return {};
+    const Profile& p = current_profile();
+    const double truncated = 2 * p.operands.u, product = p.rounds_results() ? p.result.u : 0;
+    moved += (2 * truncated * truncated + product * product + p.inside.u * p.inside.u) / 3 * squares +
+             truncated * truncated * total * total;
+    return {total, moved + accumulated(n, p.inside.u, squares, total) + rounding(total)};
+  }
+  friend Spread sum(const Spread* a, Index n) {
+    double total = 0, moved = 0, squares = 0;
+    for (Index i = 0; i < n; ++i) {
+      total += a[i].v;
+      moved += a[i].var;
+      squares += a[i].v * a[i].v;
+    }
+    if (n <= 1) return n == 0 ? Spread() : a[0];
+    const Profile& p = current_profile();
+    return {total,
+            moved + accumulated(n - 1, p.of_sum(n).u, squares, total) + (n > 64 ? rounding(total) : 0)};
+  }
+
+  /// Near the kink the slope is not known; eight standard deviations are near.
+  friend Spread relu(const Spread& z) {
+    if (z.v > 0) return z;
+    return {0.0, z.v * z.v < 64 * z.var ? z.var : 0.0};
+  }
+  friend Spread relu_slope(const Spread& z) {
+    return {z.v > 0 ? 1.0 : 0.0, z.v * z.v < 64 * z.var ? 1.0 : 0.0};
+  }
+
+  friend void store(Spread& a, Tensor id) {
+    const Precision& p = current_profile().of(id);
+    const bool fits = (a.bits > 0 && a.bits <= p.bits) || (a.var == 0 && p.round(a.v) == a.v);
+    if (!fits) a.var += uniform(a.v, p);
+    a.bits = p.bits;
+    std::tie(a.v, a.var) = isolated({a.v, a.var}, id, uniform);
+  }
+  friend double approx(const Spread& a) { return a.v; }
+  /// For group scores only; all other decisions are given.
+  friend bool greater(const Spread& a, const Spread& b) { return a.v > b.v; }
+  friend bool same(const Spread& a, const Spread& b) { return a.v == b.v; }
+};
+
+template <>
+struct Constants<Spread> {
+  static Spread configured(double c) {
+    const double off = current_profile().inside.round(c) - c;
+    return {c, off * off};
+  }
+  static Spread pi() { return configured(std::numbers::pi); }
+};
+
+template <typename Other>
+void cover(Spread* a, Index n, Other other) {
+  std::vector<Spread> b = buffer<Spread>(n);
+  other(b.data());
+  for (Index i = 0; i < n; ++i) a[i].var = std::max(a[i].var, at(b, i).var);
+}
+
+/// (W3)  f(z) spreads as f'(z) z does, and as its own roundings do.
+template <typename F>
+Spread smooth(const F& f, const Spread& z) {
+  const Dual<double> y = f(Dual<double>(z.v, 1.0));
+  const double lost = blur<F>(std::abs(z.v)) * current_profile().inside.u;
+  return {y.v, y.d * y.d * z.var + f(Spread(z.v)).var + lost * lost / 3};
+}
+
+/// (W4)  dw_i = w_i (dr_i - sum_j w_j dr_j) for relative moves dr of variance r
+inline void shares(const std::vector<double>& v, const std::vector<double>& r, Spread* w) {
+  double total = 0, all = 0, squares = 0;
+  for (const double x : v) total += x;
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    const double s = v[i] / total;
+    all += s * s * r[i], squares += s * s;
+  }
+  const Profile& p = current_profile();
+  const auto n = static_cast<Index>(v.size());
+  const double sum = Spread::accumulated(n - 1, p.inside.u, squares, 1) + Spread::alike(n - 1, p.inside.u) +
+                     (p.rounds_results() ? p.result.u * p.result.u / 3 : 0);
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    const double s = v[i] / total;
+    w[i] = Spread::rounded(s, s * s * ((1 - s) * (1 - s) * r[i] + std::max(all - s * s * r[i], 0.0) + sum));
+  }
+}
+
+inline void normalize(const Spread* s, Index n, Spread* w) {
+  std::vector<double> v, r;
+  for (Index i = 0; i < n; ++i) {
+    v.push_back(s[i].v);
+    r.push_back(s[i].v > 0 ? s[i].var / (s[i].v * s[i].v) : 0);
+  }
+  shares(v, r, w);
+}
+
+/// Relative variances of exp(z_i - shift).
+inline std::vector<double> exp_variances(const Spread* z, Index n, double shift) {
+  const Profile& p = current_profile();
+  std::vector<double> r;
+  for (Index i = 0; i < n; ++i) {
+    const double u = p.inside.u * (1 + std::abs(z[i].v - shift)),
+                 result = p.rounds_results() ? p.result.u : 0;
+    r.push_back(z[i].var + u * u + result * result / 3);
+  }
+  return r;
+}
+
+inline void softmax(const Spread* z, Index n, Spread* p) {
+  if (n == 0) return;
+  const double shift = z[largest(z, n)].v;
+  std::vector<double> v;
+  for (Index i = 0; i < n; ++i) v.push_back(std::exp(z[i].v - shift));
+  shares(v, exp_variances(z, n, shift), p);
+}
+
+/// d lse = sum_i p_i dz_i
+inline Spread log_sum_exp(const Spread* z, Index n) {
+  const double shift = z[largest(z, n)].v;
+  const std::vector<double> r = exp_variances(z, n, shift);
+  double total = 0, moved = 0, squares = 0;
+  for (Index i = 0; i < n; ++i) total += std::exp(z[i].v - shift);
+  for (Index i = 0; i < n; ++i) {
+    const double p = std::exp(z[i].v - shift) / total;
+    moved += p * p * r[static_cast<std::size_t>(i)];
+    squares += p * p;
+  }
+  const double log_total = std::log(total), u = current_profile().inside.u;
+  moved += Spread::accumulated(n - 1, u, squares, 1) + Spread::alike(n - 1, u);
+  return Spread(shift) + Spread::rounded(log_total, moved + u * u / 3);
+}
+
+/// (W5)  dc_i = dd_i - sum_j (p_j dd_j + (d_j - mean) dp_j)
+inline void deviations(const Spread* d, const Spread* p, Index n, Spread* c) {
+  double mean = 0, all = 0, squares = 0;
+  for (Index j = 0; j < n; ++j) mean += p[j].v * d[j].v;
+  for (Index j = 0; j < n; ++j) {
+    all += p[j].v * p[j].v * d[j].var + (d[j].v - mean) * (d[j].v - mean) * p[j].var;
+    squares += p[j].v * p[j].v * d[j].v * d[j].v;
+  }
+  const Profile& of = current_profile();
+  const double product = of.rounds_results() ? of.result.u : 0;
+  const double own = Spread::accumulated(n + 1, of.inside.u, squares, mean) +
+                     product * product / 3 * squares + Spread::rounding(mean);
+  for (Index i = 0; i < n; ++i) {
+    const double q = p[i].v;
+    c[i] = Spread::rounded(d[i].v - mean,
+                           (1 - q) * (1 - q) * d[i].var + std::max(all - q * q * d[i].var, 0.0) + own);
+  }
+}
+
+}  // namespace moe
+
+template <>
+struct Eigen::NumTraits<moe::Spread> : Eigen::GenericNumTraits<double> {
+  using Real = moe::Spread;
+  using NonInteger = moe::Spread;
+  using Nested = moe::Spread;
+};

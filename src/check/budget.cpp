@@ -1,0 +1,94 @@
+#include "moe/budget.h"
+
+#include <thread>
+
+#include "moe/scalar/bound.h"
+#include "moe/scalar/spread.h"
+
+namespace moe {
+namespace {
+
+double error_of(const Bound& a) { return a.e; }
+double error_of(const Spread& a) { return std::sqrt(a.var); }
+
+/// Values and errors of every real tensor of one pass.
+template <typename Num>
+struct Pass {
+  std::map<std::string, Budget> tensors;  // `hard` holds the errors of this Num
+
+  void operator()(const std::string& name, const Dims& dims, Index first, const Num* data, Index count) {
+    Budget& b = tensors[name];
+    b.dims = dims;
+    b.value.resize(static_cast<std::size_t>(product(dims)));
+    b.hard.resize(b.value.size());
+    for (Index i = 0; i < count; ++i)
+      at(b.value, first + i) = approx(data[i]), at(b.hard, first + i) = error_of(data[i]);
+  }
+  template <typename Integer>
+  requires std::is_integral_v<Integer>
+  void operator()(const std::string&, const Dims&, Index, const Integer*, Index) {}
+
+  /// What was computed before the candidate's own number took its place.
+  void restore(const Isolation& isolation) {
+    for (std::size_t id = 0; id < kTensors.size(); ++id) {
+      const auto& computed = isolation.computed[id];
+      const auto found = tensors.find(kTensors[id].name);
+      if (isolation.held[id] == nullptr || found == tensors.end()) continue;
+      for (std::size_t i = 0; i < computed.size(); ++i) {
+        found->second.value[i] = computed[i].first;
+        found->second.hard[i] =
+            std::is_same_v<Num, Spread> ? std::sqrt(computed[i].second) : computed[i].second;
+      }
+    }
+  }
+};
+
+template <typename Num>
+std::map<std::string, Budget> pass(const Config& config, const Inputs& inputs, const Decisions& decisions,
+                                   const Profile& profile, bool backward, const HeldTensors& held) {
+  const ProfileScope scope(profile);
+  Isolation isolation;
+  for (const auto& [id, tensor] : held) isolation.held[static_cast<std::size_t>(id)] = &tensor;
+  if (!held.empty()) isolation_ = &isolation;
+  Pass<Num> all;
+  const auto visit = [&](auto&&... block) { all(block...); };
+  const Params<Num> params = params_of<Num>(config, inputs);
+  const Trace<Num> trace = layer_forward(config, params, decisions);
+  each_tensor(config, trace, visit);
+  if (backward) {
+    const Grads<Num> grads =
+        layer_backward(config, params, trace,
+                       [&](Index e, const ExpertWeightGrads<Num>& g) { each_block(config, e, g, visit); });
+    each_tensor(config, trace.dispatch, grads, visit);
+  }
+  isolation_ = nullptr;
+  all.restore(isolation);
+  return std::move(all.tensors);
+}
+
+}  // namespace
+
+Budgets budgets_of(const Config& config, const Inputs& inputs, const Decisions& decisions,
+                   const Profile& profile, bool backward, const HeldTensors& held) {
+  std::map<std::string, Budget> spread;
+  std::exception_ptr failed;
+  std::thread other([&] {
+    try {
+      spread = pass<Spread>(config, inputs, decisions, profile, backward, held);
+    } catch (...) {
+      failed = std::current_exception();
+    }
+  });
+  Budgets budgets;
+  try {
+    budgets = pass<Bound>(config, inputs, decisions, profile, backward, held);
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  other.join();
+  if (failed) std::rethrow_exception(failed);
+  for (auto& [name, budget] : budgets) budget.sigma = std::move(spread[name].hard);
+  return budgets;
+}
+
+}  // namespace moe
