@@ -16,16 +16,9 @@ namespace {
 struct Options {
   LayerOptions layer;
   std::string target, out;
+  std::vector<std::string> budgets;
   bool json = false;
 };
-
-/// The folder of the corpus: --out, else golden/ here, else the one that this program was built with.
-std::string corpus_folder(const Options& options) {
-  if (options.out.empty()) return std::filesystem::exists("golden/manifest.json") ? "golden" : MOE_GOLDEN_DIR;
-  if (!std::filesystem::is_directory(options.out))
-    throw Error("--out", "--out = " + shown(options.out) + " must be the folder of a corpus");
-  return options.out;
-}
 
 /// Where to write the corpus: --out, or golden/ here if it is one. Never elsewhere.
 std::string folder_to_write(const Options& options) {
@@ -60,6 +53,7 @@ GoldenFile file_of_config(const Options& options) {
   require_memory(named.config, 48, true);
   c.config = config_to_json(named.config);
   c.inputs = options.layer.inputs(named.config);
+  for (const std::string& name : options.budgets) c.budgets.push_back(profile_called(name).name);
   return {options.out.empty() ? stem + ".golden.json" : options.out, {std::move(c)}};
 }
 
@@ -189,7 +183,7 @@ int act_on_verify(const Options& options) {
     };
     const bool is_file = !options.target.empty() && std::filesystem::is_regular_file(options.target);
     totals = is_file ? verify_file(options.target, done)
-                     : verify_corpus(corpus_folder(options), corpus(), options.target, done);
+                     : verify_corpus(golden_folder(options.out), corpus(), options.target, done);
   }
   for (const std::string& line : totals.differences) std::fprintf(stderr, "moe-oracle: %s\n", line.c_str());
   print_totals(totals, options,
@@ -250,6 +244,13 @@ int act_on_show(const Options& options) {
 
 }  // namespace
 
+std::string golden_folder(const std::string& out) {
+  if (out.empty()) return std::filesystem::exists("golden/manifest.json") ? "golden" : MOE_GOLDEN_DIR;
+  if (!std::filesystem::is_directory(out))
+    throw Error("--out", "--out = " + shown(out) + " must be the folder of a corpus");
+  return out;
+}
+
 void add_golden(CLI::App& app, Act& act) {
   auto options = std::make_shared<Options>();
   CLI::App* golden = app.add_subcommand("golden", "files of inputs and proven results");
@@ -271,6 +272,9 @@ void add_golden(CLI::App& app, Act& act) {
   CLI::App* write = verb("write", "prove one config, one case, or the whole corpus, and write it", "CONFIG",
                          "mixtral --out mixtral.json", act_on_write);
   options->layer.add_to(*write);
+  write->add_option("--budgets", options->budgets, "profiles whose budgets a file of one config states")
+      ->type_name("PROFILE")
+      ->check(kNotEmpty);
   CLI::App* verify = verb("verify", "prove it again and compare every byte", "ID", "", act_on_verify);
   verb("list", "the ids of the corpus, one a line", "PREFIX", "ties/", act_on_list);
   CLI::App* show = verb("show", "what a case is, and what it catches", "ID", "ties/boundary", act_on_show);

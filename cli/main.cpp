@@ -28,13 +28,17 @@ int parse_and_act(int argc, char** argv) {
   moe::cli::add_presets(app, act);
   moe::cli::add_run(app, act);
   moe::cli::add_golden(app, act);
+  moe::cli::add_check(app, act);
+  moe::cli::add_diagnose(app, act);
+  moe::cli::add_audit(app, act);
   const std::string verb = argc > 1 ? argv[1] : "";
   const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
   const bool known =
       std::any_of(verbs.begin(), verbs.end(), [&](const CLI::App* v) { return v->get_name() == verb; });
   if (!verb.starts_with('-') && !known)
-    throw moe::Error("VERB", "VERB = " + moe::shown(verb) +
-                                 " must be one of info, presets, run, golden (moe-oracle --help)");
+    throw moe::Error(
+        "VERB", "VERB = " + moe::shown(verb) +
+                    " must be one of info, presets, run, golden, check, diagnose, audit (moe-oracle --help)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -43,7 +47,9 @@ int parse_and_act(int argc, char** argv) {
     return report(e, 2);
   }
   if (!act)
-    throw moe::Error("VERB", "VERB must come first: one of info, presets, run, golden (moe-oracle --help)");
+    throw moe::Error("VERB",
+                     "VERB must come first: one of info, presets, run, golden, check, diagnose, audit "
+                     "(moe-oracle --help)");
   return act();
 }
 

@@ -6,8 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "moe/check.h"
 #include "moe/json.h"
 #include "moe/load.h"
+#include "moe/report.h"
 #include "moe/stats.h"
 
 /// What the verbs share. Each verb adds itself to the command line, and sets `act` to what it will do.
@@ -19,6 +21,16 @@ void add_info(CLI::App& app, Act& act);
 void add_presets(CLI::App& app, Act& act);
 void add_run(CLI::App& app, Act& act);
 void add_golden(CLI::App& app, Act& act);
+void add_check(CLI::App& app, Act& act);
+void add_diagnose(CLI::App& app, Act& act);
+void add_audit(CLI::App& app, Act& act);
+
+/// The folder of the corpus: `out`, else golden/ here, else the one that this program was built with.
+std::string golden_folder(const std::string& out);
+/// The cases that a name stands for: a case id, a golden file, or a folder of them.
+std::vector<CheckCase> cases_of(const std::string& name);
+/// The same where it must be one.
+CheckCase case_of(const std::string& name);
 
 /// The options that name a layer and its numbers, as `run` and `golden write` take them.
 struct LayerOptions {
@@ -62,6 +74,9 @@ void print_stats(const RoutingStats& stats);
 /// Does the file `input` hold a router's logits in place of x? And the statistics of routing those.
 bool holds_logits(const std::string& input);
 RoutingStats stats_of_logits(const Config& config, const std::string& input);
+
+/// What `check` found, in 80 columns.
+void print_report(const CheckReport& report);
 
 /// 1234567 as 1,234,567.
 std::string with_commas(Index n);

@@ -149,6 +149,38 @@ class Writer {
   Json* at_ = &root;
 };
 
+/// Collects what else each field with a meaning could be, where that is one of few.
+class Choices {
+ public:
+  std::vector<FieldValue> all;
+
+  template <typename Value>
+  void operator()(const char* name, const Value& value, bool when = true) {
+    if (!when) return;
+    if constexpr (std::is_enum_v<Value>) {
+      for (std::size_t i = 0; i < std::size(Spelling<Value>::of); ++i)
+        if (i != static_cast<std::size_t>(value)) all.push_back({path_ + name, Spelling<Value>::of[i]});
+    } else if constexpr (std::is_same_v<Value, bool>) {
+      all.push_back({path_ + name, !value});
+    }
+  }
+  template <typename Body>
+  void section(const char* name, Body body) {
+    path_ = std::string(name) + '.';
+    body();
+  }
+  template <typename Item, typename Body>
+  void list(const char* name, std::vector<Item>& items, Body body) {
+    for (Item& item : items) {
+      path_ = std::string(name) + '.' + item.name + '.';
+      body(item);
+    }
+  }
+
+ private:
+  std::string path_;
+};
+
 class Reader {
  public:
   Reader(const Json& root, const std::set<std::string>* given) : root_(root), given_(given) {
@@ -272,6 +304,13 @@ Config config_from_json(const Json& json, const std::set<std::string>* given) {
   reader.finish();
   validate(config);
   return config;
+}
+
+std::vector<FieldValue> other_choices(const Config& config) {
+  Config copy = config;
+  Choices choices;
+  each_field(choices, copy);
+  return std::move(choices.all);
 }
 
 std::string set_field(Json& config, const std::string& assignment) {

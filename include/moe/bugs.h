@@ -2,8 +2,8 @@
 
 #include "moe/evaluate.h"
 
-/// Mistakes that implementations make, as data: each changes the config, the inputs, the decisions or the tensors of an
-/// otherwise correct evaluation. What a bug does not reach, it leaves as it is.
+/// Mistakes that implementations make, as data: each changes the config, the inputs, the decisions, the forward pass
+/// or the tensors of an otherwise correct evaluation. What a bug does not reach, it leaves as it is.
 namespace moe {
 
 struct Bug {
@@ -11,6 +11,8 @@ struct Bug {
   std::function<void(Config&)> config = {};
   std::function<void(const Config&, Inputs&)> inputs = {};
   std::function<void(const Config&, const Inputs&, Decisions&)> decisions = {};
+  // What router and experts gave: what is combined from it, losses and gradients follow.
+  std::function<void(const Config&, const Params<double>&, Trace<double>&)> trace = {};
   std::function<void(const Config&, const Inputs&, const Decisions&, Arrays&)> tensors = {};
 };
 

@@ -19,4 +19,12 @@ Config config_from_json(const Json& json, const std::set<std::string>* given = n
 /// or its number: aux.load_balance.coefficient=0. Returns the field.
 std::string set_field(Json& config, const std::string& assignment);
 
+/// A field by its dotted name, and a value that it could have.
+struct FieldValue {
+  std::string field;
+  Json value;
+};
+/// Every other choice of every field of `config` that is a list of choices or a truth value.
+std::vector<FieldValue> other_choices(const Config& config);
+
 }  // namespace moe

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "moe/budget.h"
 #include "moe/certify.h"
 #include "moe/exact_tier.h"
 #include "moe/json.h"
@@ -18,7 +19,8 @@ struct GoldenCase {
   std::string source;              // where the conventions of the config come from
   Json config;                     // valid or, where an error is expected, not
   Inputs inputs;
-  bool invalid = false;       // a candidate must refuse it
+  bool invalid = false;                   // a candidate must refuse it
+  std::vector<std::string> budgets = {};  // profiles whose budgets it states
   bool results_only = false;  // neither gradients nor rows of experts: for layers too large to state them
 };
 
@@ -39,10 +41,11 @@ struct Alternative {
 
 /// A case after its proof.
 struct ProvenCase {
-  std::optional<Certified> certified;        // unless the case is invalid
-  std::vector<Alternative> alternatives;     // those of `certified`
-  std::vector<ExactTensor> exact;            // of a case with the flag Exact
-  std::string error_field = {}, error = {};  // of an invalid case
+  std::optional<Certified> certified;           // unless the case is invalid
+  std::vector<Alternative> alternatives;        // those of `certified`
+  std::vector<ExactTensor> exact;               // of a case with the flag Exact
+  std::string error_field = {}, error = {};     // of an invalid case
+  std::map<std::string, Budgets> budgets = {};  // by profile, rounded up to three digits
 };
 
 /// Throws what certify throws, with the id of the case; and CertificateBroken where an invalid case is not refused, or one

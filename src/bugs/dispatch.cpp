@@ -125,6 +125,17 @@ std::vector<Bug> dispatch_bugs() {
       std::reverse(d.plan.order.begin() + d.plan.offsets[e], d.plan.order.begin() + d.plan.offsets[e + 1]);
     for (Index n = 0; n < d.plan.N(); ++n) d.plan.row.data()[at(d.plan.order, n)] = n;
   };
+  Bug forward{"dispatch: rows brought back by the permutation that brought them, not by its inverse"};
+  forward.decisions = [](const Config&, const Inputs&, Decisions& d) {
+    for (Index i = 0; d.plan.N() == d.plan.row.size() && i < d.plan.N(); ++i)
+      d.plan.row.data()[i] = at(d.plan.order, i);
+  };
+  Bug stale{"dispatch: the last row of an expert is still that of the row before it"};
+  stale.decisions = [](const Config& config, const Inputs&, Decisions& d) {
+    for (Index e = 0; e < config.shape.num_experts; ++e)
+      if (const Index last = d.plan.first(e) + d.plan.count(e) - 1; d.plan.count(e) > 1)
+        at(d.plan.order, last) = at(d.plan.order, last - 1);
+  };
   const auto gaps_before = [](const Plan& plan, Index e) {
     Index gaps = 0;
     for (Index i = 0; i < e; ++i) gaps += plan.count(i) == 0 && (i == 0 || plan.count(i - 1) > 0) ? 1 : 0;
@@ -168,6 +179,16 @@ std::vector<Bug> dispatch_bugs() {
             return n % plan.counts[0] * static_cast<Index>(plan.counts.size()) + n / plan.counts[0];
           }),
       std::move(descending),
+      std::move(forward),
+      std::move(stale),
+      keeps_only("dispatch: the last choice of a token is left out",
+                 [](const Config& c, const Plan&, const IdMatrix&, Index, Index k) {
+                   return c.shape.top_k == 1 || k + 1 < c.shape.top_k;
+                 }),
+      keeps_only("dispatch: the first choice of a token is left out",
+                 [](const Config& c, const Plan&, const IdMatrix&, Index, Index k) {
+                   return c.shape.top_k == 1 || k > 0;
+                 }),
       keeps_only("dispatch: rows of an expert beyond its first tile of 16 are not computed",
                  [](const Config&, const Plan& plan, const IdMatrix& expert, Index t, Index k) {
                    return plan.row(t, k) - plan.first(expert(t, k)) < 16;

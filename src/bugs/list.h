@@ -11,6 +11,12 @@ std::vector<Bug> capacity_bugs();
 std::vector<Bug> numeric_bugs();
 std::vector<Bug> group_bugs();
 std::vector<Bug> noise_bugs();
+std::vector<Bug> layout_bugs();
+std::vector<Bug> weight_bugs();
+std::vector<Bug> pass_bugs();
+
+/// The weights of experts a and b exchanged.
+Bug exchanges(Index a, Index b);
 
 /// Another convention: the config itself is changed.
 inline Bug confuses(std::string name, std::function<void(Config&)> config) {

@@ -170,6 +170,7 @@ std::vector<Bug> activations() {
   };
   return {mistakes("expert: the tanh form of GELU for the error function", GeluErf, GeluTanh, true),
           mistakes("expert: the error function for the tanh form of GELU", GeluTanh, GeluErf, true),
+          mistakes("expert: GELU where SiLU is meant", Silu, GeluErf, true),
           mistakes("expert: the gate of a bilinear expert through SiLU", Identity, Silu, true),
           mistakes("expert: a ReLU between the matrices of a linear expert", Identity, Relu, false),
           mistakes("expert: a ReLU that is not squared", Relu2, Relu, true),

@@ -42,6 +42,33 @@ void keep_results(Certified& proof) {
   std::erase_if(proof.refused, [&](const RefusedNumber& r) { return is_row(r.tensor); });
 }
 
+/// The smallest decimal of three digits that is not below x.
+double three_digits_up(double x) {
+  if (!(x > 0) || !std::isfinite(x)) return x;
+  char digits[40];
+  for (double y = x;; y *= 1 + 0x1p-12) {
+    std::snprintf(digits, sizeof digits, "%.2e", y);
+    if (const double rounded = std::strtod(digits, nullptr); rounded >= x) return rounded;
+  }
+}
+
+/// The budgets of what a case states: of the distance from its own numbers, which are the true ones.
+Budgets stated_budgets(const Config& config, const GoldenCase& golden_case, const Certified& proof,
+                       const Profile& profile) {
+  Budgets all = budgets_of(config, golden_case.inputs, proof.decisions, profile, !golden_case.results_only);
+  Budgets stated;
+  for (const auto& [name, a] : proof.arrays) {
+    const auto found = all.find(name);
+    if (found == all.end()) continue;
+    Budget& b = stated[name] = std::move(found->second);
+    for (Index i = 0; i < a.size(); ++i) {
+      at(b.hard, i) = three_digits_up((at(b.hard, i) + std::abs(at(b.value, i) - a.real(i))) * (1 + 0x1p-50));
+      at(b.sigma, i) = three_digits_up(at(b.sigma, i));
+    }
+  }
+  return stated;
+}
+
 }  // namespace
 
 ProvenCase prove(const GoldenCase& golden_case, const Progress& progress) try {
@@ -51,6 +78,9 @@ ProvenCase prove(const GoldenCase& golden_case, const Progress& progress) try {
   ProvenCase proof{
       certify(config, golden_case.inputs, {!golden_case.results_only, true, fnv1a(golden_case.id), progress}),
       {},
+      {},
+      {},
+      {},
       {}};
   if (golden_case.results_only) keep_results(*proof.certified);
   for (const Decisions& other : proof.certified->others.list)
@@ -58,6 +88,8 @@ ProvenCase prove(const GoldenCase& golden_case, const Progress& progress) try {
   const auto& flags = golden_case.flags;
   if (std::find(flags.begin(), flags.end(), "Exact") != flags.end())
     proof.exact = prove_exact(config, golden_case.inputs, *proof.certified);
+  for (const std::string& name : golden_case.budgets)
+    proof.budgets[name] = stated_budgets(config, golden_case, *proof.certified, profile_called(name));
   return proof;
 } catch (const Error& e) {
   throw Error(e.field, golden_case.id + ": " + e.what());

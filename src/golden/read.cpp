@@ -49,6 +49,9 @@ GoldenCase read_case(const Json& json, const Json& group, const std::string& pat
       throw Error("extent", where + ": extent = " + shown(extent) + " must be results");
     c.results_only = true;
   }
+  if (json.contains("budgets"))
+    for (const auto& [profile, tensors] : json["budgets"].items())
+      c.budgets.push_back(profile_called(profile).name);
   for (const auto& [name, tensor] : member(json, "inputs", where).items())
     c.inputs[input_called(name, where)] = array_from_json(name, tensor, path);
   return c;

@@ -123,6 +123,13 @@ Json case_json(const GoldenCase& golden_case, const ProvenCase& proof, TensorWri
   if (!certified.others.complete) json["moreAlternatives"] = true;
   for (const auto& [name, values, need] : proof.exact)
     json["exact"][name] = {{"bits", need.bits}, {"low", need.low}, {"high", need.high}};
+  for (const auto& [profile, budgets] : proof.budgets)
+    for (const auto& [name, budget] : budgets) {
+      write.begin(golden_case.id + "/budgets/" + profile + '/');
+      Json& of = json["budgets"][profile][name];
+      of["hard"] = write(name + ".hard", array_of(budget.dims, budget.hard.data()));
+      of["sigma"] = write(name + ".sigma", array_of(budget.dims, budget.sigma.data()));
+    }
   if (certified.gradient) json["invariants"] = invariants_json(certified.gradient->invariants);
   json["cert"] = certificate_json(certified, golden_case);
   return json;

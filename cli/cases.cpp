@@ -1,0 +1,38 @@
+#include <filesystem>
+
+#include "moe/corpus.h"
+#include "verbs.h"
+
+namespace moe::cli {
+
+std::vector<CheckCase> cases_of(const std::string& name) {
+  if (name.ends_with(".json") || std::filesystem::is_regular_file(name)) return read_check_cases(name);
+  if (name.starts_with("random/")) return {random_case(parse_index("CASE", name.substr(7), 0, 999'999))};
+  const std::string folder = golden_folder("");
+  if (std::filesystem::is_directory(name)) {
+    std::vector<CheckCase> all;
+    for (const GoldenFile& file : corpus()) {
+      std::vector<CheckCase> some = read_check_cases((std::filesystem::path(name) / file.path).string());
+      std::move(some.begin(), some.end(), std::back_inserter(all));
+    }
+    return all;
+  }
+  for (const GoldenFile& file : corpus())
+    for (const GoldenCase& c : file.cases)
+      if (c.id == name) {
+        std::vector<CheckCase> all = read_check_cases((std::filesystem::path(folder) / file.path).string());
+        std::erase_if(all, [&](const CheckCase& other) { return other.golden.id != name; });
+        return all;
+      }
+  throw Error("CASE", "CASE = " + shown(name) +
+                          " must be a case id (golden list), a golden file, or a folder of them");
+}
+
+CheckCase case_of(const std::string& name) {
+  std::vector<CheckCase> cases = cases_of(name);
+  if (cases.size() == 1) return std::move(cases.front());
+  throw Error("CASE", "CASE = " + shown(name) + " must be one case, not " + std::to_string(cases.size()) +
+                          ": name it by its id");
+}
+
+}  // namespace moe::cli

@@ -1,0 +1,89 @@
+#pragma once
+
+#include "moe/answer.h"
+#include "moe/budget.h"
+#include "moe/golden.h"
+
+/// Is what an implementation answered a correct evaluation of a layer in its arithmetic? docs/MATH.md, section 15.
+namespace moe {
+
+/// From the best to the worst. Flag: within what is possible, but not like rounding. LowPower: it would not have shown.
+enum class Status { Pass, LowPower, Skipped, Flag, Fail };
+const char* name_of(Status status);
+
+/// End to end, from the layer's inputs; pinned: with the expected routing given; isolated: each stage from the candidate's
+/// own inputs to it, others are skipped; automatic: isolated where those were returned, else end to end.
+enum class Mode { Automatic, EndToEnd, Pinned, Isolated };
+
+/// A case with what is expected of it, as far as a golden file says so.
+struct CheckCase {
+  GoldenCase golden;
+  Config config;    // parsed, unless the case is invalid
+  Arrays expected;  // correctly rounded; empty: computed here at binary64
+  /// Stated budgets, as far as the file has any: by profile and tensor, HARD and SOFT.
+  std::map<std::string, std::map<std::string, std::pair<Array, Array>>> budgets;
+  std::map<std::string, int> exact;  // reals that must be equal, in formats of at least so many bits
+};
+/// The cases of a golden file.
+std::vector<CheckCase> read_check_cases(const std::string& path);
+/// Number i of the random layers: any preset, any of its choices changed, any small shape; the expected is computed here.
+CheckCase random_case(Index i);
+
+/// A case as a line of --exec: {id, config, inputs} and, if `pinned`, the routing; never an expected value. Inputs of more
+/// than 65,536 elements go to the safetensors file `sidecar`, but recipes of more than 2^26 stay recipes.
+Json request_of(const CheckCase& c, bool pinned, const std::string& sidecar);
+
+/// log2 buckets of distances in units in the last place: 0, 1, 2 to 3, 4 to 7, ...; the last holds all that is larger.
+inline constexpr std::size_t kUlpBuckets = 24;
+
+struct TensorVerdict {
+  std::string name;
+  Status status = Status::Pass;
+  std::string reason;     // of all but Pass
+  bool isolated = false;  // judged from the candidate's own inputs
+  Format format = Format::F64;
+  Dims dims;
+  Index numbers = 0, judged = 0, tested = 0;  // judged: of finite HARD; tested: of a SOFT that is not 0
+  double hard_ratio = 0;                      // the largest |got - expected| / HARD
+  Index worst = -1;                           // where that is, or where it first was not a number
+  double got = 0, expected = 0;               // there
+  double z_rms = 0, z_max = 0, slope_z = 0, row_rms = 0;
+  Index z_worst = -1, row_worst = -1;
+  double validated_bits = 0;  // the median of log2(|expected| / (6 sigma)): what the check can see
+  double zeros = 0;           // the share of expected numbers that are 0
+  std::array<Index, kUlpBuckets> ulps{};
+  std::vector<double> row_ratio;  // of each row, the largest |got - expected| / HARD
+};
+
+/// Does the candidate choose as it must? A token is certain where the margin of its choice exceeds what the logits may be
+/// off, a tie where nothing separates the candidates, and ambiguous between.
+enum class Certainty { Certain, Ambiguous, Tie };
+struct TokenRouting {
+  Certainty certainty = Certainty::Certain;
+  bool agrees = true, admissible = true;
+  double margin = 0, bound = 0;  // how far apart, and how far off, what decides is
+  std::vector<Index> expected, got;
+};
+struct RoutingVerdict {
+  Status status = Status::Pass;
+  std::string reason;
+  std::vector<TokenRouting> tokens;
+};
+
+struct CaseVerdict {
+  std::string id, profile, reason;
+  Status status = Status::Pass;
+  std::optional<RoutingVerdict> routing;
+  std::vector<TensorVerdict> tensors;
+  std::vector<std::string> missing, unknown;  // names that were expected or returned in vain
+};
+
+struct CheckOptions {
+  std::optional<Profile> profile;  // else the one of the candidate's formats
+  Mode mode = Mode::Automatic;
+};
+
+/// Judges an answer. Never throws for what the answer holds.
+CaseVerdict check(const CheckCase& c, const Answer& answer, const CheckOptions& options);
+
+}  // namespace moe

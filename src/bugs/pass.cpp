@@ -1,0 +1,124 @@
+#include "list.h"
+#include "moe/scalar/narrow.h"
+
+// Mistakes of the whole: narrow arithmetic, results that were never written, gradients that do not flow.
+namespace moe {
+namespace {
+
+Bug changes(std::string name,
+            std::function<void(const Config&, const Inputs&, const Decisions&, Arrays&)> change) {
+  Bug bug{std::move(name)};
+  bug.tensors = std::move(change);
+  return bug;
+}
+
+/// Those tensors of `from` whose names begin so, in place of ours.
+void take(const Arrays& from, const std::string& prefix, Arrays& answer) {
+  for (auto& [name, a] : answer)
+    for (const auto& [other, values] : from)
+      if (name == other && name.starts_with(prefix) && is_real(a.format)) a = values;
+}
+
+double bf16(double x) { return kBfloat16.round(x); }
+
+/// Logits rounded to bf16 before anything is made of them: experts chosen, and scores computed, from those.
+Bug narrow_logits() {
+  Bug bug{"router: logits rounded to bf16"};
+  bug.decisions = [](const Config& config, const Inputs& inputs, Decisions& d) {
+    if (!has_router(config) || has_noise(config)) return;
+    const auto params = params_of<double>(config, inputs);
+    Matrix<double> z = logits_of(config, inputs).unaryExpr(&bf16);
+    IdMatrix expert = choose_experts(config.router, z, all_rows(params.selection_bias), config.shape.top_k);
+    d = decide_for(config, z, std::move(expert), all_rows(params.second_policy));
+  };
+  bug.trace = [](const Config& config, const Params<double>& params, Trace<double>& a) {
+    if (!has_router(config) || has_noise(config)) return;
+    Routing<double> r = route_forward(config.router, Matrix<double>(a.router.logits.unaryExpr(&bf16)),
+                                      all_rows(params.selection_bias), a.router.expert, a.dispatch);
+    r.retopk = a.router.retopk, r.next_bias = a.router.next_bias;
+    a.router = std::move(r);
+  };
+  return bug;
+}
+
+void narrow_sums(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+  const ProfileScope scope({.name = {}, .inside = kBfloat16, .result = kBfloat16});
+  take(evaluate<Narrow>(config, inputs, &d, true), "", answer);
+}
+
+/// Losses that are added to the total, but that no gradient comes back from.
+void without_loss_gradients(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+  Config silent = config;
+  for (Aux& aux : silent.aux) aux.coefficient = 0;
+  if (!config.aux.empty()) take(evaluate<double>(silent, inputs, &d, true), "grad.", answer);
+}
+
+/// Load-balancing losses of scores that went through softmax once more.
+void double_softmax(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+  Trace<double> a = layer_forward(config, params_of<double>(config, inputs), d);
+  for (Index t = 0; t < a.router.scores.rows(); ++t)
+    score_forward(ScoreFunction::Softmax, row(a.router.scores, t), a.router.scores.cols(),
+                  row(a.router.scores, t));
+  Editable total(answer, "loss.total");
+  for (const Aux& aux : config.aux) {
+    if (aux.kind != AuxKind::Switch) continue;
+    Editable loss(answer, "loss." + aux.name);
+    const double other = aux_forward(config, aux, a.router, a.dispatch);
+    total[0] += aux.coefficient * (other - loss[0]);
+    loss[0] = other;
+  }
+}
+
+/// Weights that are numbers to the backward pass: only losses move the router, and x feels only those.
+void constant_weights(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+  if (!has_router(config)) return;
+  Inputs silent = inputs;
+  const std::vector<double> none = buffer<double>(inputs.at(Tensor::dy).size());
+  silent[Tensor::dy] = array_of(inputs.at(Tensor::dy).dims, none.data());
+  const Arrays rest = evaluate<double>(config, silent, &d, true);
+  Matrix<double> dz = zeros<double>(config.shape.num_tokens, config.shape.num_experts);
+  const char* logits = has_noise(config) ? "grad.router.noisy_logits" : "grad.router.logits";
+  const auto add = [&](const Arrays& arrays, double sign) {
+    for (const auto& [name, a] : arrays)
+      for (Index i = 0; name == logits && i < a.size(); ++i) dz.data()[i] += sign * a.real(i);
+  };
+  add(answer, -1), add(rest, 1);
+  if (!has_noise(config)) {
+    const Matrix<double> change = linear_backward(dz, params_of<double>(config, inputs).router);
+    Editable dx(answer, "grad.x");
+    for (Index i = 0; i < dx.size(); ++i) dx[i] += change.data()[i];
+  }
+  take(rest, "grad.router.", answer);
+}
+
+void forget_y(const Config&, const Inputs&, const Decisions&, Arrays& answer) {
+  Editable y(answer, "y");
+  for (Index i = 0; i < y.size(); ++i) y[i] = 0;
+}
+
+}  // namespace
+
+std::vector<Bug> pass_bugs() {
+  return {
+      narrow_logits(),
+      changes("layer: products and sums in bf16", narrow_sums),
+      changes("combine: y is never written and 0", forget_y),
+      changes("combine: x is returned",
+              [](const Config&, const Inputs& inputs, const Decisions&, Arrays& answer) {
+                Editable y(answer, "y");
+                for (Index i = 0; i < y.size(); ++i) y[i] = inputs.at(Tensor::x).real(i);
+              }),
+      changes("losses: no gradient comes from them", without_loss_gradients),
+      changes("losses: of scores that went through softmax twice", double_softmax),
+      changes("route: no gradient passes the weights", constant_weights),
+      changes("expert: gradients of weights collected twice",
+              [](const Config&, const Inputs&, const Decisions&, Arrays& answer) {
+                for (const char* name : kWeightGradients) {
+                  Editable g(answer, name);
+                  for (Index i = 0; i < g.size(); ++i) g[i] *= 2;
+                }
+              }),
+  };
+}
+
+}  // namespace moe

@@ -1,0 +1,79 @@
+#include "moe/check.h"
+#include "moe/config_json.h"
+#include "moe/load.h"
+#include "moe/presets.h"
+
+namespace moe {
+namespace {
+
+/// Draws that depend on the number of the case and on nothing else.
+class Dice {
+ public:
+  explicit Dice(std::uint32_t case_number) : stream_{kDefaultSeed, fnv1a("random layers"), case_number} {}
+  /// A whole number in [0, n).
+  Index below(Index n) { return static_cast<Index>(stream_.word(next_++) % static_cast<std::uint32_t>(n)); }
+  template <std::size_t n>
+  std::string one_of(const std::array<const char*, n>& list) {
+    return list[static_cast<std::size_t>(below(static_cast<Index>(n)))];
+  }
+
+ private:
+  Stream stream_;
+  std::uint64_t next_ = 0;
+};
+
+/// Field assignments as of --set; some do not go together, and are drawn again.
+std::vector<std::string> drawn_sets(Dice& dice, const std::string& preset) {
+  const auto whole = [](Index n) { return std::to_string(n); };
+  std::vector<std::string> sets{"shape.hidden_size=" + whole(1 + dice.below(40)),
+                                "shape.ffn_size=" + whole(1 + dice.below(40))};
+  if (preset == "dense") return sets;
+  const Index E = preset == "deepseek_v3" ? 8 * (1 + dice.below(4)) : 2 + dice.below(14);
+  sets.push_back("shape.num_experts=" + whole(E));
+  if (preset == "deepseek_v3") {
+    sets.push_back("router.n_group=4"), sets.push_back("router.topk_group=" + whole(1 + dice.below(4)));
+    sets.push_back("shape.top_k=" + whole(1 + dice.below(E / 4))),
+        sets.push_back("shared.ffn_size=" + whole(1 + dice.below(20)));
+  } else if (preset != "gshard") {
+    sets.push_back("shape.top_k=" + whole(1 + dice.below(std::min<Index>(E, 6))));
+  }
+  if (dice.below(2) == 0)
+    sets.push_back("experts.activation=" +
+                   dice.one_of(std::array{"relu", "gelu_erf", "gelu_tanh", "silu", "identity", "relu2"}));
+  if (dice.below(3) == 0)
+    sets.push_back(std::string("experts.glu=") + (dice.below(2) == 0 ? "true" : "false"));
+  if (dice.below(3) == 0) sets.push_back("experts.bias=" + dice.one_of(std::array{"none", "per_expert"}));
+  if (dice.below(3) == 0) sets.push_back("router.renorm=" + dice.one_of(std::array{"none", "sum"}));
+  if (dice.below(4) == 0)
+    sets.push_back("router.score_function=" + dice.one_of(std::array{"softmax", "sigmoid"}));
+  if (dice.below(3) == 0) {
+    sets.push_back("capacity.mode=fixed"), sets.push_back("capacity.fixed=" + whole(1 + dice.below(6)));
+    sets.push_back("capacity.order=" + dice.one_of(std::array{"choice_major", "token_major"}));
+  }
+  return sets;
+}
+
+}  // namespace
+
+CheckCase random_case(Index i) {
+  Dice dice(static_cast<std::uint32_t>(i));
+  for (;;) {
+    const std::string preset =
+        dice.one_of(std::array{"dense", "shazeer2017", "gshard", "switch", "mixtral", "deepseek_v3"});
+    const Index groups = preset == "gshard" ? 2 : 1;
+    try {
+      const std::vector<std::string> sets = drawn_sets(dice, preset);
+      CheckCase c;
+      c.config = load_config(preset, sets, groups * (1 + dice.below(24))).config;
+      c.golden.id = "random/" + std::to_string(i);
+      c.golden.config = config_to_json(c.config);
+      c.golden.inputs = seeded_inputs(c.config, kDefaultSeed, fnv1a(c.golden.id));
+      for (auto& [id, a] : c.golden.inputs) a = materialized(std::move(a));
+      return c;
+    } catch (const Error&) {
+      // These choices exclude each other.
+    }
+  }
+}
+
+}  // namespace moe

@@ -1,0 +1,291 @@
+#include "routing.h"
+
+#include <set>
+
+#include "admissible.h"
+#include "text.h"
+
+namespace moe {
+namespace {
+
+std::vector<Index> row_of(const IdMatrix& ids, Index t) { return {row(ids, t), row(ids, t) + ids.cols()}; }
+
+/// Does the result depend on which slot an expert stands in?
+bool order_matters(const Config& config) {
+  if (config.shape.top_k == 1) return false;
+  if (config.router.second_policy == SecondPolicy::Random) return true;
+  const Capacity& c = config.capacity;
+  if (c.mode != CapacityMode::None &&
+      (c.priority == Priority::BprTop1 || c.dropped_output == DroppedOutput::ScaledIdentity ||
+       (c.priority == Priority::Fcfs && c.order == DropOrder::ChoiceMajor)))
+    return true;
+  return std::any_of(config.aux.begin(), config.aux.end(), [](const Aux& a) {
+    return a.kind == AuxKind::Switch && a.f_source == LoadSource::Top1;
+  });
+}
+
+std::string ids_text(const std::vector<Index>& ids) {
+  std::string text;
+  for (const Index e : ids) text += (text.empty() ? "" : ",") + std::to_string(e);
+  return '{' + text + '}';
+}
+
+/// An integer tensor of an answer as a (T, K) matrix; empty where it is not there or has another shape or type.
+std::optional<Matrix<Index>> integers(const Answer& answer, const std::string& name, Index T, Index K) {
+  const Array* a = tensor_of(answer.tensors, name);
+  if (a == nullptr || is_real(a->format) || a->dims != Dims{T, K}) return std::nullopt;
+  Matrix<Index> m(T, K);
+  for (Index i = 0; i < m.size(); ++i) m.data()[i] = a->integer(i);
+  return m;
+}
+
+void fail(RoutingVerdict& verdict, Index t, const std::string& what) {
+  if (verdict.status == Status::Fail) return;
+  verdict.status = Status::Fail;
+  verdict.reason = "token " + std::to_string(t) + ' ' + what;
+}
+
+}  // namespace
+
+const Array* tensor_of(const Arrays& arrays, const std::string& name) {
+  for (const auto& [known, a] : arrays)
+    if (known == name) return &a;
+  return nullptr;
+}
+
+Decisions decisions_for(const Config& config, const Inputs& inputs, const IdMatrix& ids,
+                        const Matrix<std::uint8_t>& kept) {
+  const auto params = params_of<double>(config, inputs);
+  Matrix<double> z;
+  if (has_router(config)) z = logits_forward(config, all_rows(params.x), params).logits;
+  Decisions made = decide_for(config, z, ids, all_rows(params.second_policy));
+  if (has_load_loss(config) && ids.cols() < z.cols())
+    for (Index t = 0; t < ids.rows(); ++t) {
+      const std::vector<Index> chosen = row_of(ids, t);
+      Index next = -1;
+      for (Index e = 0; e < z.cols(); ++e)
+        if (!contains(chosen, e) && (next < 0 || z(t, e) > z(t, next))) next = e;
+      made.runner_up.push_back(static_cast<std::int32_t>(next));
+    }
+  if (kept.size() == 0 || kept == made.plan.kept) return made;
+  Matrix<Index> rank(ids.rows(), ids.cols());
+  std::iota(rank.data(), rank.data() + rank.size(), 0);
+  made.plan = make_plan(ids, rank, config.shape.num_experts, rank.size(), 1, kept);
+  return made;
+}
+
+std::vector<std::vector<std::vector<Index>>> admissible_sets(const Config& config, const Inputs& inputs,
+                                                             const Decisions& expected,
+                                                             const Profile& profile, std::size_t most) {
+  std::vector<std::vector<std::vector<Index>>> sets;
+  const std::vector<Candidates> all = rankings(config, inputs, profile, nullptr).of_token;
+  const Index E = config.shape.num_experts;
+  for (Index t = 0; t < static_cast<Index>(all.size()); ++t) {
+    auto& of_t = sets.emplace_back();
+    const std::vector<Index> chosen = row_of(expected.expert, t);
+    // One expert for another: more than one at a time needs more than one near tie, which this does not look for.
+    for (std::size_t k = 0; k < chosen.size(); ++k)
+      for (Index e = 0; e < E && of_t.size() < most; ++e) {
+        if (contains(chosen, e)) continue;
+        std::vector<Index> other = chosen;
+        other[k] = e;
+        if (admissible(config, at(all, t), other)) of_t.push_back(std::move(other));
+      }
+  }
+  return sets;
+}
+
+namespace {
+
+/// One pass over what a candidate says of its routing.
+class RoutingJudge {
+ public:
+  RoutingJudge(const Config& config, const Inputs& inputs, const Decisions& expected, const Answer& answer,
+               const Profile& profile, const Held* logits)
+      : config_(config),
+        inputs_(inputs),
+        expected_(expected),
+        answer_(answer),
+        T_(expected.expert.rows()),
+        K_(expected.expert.cols()),
+        profile_(profile) {
+    if (has_router(config)) all_ = rankings(config, inputs, profile, logits);
+  }
+
+  CandidateRouting run() {
+    for (Index t = 0; t < T_; ++t) describe(t);
+    slot_.resize(static_cast<std::size_t>(T_ * K_));
+    for (Index i = 0; i < T_ * K_; ++i) at(slot_, i) = i % std::max<Index>(K_, 1);
+    IdMatrix ids = expected_.expert;
+    if (const auto returned = integers(answer_, "router.topk_ids", T_, K_); returned && has_router(config_))
+      for (Index t = 0; t < T_; ++t) take_ids(*returned, t, ids);
+    const bool own = verdict_.status != Status::Fail;
+    Decisions decisions =
+        own && ids != expected_.expert ? decisions_for(config_, inputs_, ids, {}) : expected_;
+    if (own) take_kept(decisions);
+    std::vector<Index> rows = rows_of_candidate(decisions);
+    summarize();
+    return {std::move(verdict_), std::move(decisions), std::move(slot_), std::move(rows)};
+  }
+
+ private:
+  void describe(Index t) {
+    TokenRouting token;
+    token.expected = token.got = row_of(expected_.expert, t);
+    if (has_router(config_)) {
+      const Gap gap = gap_of(config_, at(all_.of_token, t), token.expected);
+      token.margin = gap.margin, token.bound = gap.bound;
+      token.certainty = gap.margin > gap.bound ? Certainty::Certain
+                        : gap.margin == 0      ? Certainty::Tie
+                                               : Certainty::Ambiguous;
+    }
+    verdict_.tokens.push_back(std::move(token));
+  }
+
+  /// The candidate's experts of token t, in our order of slots where that is free.
+  void take_ids(const Matrix<Index>& returned, Index t, IdMatrix& ids) {
+    TokenRouting& token = at(verdict_.tokens, t);
+    token.got.assign(row(returned, t), row(returned, t) + K_);
+    const std::set<Index> set(token.got.begin(), token.got.end());
+    const Index E = config_.shape.num_experts;
+    if (static_cast<Index>(set.size()) < K_ || (K_ > 0 && (*set.begin() < 0 || *set.rbegin() >= E))) {
+      token.agrees = token.admissible = false;
+      return fail(verdict_, t,
+                  "chooses " + ids_text(token.got) + ": experts must differ and lie in [0, " +
+                      std::to_string(E) + ')');
+    }
+    token.agrees = set == std::set<Index>(token.expected.begin(), token.expected.end());
+    if (!token.agrees && !admissible(config_, at(all_.of_token, t), token.got)) {
+      token.admissible = false;
+      return fail(verdict_, t,
+                  "chooses " + ids_text(token.got) + " where only " + ids_text(token.expected) +
+                      " is right: the margin is " + short_text(token.margin) + ", and logits may be " +
+                      short_text(token.bound) + " off");
+    }
+    std::vector<Index> order = token.agrees ? token.expected : token.got;
+    if (order_matters(config_) && token.got != order) {
+      for (Index k = 0; k + 1 < K_; ++k)
+        if (high(at(at(all_.of_token, t).expert, at(token.got, k))) <
+            low(at(at(all_.of_token, t).expert, at(token.got, k + 1)))) {
+          token.admissible = false;
+          return fail(verdict_, t,
+                      "has its experts in the order " + ids_text(token.got) + " where only " +
+                          ids_text(token.expected) + " is right");
+        }
+      order = token.got;
+    }
+    for (Index k = 0; k < K_; ++k) {
+      ids(t, k) = static_cast<std::int32_t>(at(order, k));
+      at(slot_, t * K_ + k) = std::find(token.got.begin(), token.got.end(), at(order, k)) - token.got.begin();
+    }
+  }
+
+  /// Where the second choice is taken up or not within what its weight may be off: (R6).
+  bool policy_is_open(const Matrix<Bound>& w, const Matrix<double>& u, Index t) const {
+    return std::abs(w(t, 1).v - config_.router.second_threshold * u(0, t)) <= w(t, 1).e;
+  }
+
+  /// May those be kept that are, and no others, by the weights that rank them: none that is kept is surely behind one that
+  /// is dropped, at one expert in one scope?
+  bool ranks_allow(const Matrix<Bound>& z, const Decisions& decisions,
+                   const Matrix<std::uint8_t>& kept) const {
+    const std::vector<Key<Bound>> keys = priority_keys(config_, z, decisions.expert);
+    const Index scopes = config_.capacity.scope == Scope::Group ? config_.shape.num_groups : 1;
+    const auto key = [&](Index i) {
+      return at(keys, config_.capacity.priority == Priority::Weight ? i : i / K_).score;
+    };
+    const auto rivals = [&](Index i, Index j) {
+      return decisions.expert.data()[i] == decisions.expert.data()[j] &&
+             i / K_ * scopes / T_ == j / K_ * scopes / T_;
+    };
+    for (Index i = 0; i < kept.size(); ++i)
+      for (Index j = 0; j < kept.size() && kept.data()[i] != 0; ++j)
+        if (kept.data()[j] == 0 && rivals(i, j) && high(key(i)) < low(key(j))) return false;
+    return true;
+  }
+
+  void take_kept(Decisions& decisions) {
+    const auto returned = integers(answer_, "dispatch.kept", T_, K_);
+    if (!returned) return;
+    const bool policy = config_.router.second_policy == SecondPolicy::Random;
+    const bool ranked =
+        config_.capacity.mode != CapacityMode::None && config_.capacity.priority != Priority::Fcfs;
+    const ProfileScope scope(profile_);
+    const Matrix<double> u = all_rows(params_of<double>(config_, inputs_).second_policy);
+    const Matrix<Bound> w =
+        policy ? early_weights(config_.router, all_.z, decisions.expert) : Matrix<Bound>();
+    Matrix<std::uint8_t> kept = decisions.plan.kept;
+    std::vector<Index> differ(kept.size() > 0 ? static_cast<std::size_t>(config_.shape.num_experts) : 0);
+    for (Index t = 0; t < T_; ++t)
+      for (Index k = 0; k < K_; ++k) {
+        const Index value = (*returned)(t, at(slot_, t * K_ + k));
+        if (value == kept(t, k)) continue;
+        const bool open =
+            (value == 0 || value == 1) && (ranked || (policy && k == 1 && policy_is_open(w, u, t)));
+        if (!open)
+          return fail(verdict_, t,
+                      std::string(value != 0 ? "keeps" : "drops") + " its choice " + std::to_string(k) +
+                          " where it must not");
+        kept(t, k) = static_cast<std::uint8_t>(value);
+        at(differ, decisions.expert(t, k)) += value == 1 ? 1 : -1;
+      }
+    if (ranked && kept != decisions.plan.kept &&
+        (!policy && std::any_of(differ.begin(), differ.end(), [](Index n) { return n != 0; })))
+      return fail(verdict_, 0, "and others: an expert keeps more or fewer than its capacity says");
+    if (ranked && !ranks_allow(all_.z, decisions, kept))
+      return fail(verdict_, 0, "and others: an assignment is kept before one that surely ranks higher");
+    if (kept != decisions.plan.kept) decisions = decisions_for(config_, inputs_, decisions.expert, kept);
+  }
+
+  /// The candidate's row of each of ours, by its dispatch.order; the same where it returned none.
+  std::vector<Index> rows_of_candidate(const Decisions& decisions) {
+    const Plan& plan = decisions.plan;
+    std::vector<Index> rows(static_cast<std::size_t>(plan.N()));
+    std::iota(rows.begin(), rows.end(), 0);
+    const Array* order = tensor_of(answer_.tensors, "dispatch.order");
+    if (order == nullptr || is_real(order->format) || order->dims != Dims{plan.N()}) return rows;
+    std::map<Index, Index> row_of_assignment;  // by our numbers t K + k
+    for (Index t = 0; t < T_; ++t)
+      for (Index k = 0; k < K_; ++k) row_of_assignment[t * K_ + at(slot_, t * K_ + k)] = plan.row(t, k);
+    std::vector<Index> matched(rows.size(), -1);
+    for (Index n = 0; n < plan.N(); ++n) {
+      const auto found = row_of_assignment.find(order->integer(n));
+      if (found == row_of_assignment.end() || found->second < 0 || at(matched, found->second) >= 0) {
+        fail(verdict_, 0,
+             "has a dispatch.order that is not one of the kept assignments: row " + std::to_string(n) +
+                 " holds " + std::to_string(order->integer(n)));
+        return rows;
+      }
+      at(matched, found->second) = n;
+    }
+    return matched;
+  }
+
+  void summarize() {
+    if (verdict_.status == Status::Fail) return;
+    Index others = 0;
+    for (const TokenRouting& token : verdict_.tokens) others += token.agrees ? 0 : 1;
+    if (others > 0)
+      verdict_.reason = std::to_string(others) + " of " + std::to_string(T_) +
+                        " tokens choose other experts, all of them where rounding may decide";
+  }
+
+  const Config& config_;
+  const Inputs& inputs_;
+  const Decisions& expected_;
+  const Answer& answer_;
+  Index T_, K_;
+  const Profile& profile_;
+  Rankings all_;
+  RoutingVerdict verdict_;
+  std::vector<Index> slot_;
+};
+
+}  // namespace
+
+CandidateRouting judge_routing(const Config& config, const Inputs& inputs, const Decisions& expected,
+                               const Answer& answer, const Profile& profile, const Held* logits) {
+  return RoutingJudge(config, inputs, expected, answer, profile, logits).run();
+}
+
+}  // namespace moe

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "moe/check.h"
+
+namespace moe {
+
+/// The decisions of a layer whose experts, and kept assignments if known, are given.   ids (T, K), kept (T, K) or empty
+Decisions decisions_for(const Config& config, const Inputs& inputs, const IdMatrix& ids,
+                        const Matrix<std::uint8_t>& kept);
+
+/// What a candidate decided: judged, in our order of slots and rows.
+struct CandidateRouting {
+  RoutingVerdict verdict;
+  Decisions decisions;      // the candidate's own where they are admissible, else what is expected
+  std::vector<Index> slot;  // T K: the candidate's slot of each of ours
+  std::vector<Index> row;   // N: the candidate's row of each of ours
+};
+
+/// Judges the routing of an answer against `expected`. `held` are the logits that the candidate returned, if it is to be
+/// judged from those.
+CandidateRouting judge_routing(const Config& config, const Inputs& inputs, const Decisions& expected,
+                               const Answer& answer, const Profile& profile, const Held* logits);
+
+/// For each token the other sets of experts that are admissible, at most `most` of them: for candidates that return no ids.
+std::vector<std::vector<std::vector<Index>>> admissible_sets(const Config& config, const Inputs& inputs,
+                                                             const Decisions& expected,
+                                                             const Profile& profile, std::size_t most);
+
+/// The tensor `name` of an answer; null where there is none.
+const Array* tensor_of(const Arrays& arrays, const std::string& name);
+
+}  // namespace moe

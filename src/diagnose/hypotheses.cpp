@@ -1,0 +1,101 @@
+#include <set>
+
+#include "../bugs/list.h"
+#include "moe/config_json.h"
+#include "moe/diagnose.h"
+#include "notes.h"
+
+namespace moe {
+namespace {
+
+/// Fields that only name or size a case, or say that something is there at all: other values are other cases.
+bool is_convention(const std::string& field) { return !field.ends_with(".kind"); }
+
+/// Another value of one field, as a bug; it throws Error where the config then has no meaning.
+Bug sets(const FieldValue& to) {
+  return confuses(to.field + " = " + shown(to.value), [to](Config& c) {
+    Json json = config_to_json(c);
+    const std::set<std::string> given{set_field(json, to.field + '=' + to.value.dump())};
+    c = config_from_json(json, &given);
+  });
+}
+
+/// Where the value of a field stands in a config as JSON; null for a field that has no meaning there.
+Json value_of(const Json& config, const std::string& field) {
+  const Json* at = &config;
+  std::istringstream path(field);
+  for (std::string key; std::getline(path, key, '.');) {
+    const Json* next = nullptr;
+    if (at->is_object() && at->contains(key)) next = &(*at)[key];
+    for (std::size_t i = 0; at->is_array() && i < at->size(); ++i)
+      if ((*at)[i].value("name", "") == key) next = &(*at)[i];
+    if (next == nullptr) return {};
+    at = next;
+  }
+  return *at;
+}
+
+/// Other numbers that are taken for those of a config: factors forgotten or applied twice, counts one off.
+std::vector<FieldValue> other_numbers(const Config& c) {
+  std::vector<FieldValue> all;
+  const double a = c.router.routed_scaling_factor;
+  for (const double other : {1.0, a * a, 1 / a})
+    if (other != a && std::isfinite(other)) all.push_back({"router.routed_scaling_factor", other});
+  for (const Index step : {-1, 1}) {
+    all.push_back({"shape.top_k", c.shape.top_k + step});
+    if (has_groups(c)) all.push_back({"router.topk_group", c.router.topk_group + step});
+    if (has_groups(c) && c.router.group_score == GroupScore::SumTopn)
+      all.push_back({"router.group_score_n", c.router.group_score_n + step});
+    if (c.capacity.mode == CapacityMode::Fixed) all.push_back({"capacity.fixed", c.capacity.fixed + step});
+  }
+  if (has_groups(c)) all.push_back({"router.n_group", 1});
+  if (c.shape.num_groups > 1) all.push_back({"shape.num_groups", 1});
+  if (c.router.second_policy == SecondPolicy::Random)
+    for (const double other : {0.2, 0.5, 1.0}) all.push_back({"router.second_threshold", other});
+  if (c.capacity.mode == CapacityMode::Factor) {
+    for (const Index other : {0, 1, 4, 8}) all.push_back({"capacity.min_capacity", other});
+    for (const Index other : {1, 4, 8}) all.push_back({"capacity.multiple_of", other});
+  }
+  const double E = static_cast<double>(c.shape.num_experts), K = static_cast<double>(c.shape.top_k);
+  for (const Aux& aux : c.aux)
+    for (const double factor : {0.0, K, 1 / K, E, 1 / E, E / (E - 1)})
+      if (factor != 1 && std::isfinite(factor))
+        all.push_back({"aux." + aux.name + ".coefficient", factor * aux.coefficient});
+  return all;
+}
+
+Hypothesis of_field(const Json& config, const FieldValue& to) {
+  const Json right = value_of(config, to.field);
+  const std::string said = right.is_string() ? right.get<std::string>() : right.dump();
+  Hypothesis h{{}, {}, 0, sets(to)};
+  h.name = h.bug.name;
+  h.sentence = "it computes as if " + h.name + "; the case says " + said;
+  if (const Note* note = note_on(to.field, said); note != nullptr)
+    h.sentence += std::string(": ") + note->advice, h.gotcha = note->gotcha;
+  return h;
+}
+
+Hypothesis of_bug(const Bug& bug) {
+  Hypothesis h{bug.name, "it computes with this mistake: " + bug.name, 0, bug};
+  if (const Note* note = note_on(bug.name, ""); note != nullptr)
+    h.sentence = note->advice, h.gotcha = note->gotcha;
+  return h;
+}
+
+}  // namespace
+
+std::vector<Hypothesis> hypotheses(const Config& config) {
+  std::vector<Hypothesis> all;
+  const Json json = config_to_json(config);
+  std::vector<FieldValue> values = other_choices(config);
+  for (FieldValue& number : other_numbers(config)) values.push_back(std::move(number));
+  for (const FieldValue& to : values)
+    if (is_convention(to.field) && value_of(json, to.field) != to.value) all.push_back(of_field(json, to));
+  for (const Bug& bug : bugs()) all.push_back(of_bug(bug));
+  const Index E = config.shape.num_experts;
+  for (Index b = 1; E <= 16 && b < E; ++b)
+    for (Index a = 0; a < b; ++a) all.push_back(of_bug(exchanges(a, b)));
+  return all;
+}
+
+}  // namespace moe

@@ -1,0 +1,166 @@
+#include <doctest/doctest.h>
+
+#include <fstream>
+
+#include "moe/json.h"
+#include "run.h"
+
+// `check`, as a user meets it: answers from files, from programs that behave and from programs that do not.
+using namespace moe;
+
+namespace {
+
+const std::string kGolden = MOE_ROOT "/golden/";
+const std::string kMixtral = kGolden + "presets/mixtral.json";
+
+/// An answer in `folder` that is right: what `run` writes.
+void write_answer(const Scratch& folder, const std::string& path, const std::string& options = "") {
+  REQUIRE(run(folder, "run mixtral --backward --out '" + path + "' " + options).code == 0);
+}
+
+void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+
+Done check_exec(const Scratch& folder, const std::string& command, const std::string& more = "") {
+  return run(folder, "check " + kMixtral + " --timeout 1 --exec '" + command + "' " + more);
+}
+
+}  // namespace
+
+TEST_CASE("check: the reference passes its own corpus") {
+  const Scratch folder;
+  const Done done =
+      run(folder, "check " + kGolden + "presets/mixtral.json worked/layer --backend reference --random 20");
+  CAPTURE(done.out);
+  CHECK(done.code == 0);
+  CHECK(done.out.find("22 cases: ") != std::string::npos);
+  CHECK(done.out.find("FAIL") == std::string::npos);
+  CHECK(run(folder, "check random/19 --backend reference").code == 0);
+}
+
+TEST_CASE("check: an answer from a file, in every form that there is") {
+  if (!MOE_HAS_BALL) return;
+  const Scratch folder;
+  REQUIRE(run(folder, "golden write mixtral --out g.json").code == 0);
+  for (const std::string name : {"answer.json", "answer.safetensors"}) {
+    CAPTURE(name);
+    write_answer(folder, name, "--scalar float");
+    const Done done = run(folder, "check g.json --got " + name + " --profile fp32_any_order");
+    CAPTURE(done.out);
+    CHECK(done.code == 0);
+    CHECK(done.out.find("PASS") != std::string::npos);
+  }
+}
+
+TEST_CASE("check: answers from a folder by their ids, and what has none is skipped") {
+  if (!MOE_HAS_BALL) return;
+  const Scratch folder;
+  REQUIRE(run(folder, "golden write mixtral --out g.json").code == 0);
+  std::filesystem::create_directories(folder / "got/run");
+  write_answer(folder, "got/run/mixtral.json");
+  const Done done = run(folder, "check g.json presets/switch --got got");
+  CAPTURE(done.out);
+  CHECK(done.code == 0);
+  CHECK(done.out.find("2 cases: 1 PASS, 1 SKIPPED") != std::string::npos);
+  CHECK(run(folder, "check presets/switch --got got").code == 3);
+}
+
+TEST_CASE("check: a wrong answer is exit 1, and the reports say what is wrong") {
+  if (!MOE_HAS_BALL) return;
+  const Scratch folder;
+  REQUIRE(run(folder, "golden write mixtral --out g.json").code == 0);
+  write_answer(folder, "wrong.json", "--set experts.activation=gelu_tanh");
+  const Done done = run(folder, "check g.json --got wrong.json --report r.json");
+  CHECK(done.code == 1);
+  CHECK(done.out.find("expert.hidden [") != std::string::npos);
+  CHECK(done.out.find("moe-oracle check g.json") != std::string::npos);
+  const Json report = parse_json(read_text(folder / "r.json"), "r.json");
+  CHECK(report["format"] == "moe-check");
+  CHECK(report["cases"][0]["status"] == "FAIL");
+  const Done page = run(folder, "check g.json --got wrong.json --report r.html --json");
+  CHECK(page.code == 1);
+  CHECK(parse_json(page.out, "stdout")["cases"][0]["id"] == "run/mixtral");
+  const std::string html = read_text(folder / "r.html");
+  CHECK(html.starts_with("<!DOCTYPE html>"));
+  CHECK(html.find("run/mixtral") != std::string::npos);
+}
+
+TEST_CASE("check: stated budgets give the same verdicts as computed ones") {
+  if (!MOE_HAS_BALL) return;
+  const Scratch folder;
+  REQUIRE(run(folder, "golden write mixtral --budgets fp32_any_order --out g.json").code == 0);
+  REQUIRE(run(folder, "golden verify g.json").code == 0);
+  write_answer(folder, "answer.safetensors", "--scalar float");
+  for (const std::string mode : {"end-to-end", "auto"}) {
+    CAPTURE(mode);
+    const Done done = run(
+        folder, "check g.json --got answer.safetensors --profile fp32_any_order --mode " + mode + " --json");
+    CHECK(done.code == 0);
+  }
+  write_answer(folder, "wrong.safetensors", "--scalar float --set experts.activation=gelu_tanh");
+  CHECK(run(folder, "check g.json --got wrong.safetensors --profile fp32_any_order --mode end-to-end").code ==
+        1);
+}
+
+TEST_CASE("check: a program that hangs, crashes, floods, lies or says nothing fails, and never holds us up") {
+  const Scratch folder;
+  const auto fails = [&](const std::string& command, const std::string& reason) {
+    CAPTURE(command);
+    const Done done = check_exec(folder, command);
+    CAPTURE(done.out);
+    CHECK(done.code == 1);
+    CHECK(done.out.find(reason) != std::string::npos);
+    CHECK(done.err.empty());
+  };
+  fails("sleep 600", "nothing within 1 s");
+  fails("exit 3", "exited with status 3");
+  fails("kill -9 $$", "killed by signal 9");
+  fails("yes | tr -d \"\\n\"", "");
+  fails("echo hello", "not JSON");
+  fails("echo \"{}\"", "");
+  fails("echo \"{\\\"id\\\": \\\"other\\\", \\\"tensors\\\": {}}\"", "other");
+  fails("no-such-program 2>/dev/null", "exited with status 127");
+}
+
+TEST_CASE("check: a program that refuses is skipped, but right for an invalid case") {
+  const Scratch folder;
+  write(folder / "refuse",
+        "while read -r line; do id=${line#*\\\"id\\\":\\\"}; echo \"{\\\"id\\\":\\\"${id%%\\\"*}\\\","
+        "\\\"error\\\":\\\"no\\\"}\"; done\n");
+  CHECK(check_exec(folder, "sh refuse").code == 3);
+  const Done done = run(folder, "check " + kGolden + "invalid/inputs.json --exec 'sh refuse'");
+  CAPTURE(done.out);
+  CHECK(done.code == 0);
+}
+
+TEST_CASE("check: bad usage and bad files are one line") {
+  const Scratch folder;
+  write(folder / "empty.json", "");
+  write(folder / "cut.safetensors", "\x08\x00\x00");
+  write(folder / "p.json", "{\"inside\": \"f12\"}");
+  write_answer(folder, "answer.json");
+  for (const std::string arguments :
+       {"check", "check presets/mixtral", "check --got answer.json",
+        "check presets/nothing --got answer.json", "check presets/mixtral --got nothing.json",
+        "check presets/mixtral --got answer.json --exec true",
+        "check presets/mixtral --got answer.json --mode slow",
+        "check presets/mixtral --got answer.json --profile fp12",
+        "check presets/mixtral --got answer.json --profile p.json",
+        "check presets/mixtral --got answer.json --random 3", "check presets/mixtral --backend tpu",
+        "check --backend reference --random 0", "check presets/mixtral presets/switch --got answer.json",
+        "check presets/mixtral --backend reference --report r.txt",
+        "check answer.json --backend reference"}) {
+    CAPTURE(arguments);
+    const Done done = run(folder, arguments);
+    CHECK(done.code == 2);
+    CHECK(is_one_line(done.err));
+    CHECK(done.out.empty());
+  }
+  for (const std::string backend : {"cpu", "cuda"})
+    CHECK(run(folder, "check presets/mixtral --backend " + backend).code == 3);
+  for (const std::string file : {"empty.json", "cut.safetensors"}) {
+    CAPTURE(file);
+    const Done done = run(folder, "check presets/mixtral --got " + file);
+    CHECK(done.code == 1);
+    CHECK(done.out.find("FAIL") != std::string::npos);
+  }
+}
