@@ -97,6 +97,34 @@ TEST_CASE("check: what is not a number, or not finite, fails in any tensor") {
       }
 }
 
+TEST_CASE("check: NaN fails where there is no bound, too, and SOFT judges there") {
+  CheckCase c = case_of("mixtral");
+  Array& x = c.golden.inputs[Tensor::x];
+  std::vector<double> values = buffer<double>(x.size());
+  x.reals(0, values);
+  for (double& v : values) v *= 32768;  // some of expert.up leaves the range of fp16
+  x = array_of(x.dims, values.data());
+  const CheckOptions fp16{profile_called("fp16_store_fp32_acc"), Mode::EndToEnd};
+  Answer answer = fp32_answer(c);
+  keep_only(answer, "expert.up");
+  Array& up = tensor(answer, "expert.up");
+  const CaseVerdict right = check(c, answer, fp16);
+  CAPTURE(right.reason);
+  CHECK(right.status <= Status::LowPower);
+  REQUIRE(of(right, "expert.up").judged < of(right, "expert.up").numbers);
+  for (Index i = 0; i < up.size(); ++i) {
+    const double before = up.real(i);
+    if (std::abs(before) < 66000) continue;
+    set(up, i, HUGE_VAL);
+    CHECK(check(c, answer, fp16).status <= Status::LowPower);
+    set(up, i, std::nan(""));
+    CHECK(check(c, answer, fp16).status == Status::Fail);
+    set(up, i, 2 * before);
+    CHECK(check(c, answer, fp16).status == Status::Flag);
+    break;
+  }
+}
+
 TEST_CASE("check: one wrong element fails, and is named") {
   const CheckCase c = case_of("mixtral");
   Answer answer = fp32_answer(c);

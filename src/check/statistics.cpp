@@ -85,16 +85,18 @@ class Tally {
   double number(Index i, Sums& row) {
     const double got = c_.got->real(i), expected = at(*c_.expected, i), hard = at(*c_.hard, i);
     if (expected == 0) ++zeros_;
-    if (!std::isfinite(hard)) return 0;
-    v_.judged += 1;
+    // Infinity is right where the range of a format may be left, which is where there is no bound; NaN never is.
+    const bool bounded = std::isfinite(hard);
+    if (std::isinf(got) && !bounded) return 0;
     if (!std::isfinite(got)) {
       if (nonfinite_ < 0) nonfinite_ = i;
       return HUGE_VAL;
     }
+    if (bounded) v_.judged += 1;
     const double error = got - expected, unit = precision_.spacing(expected);
     v_.ulps[bucket(error == 0 || unit == 0 ? (error == 0 ? 0 : 0x1p30)
                                            : std::abs(got - precision_.round(expected)) / unit)] += 1;
-    const double ratio = error == 0 ? 0 : hard > 0 ? std::abs(error) / hard : HUGE_VAL;
+    const double ratio = error == 0 || !bounded ? 0 : hard > 0 ? std::abs(error) / hard : HUGE_VAL;
     if (ratio > v_.hard_ratio || v_.worst < 0)
       v_.hard_ratio = ratio, v_.worst = i, v_.got = got, v_.expected = expected;
     const double sigma = at(*c_.sigma, i);
