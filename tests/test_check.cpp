@@ -119,6 +119,15 @@ TEST_CASE("check: NaN fails where there is no bound, too, and SOFT judges there"
     CHECK(check(c, answer, fp16).status <= Status::LowPower);
     set(up, i, std::nan(""));
     CHECK(check(c, answer, fp16).status == Status::Fail);
+    set(up, i, before);
+    Profile vague =
+        profile_called("fp32_any_order");  // a bound is missing, but not because the range is left
+    vague.function_ulps = HUGE_VAL;
+    Answer hidden = fp32_answer(c);
+    keep_only(hidden, "expert.hidden");
+    CHECK(check(c, hidden, {vague, Mode::EndToEnd}).status <= Status::LowPower);
+    set(tensor(hidden, "expert.hidden"), 5, HUGE_VAL);
+    CHECK(check(c, hidden, {vague, Mode::EndToEnd}).status == Status::Fail);
     set(up, i, 2 * before);
     CHECK(check(c, answer, fp16).status == Status::Flag);
     break;
@@ -274,6 +283,17 @@ TEST_CASE("check: another choice is judged for itself where rounding may decide,
 
   CHECK(check(c, only_y, every_op).status <= Status::LowPower);
   CHECK(check(c, only_y, {}).status == Status::Fail);
+}
+
+TEST_CASE("check: whoever keeps other assignments than the pinned ones fails") {
+  const CheckCase c = case_of("gshard");
+  Decisions other = decisions_of(c);
+  Matrix<std::uint8_t> all = Matrix<std::uint8_t>::Constant(other.plan.kept.rows(), 2, 1);
+  Matrix<Index> rank(all.rows(), 2);
+  for (Index i = 0; i < rank.size(); ++i) rank.data()[i] = i;
+  other.plan = make_plan(other.expert, rank, c.config.shape.num_experts, rank.size(), 1, all);
+  REQUIRE(other.plan.N() > decisions_of(c).plan.N());
+  CHECK(check(c, fp32_answer(c, other), {{}, Mode::Pinned}).status == Status::Fail);
 }
 
 TEST_CASE("check: integers are compared exactly") {

@@ -1,5 +1,6 @@
 #include "moe/check.h"
 
+#include <numeric>
 #include <set>
 
 #include "canonical.h"
@@ -18,7 +19,7 @@ bool finite(const Array& a) {
   return true;
 }
 
-/// The widest spread of formats decides: the narrowest real format that was returned.
+/// The narrowest real format that was returned: it tells how the candidate computes.
 Format narrowest(const Arrays& arrays) {
   Format format = Format::F64;
   for (const auto& [name, a] : arrays)
@@ -45,7 +46,7 @@ class CaseCheck {
     const Held logits = from_own ? held_logits() : Held{};
     const Held* own = logits.values.empty() ? nullptr : &logits;
     CandidateRouting routing = judge_routing(config_, c_.golden.inputs, expected, answer_, profile_, own);
-    if (options_.mode == Mode::Pinned) routing.decisions = expected;
+    if (options_.mode == Mode::Pinned) pin(expected, routing);
     if (has_router(config_) && options_.mode != Mode::Pinned) verdict_.routing = std::move(routing.verdict);
     decisions_ = std::move(routing.decisions);
     as_expected_ = decisions_.expert == expected.expert && decisions_.plan.kept == expected.plan.kept;
@@ -58,6 +59,17 @@ class CaseCheck {
   }
 
  private:
+  /// The routing was given. Whoever decided otherwise has no say in slots and rows, and fails by its integers.
+  static void pin(const Decisions& expected, CandidateRouting& routing) {
+    const Decisions& own = routing.decisions;
+    if (own.expert == expected.expert && own.plan.kept == expected.plan.kept) return;
+    const Index K = expected.expert.cols();
+    for (Index i = 0; i < expected.expert.size(); ++i) at(routing.slot, i) = i % K;
+    routing.row.resize(static_cast<std::size_t>(expected.plan.N()));
+    std::iota(routing.row.begin(), routing.row.end(), 0);
+    routing.decisions = expected;
+  }
+
   Decisions expected_decisions() const {
     const Index T = config_.shape.num_tokens, K = config_.shape.top_k;
     const Array* ids = tensor_of(c_.expected, "router.topk_ids");
@@ -240,8 +252,12 @@ class CaseCheck {
       }
     returned_in(name, a.format, expected, hard, sigma);
     if (is_exact(name, a.format)) std::fill(hard.begin(), hard.end(), 0.0);
-    judge({&a, &expected, &hard, &sigma, tests, soft_tests_of(name, isolated, profile_)}, v);
+    judge({&a, &expected, &hard, &sigma, tests, soft_tests_of(name, isolated, profile_), range_of(name)}, v);
     return v;
+  }
+  double range_of(const std::string& name) const {
+    const auto id = tensor_called(name);
+    return id && profile_.of(*id).bits > 0 ? profile_.of(*id).largest : profile_.result.largest;
   }
   /// Is this tensor computed from the layer's inputs alone?
   bool held_nothing_before(const std::string& name) const {

@@ -74,7 +74,9 @@ class Tally {
     if (all_.n > 0) test_soft();
     if (v_.status != Status::Pass) return;
     const double needed = std::min(6, std::max(precision_.bits - 6, 1));
-    if (v_.numbers > 0 && v_.zeros > 0.5)
+    if (v_.numbers > 0 && v_.judged == 0 && v_.tested == 0)
+      low_power("no number has a budget");
+    else if (v_.numbers > 0 && v_.zeros > 0.5)
       low_power("more than half of the expected numbers are 0");
     else if (!bits_.empty() && v_.validated_bits < needed)
       low_power("the budget leaves " + short_text(v_.validated_bits) + " bits to see an error by");
@@ -85,9 +87,9 @@ class Tally {
   double number(Index i, Sums& row) {
     const double got = c_.got->real(i), expected = at(*c_.expected, i), hard = at(*c_.hard, i);
     if (expected == 0) ++zeros_;
-    // Infinity is right where the range of a format may be left, which is where there is no bound; NaN never is.
+    // Infinity is right where the format's range may be left; where a bound is missing for another reason, and NaN, never.
     const bool bounded = std::isfinite(hard);
-    if (std::isinf(got) && !bounded) return 0;
+    if (std::isinf(got) && !bounded && 2 * std::abs(expected) > c_.range) return 0;
     if (!std::isfinite(got)) {
       if (nonfinite_ < 0) nonfinite_ = i;
       return HUGE_VAL;

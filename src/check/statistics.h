@@ -21,6 +21,7 @@ struct Comparison {
   const std::vector<double>* sigma;
   Index tests;  // tensors that are tested together
   SoftTests soft;
+  double range;  // the largest number of the format that the tensor is kept in
 };
 
 /// Compares number by number and tests the statistics: (J1) to (J5).

@@ -197,24 +197,27 @@ TEST_CASE("bound: every curve is within its bound, in any operand and with its o
   check_curve(GeluTanhSlope());
 }
 
-TEST_CASE("bound: formulas that subtract from 1 are covered, and without the blur they would not be") {
+TEST_CASE("bound: formulas that subtract from 1 are covered, two of three by the blur alone") {
   const ProfileScope scope(profile_called("fp32_any_order"));
   const auto one = [](double x) { return static_cast<double>(static_cast<float>(x)); };
-  double silu = 0, gelu = 0, tanh_gelu = 0;
+  int silu = 0, gelu = 0, tanh_gelu = 0;  // how often the blur is needed
   for (double z = -9; z < 12; z += 0x1p-6) {
     const double s = one(1 / one(1 + one(std::exp(-z))));
-    const auto use = [&](const Bound& b, double got, double& largest) {
+    const auto use = [&](const Bound& b, double blurred, double got, int& needed) {
       CAPTURE(z);
       CHECK(std::abs(got - b.v) <= b.e);
-      largest = std::max(largest, std::abs(got - b.v));
+      if (std::abs(got - b.v) > b.e - blurred * kBinary32.u) ++needed;
     };
-    use(smooth(SiluSlope(), Bound(z)), one(s * one(1 + one(z * one(1 - s)))), silu);
-    use(smooth(GeluErf(), Bound(z)), one(z * one(0.5 * one(1 + one(std::erf(one(z * M_SQRT1_2)))))), gelu);
+    use(smooth(SiluSlope(), Bound(z)), blur<SiluSlope>(std::abs(z)), one(s * one(1 + one(z * one(1 - s)))),
+        silu);
+    use(smooth(GeluErf(), Bound(z)), blur<GeluErf>(std::abs(z)),
+        one(z * one(0.5 * one(1 + one(std::erf(one(z * M_SQRT1_2)))))), gelu);
     const double v = one(one(std::sqrt(2 / M_PI)) * one(z + one(one(0.044715) * one(z * one(z * z)))));
-    use(smooth(GeluTanh(), Bound(z)), one(one(0.5 * z) * one(1 + one(std::tanh(v)))), tanh_gelu);
+    use(smooth(GeluTanh(), Bound(z)), blur<GeluTanh>(std::abs(z)),
+        one(one(0.5 * z) * one(1 + one(std::tanh(v)))), tanh_gelu);
   }
   CHECK(silu > 0);
-  CHECK(gelu > 0);
+  CHECK(gelu == 0);  // the rule of erfc covers 1 - erf already
   CHECK(tanh_gelu > 0);
 }
 
