@@ -16,7 +16,7 @@ constexpr std::array kWeights{Tensor::experts_gate,      Tensor::experts_up,    
 
 /// Weights read from other places, each from one; their gradients go to where they were read from. `reading` gives no
 /// function where a layer leaves no room for the mistake.
-Bug misreads(std::string name, std::function<Reads(const Config&, const Plan&)> reading) {
+Bug misreads(std::string name, const std::function<Reads(const Config&, const Plan&)>& reading) {
   Bug bug{std::move(name)};
   bug.inputs = [reading](const Config& config, Inputs& inputs) {
     const Reads from = reading(config, decide(config, params_of<double>(config, inputs)).plan);

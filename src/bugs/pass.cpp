@@ -43,6 +43,7 @@ Bug narrow_logits() {
 
 void narrow_sums(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
   const ProfileScope scope({.name = {}, .inside = kBfloat16, .result = kBfloat16});
+  const OrderScope order(Order::Sequential);
   take(evaluate<Narrow>(config, inputs, &d, true), "", answer);
 }
 

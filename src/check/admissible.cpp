@@ -7,6 +7,7 @@ namespace {
 
 std::vector<Bound> scores_of(const std::vector<Key<Bound>>& keys) {
   std::vector<Bound> scores;
+  scores.reserve(keys.size());
   for (const Key<Bound>& key : keys) scores.push_back(key.score);
   return scores;
 }
@@ -54,10 +55,12 @@ Rankings rankings(const Config& config, const Inputs& inputs, const Profile& pro
   Isolation isolation;
   const Tensor ranked = has_noise(config) ? Tensor::router_noisy_logits : Tensor::router_logits;
   isolation.held[static_cast<std::size_t>(ranked)] = logits;
-  isolation_ = logits != nullptr ? &isolation : nullptr;
-  Rankings all{logits_forward(config, all_rows(params.x), params).logits, {}};
+  Rankings all;
+  {
+    const IsolationScope isolated(logits != nullptr ? &isolation : nullptr);
+    all.z = logits_forward(config, all_rows(params.x), params).logits;
+  }
   const Matrix<Bound>& z = all.z;
-  isolation_ = nullptr;
   const Matrix<Bound> b = all_rows(params.selection_bias);
   for (Index t = 0; t < z.rows(); ++t) {
     Candidates c;

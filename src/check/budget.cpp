@@ -49,7 +49,7 @@ std::map<std::string, Budget> pass(const Config& config, const Inputs& inputs, c
   const ProfileScope scope(profile);
   Isolation isolation;
   for (const auto& [id, tensor] : held) isolation.held[static_cast<std::size_t>(id)] = &tensor;
-  if (!held.empty()) isolation_ = &isolation;
+  const IsolationScope isolated(held.empty() ? nullptr : &isolation);
   Pass<Num> all;
   const auto visit = [&](auto&&... block) { all(block...); };
   const Params<Num> params = params_of<Num>(config, inputs);
@@ -61,7 +61,6 @@ std::map<std::string, Budget> pass(const Config& config, const Inputs& inputs, c
                        [&](Index e, const ExpertWeightGrads<Num>& g) { each_block(config, e, g, visit); });
     each_tensor(config, trace.dispatch, grads, visit);
   }
-  isolation_ = nullptr;
   all.restore(isolation);
   return std::move(all.tensors);
 }

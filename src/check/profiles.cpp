@@ -5,7 +5,7 @@ namespace moe {
 namespace {
 
 struct NamedPrecision {
-  const char* name;
+  const char* name = nullptr;
   Precision precision;
 };
 constexpr std::array<NamedPrecision, 5> kPrecisions{

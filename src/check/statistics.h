@@ -15,13 +15,13 @@ SoftTests soft_tests_of(const std::string& name, bool isolated, const Profile& p
 
 /// What a tensor is compared with.
 struct Comparison {
-  const Array* got;
-  const std::vector<double>* expected;
-  const std::vector<double>* hard;
-  const std::vector<double>* sigma;
-  Index tests;  // tensors that are tested together
+  const Array* got = nullptr;
+  const std::vector<double>* expected = nullptr;
+  const std::vector<double>* hard = nullptr;
+  const std::vector<double>* sigma = nullptr;
+  Index tests = 0;  // tensors that are tested together
   SoftTests soft;
-  double range;  // the largest number of the format that the tensor is kept in
+  double range = 0;  // the largest number of the format that the tensor is kept in
 };
 
 /// Compares number by number and tests the statistics: (J1) to (J5).

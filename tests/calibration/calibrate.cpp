@@ -44,7 +44,7 @@ void print(const std::string& profile, const char* mode, const Table& table) {
 /// What the layer at Narrow gives, in the formats that the profile keeps.
 Answer answer_of(const DataSet& data, const Decisions& decisions, const Profile& profile, Order order) {
   const ProfileScope scope(profile);
-  Narrow::order = order;
+  const OrderScope scoped(order);
   Answer answer;
   for (auto& [name, a] : evaluate<Narrow>(data.config, data.inputs, &decisions, true))
     answer.tensors.emplace_back(name, is_real(a.format) ? returned(name, a, profile) : a);

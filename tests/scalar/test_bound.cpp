@@ -102,7 +102,7 @@ TEST_CASE("bound: an operator is within its bound, and uses most of it") {
 TEST_CASE("bound: a dot and a sum are, in every order") {
   const ProfileScope scope(profile_called("fp32_any_order"));
   for (const Order order : kOrders) {
-    Narrow::order = order;
+    const OrderScope scoped(order);
     for (const Index n : {1, 2, 3, 50, 300}) {
       Draws draw;
       Use of_dot, of_sum;
@@ -198,27 +198,30 @@ TEST_CASE("bound: every curve is within its bound, in any operand and with its o
 }
 
 TEST_CASE("bound: formulas that subtract from 1 are covered, two of three by the blur alone") {
-  const ProfileScope scope(profile_called("fp32_any_order"));
-  const auto one = [](double x) { return static_cast<double>(static_cast<float>(x)); };
-  int silu = 0, gelu = 0, tanh_gelu = 0;  // how often the blur is needed
-  for (double z = -9; z < 12; z += 0x1p-6) {
-    const double s = one(1 / one(1 + one(std::exp(-z))));
-    const auto use = [&](const Bound& b, double blurred, double got, int& needed) {
-      CAPTURE(z);
-      CHECK(std::abs(got - b.v) <= b.e);
-      if (std::abs(got - b.v) > b.e - blurred * kBinary32.u) ++needed;
-    };
-    use(smooth(SiluSlope(), Bound(z)), blur<SiluSlope>(std::abs(z)), one(s * one(1 + one(z * one(1 - s)))),
-        silu);
-    use(smooth(GeluErf(), Bound(z)), blur<GeluErf>(std::abs(z)),
-        one(z * one(0.5 * one(1 + one(std::erf(one(z * M_SQRT1_2)))))), gelu);
-    const double v = one(one(std::sqrt(2 / M_PI)) * one(z + one(one(0.044715) * one(z * one(z * z)))));
-    use(smooth(GeluTanh(), Bound(z)), blur<GeluTanh>(std::abs(z)),
-        one(one(0.5 * z) * one(1 + one(std::tanh(v)))), tanh_gelu);
+  for (const char* name : {"fp32_any_order", "bf16_every_op"}) {
+    const ProfileScope scope(profile_called(name));
+    const auto one = [](double x) { return current_profile().result.round(x); };
+    int silu = 0, gelu = 0, tanh_gelu = 0;  // how often the blur is needed
+    for (double z = -9; z < 12; z += 0x1p-4) {
+      const double s = one(1 / one(1 + one(std::exp(-z))));
+      const auto use = [&](const Bound& b, double blurred, double got, int& needed) {
+        CAPTURE(name);
+        CAPTURE(z);
+        CHECK(std::abs(got - b.v) <= b.e);
+        if (std::abs(got - b.v) > b.e - blurred * current_profile().result.u) ++needed;
+      };
+      use(smooth(SiluSlope(), Bound(z)), blur<SiluSlope>(std::abs(z)), one(s * one(1 + one(z * one(1 - s)))),
+          silu);
+      use(smooth(GeluErf(), Bound(z)), blur<GeluErf>(std::abs(z)),
+          one(z * one(0.5 * one(1 + one(std::erf(one(z * M_SQRT1_2)))))), gelu);
+      const double v = one(one(std::sqrt(2 / M_PI)) * one(z + one(one(0.044715) * one(z * one(z * z)))));
+      use(smooth(GeluTanh(), Bound(z)), blur<GeluTanh>(std::abs(z)),
+          one(one(0.5 * z) * one(1 + one(std::tanh(v)))), tanh_gelu);
+    }
+    CHECK(silu > 0);
+    CHECK(gelu == 0);  // the rule of erfc covers 1 - erf already: its argument is rounded, too
+    CHECK(tanh_gelu > 0);
   }
-  CHECK(silu > 0);
-  CHECK(gelu == 0);  // the rule of erfc covers 1 - erf already
-  CHECK(tanh_gelu > 0);
 }
 
 TEST_CASE(
@@ -247,10 +250,12 @@ TEST_CASE("bound: isolated, a stage is judged as computed and goes on as held") 
   const Held held{kBfloat16, {3, 4}};
   Isolation isolation;
   isolation.held[static_cast<std::size_t>(Tensor::y)] = &held;
-  isolation_ = &isolation;
   Bound a(1, 0.25), b(2, 0.5), c(5, 0.125);
-  store(a, Tensor::y), store(b, Tensor::y), store(c, Tensor::expert_up);
-  isolation_ = nullptr;
+  {
+    const IsolationScope isolated(&isolation);
+    store(a, Tensor::y), store(b, Tensor::y), store(c, Tensor::expert_up);
+  }
+  CHECK(isolation_ == nullptr);
   CHECK(a.v == 3);
   CHECK(b.v == 4);
   CHECK(a.e >= 3 * 0x1p-8);  // returned in bf16, it may have gone on in fp32
@@ -259,4 +264,37 @@ TEST_CASE("bound: isolated, a stage is judged as computed and goes on as held") 
   REQUIRE(computed.size() == 2);
   CHECK(computed[0].first == 1);
   CHECK(computed[1].second >= 0.5);
+}
+
+TEST_CASE("bound: what underflows is covered, whether subnormal numbers are kept or not") {
+  for (const char* name :
+       {"fp64_any_order", "fp32_any_order", "bf16_every_op", "fp16_store_fp32_acc", "tf32_gemm"})
+    for (const bool flush : {false, true}) {
+      Profile profile = profile_called(name);
+      profile.flush = flush;
+      const ProfileScope scope(profile);
+      const double least = std::ldexp(1.0, profile.result.low);  // of the normal numbers
+      const double x = 1.5 * std::sqrt(least), y = 0.375 * std::sqrt(least);
+      const Bound product = Bound(x) * Bound(y), dotted = [&] {
+        const Bound a(x), b(y);
+        return dot(&a, &b, 1);
+      }();
+      const double kept = flush ? 0 : profile.result.bits == 53 ? x * y : profile.result.round(x * y);
+      CAPTURE(name);
+      CAPTURE(flush);
+      CHECK(std::abs(kept - product.v) <= product.e);
+      CHECK(std::abs(kept - dotted.v) <= dotted.e);
+      CHECK(product.e >
+            0.5 * (flush ? least : least * profile.result.u));  // it is the underflow that is covered
+      CHECK(product.e < 1.5 * least);
+    }
+}
+
+TEST_CASE("bound: operands that are truncated below the normal numbers are covered") {
+  const ProfileScope scope(profile_called("tf32_gemm"));
+  const Bound a(0x1.fp-136), b(0x1p100);  // a is between two subnormal numbers of that format
+  Narrow a_held(a.v), b_held(b.v);
+  const Bound bound = dot(&a, &b, 1);
+  CHECK(dot(&a_held, &b_held, 1).v == 0x1p-36);
+  CHECK(std::abs(0x1p-36 - bound.v) <= bound.e);
 }

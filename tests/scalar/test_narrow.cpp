@@ -37,7 +37,7 @@ TEST_CASE("narrow: a dot in each order is that order in float") {
     product.push_back(as_float(a.back().v) * as_float(b.back().v));
   }
   const auto in_order = [&](Order order) {
-    Narrow::order = order;
+    const OrderScope scoped(order);
     return dot(a.data(), b.data(), 100).v;
   };
   float forwards = 0, backwards = 0, lanes = 0;
@@ -51,7 +51,7 @@ TEST_CASE("narrow: a dot in each order is that order in float") {
   CHECK(in_order(Order::Reversed) == static_cast<double>(backwards));
   CHECK(in_order(Order::Lanes32) == static_cast<double>(lanes));
   CHECK(in_order(Order::Pairwise) != in_order(Order::Sequential));
-  Narrow::order = Order::Sequential;
+  CHECK(Narrow::order == Order::Sequential);
 }
 
 TEST_CASE("narrow: a profile that rounds results rounds them, and a store what it keeps") {

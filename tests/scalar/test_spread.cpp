@@ -131,7 +131,7 @@ TEST_CASE("spread: a store of what it holds already adds nothing") {
 
 TEST_CASE("spread: sums that drift spread more than sums that wander, as they do") {
   const ProfileScope scope(profile_called("fp32_any_order"));
-  Narrow::order = Order::Sequential;
+  const OrderScope order(Order::Sequential);
   const auto rms = [&](double low) {
     return rms_of(
         [&](Draws& draw) {

@@ -18,6 +18,7 @@ Variation<Num> variation(const std::vector<Num>& v, double epsilon) {
   const auto E = static_cast<Index>(v.size());
   const Num size = Num(static_cast<double>(E)) + configured<Num>(epsilon), mean = sum(v.data(), E) / size;
   std::vector<Num> squares;
+  squares.reserve(v.size());
   for (const Num& x : v) squares.push_back(square(x - mean));
   const Num floor = square(mean) + configured<Num>(epsilon);
   return {size, mean, floor, sum(squares.data(), E) / size / floor};
@@ -27,6 +28,7 @@ template <typename Num>
 std::vector<Num> variation_backward(const std::vector<Num>& v, double epsilon, const Num& dV) {
   const Variation<Num> a = variation(v, epsilon);
   std::vector<Num> dv;
+  dv.reserve(v.size());
   for (const Num& x : v)
     dv.push_back(Num(2) * dV * (x - a.mean - a.mean * (configured<Num>(epsilon) / a.size + a.V)) /
                  (a.size * a.floor));
@@ -40,6 +42,7 @@ std::vector<Num> importance_forward(const Routing<Num>& r) {
   std::vector<std::vector<Num>> of(static_cast<std::size_t>(r.scores.cols()));
   for (Index i = 0; i < r.weights.size(); ++i) at(of, r.expert.data()[i]).push_back(r.weights.data()[i]);
   std::vector<Num> importance;
+  importance.reserve(of.size());
   for (const std::vector<Num>& w : of) importance.push_back(sum(w.data(), static_cast<Index>(w.size())));
   return importance;
 }

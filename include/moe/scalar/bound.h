@@ -26,7 +26,7 @@ struct Bound {
   static double both(double x, double y) { return x + y + x * y; }
   static double eta() {
     const Profile& p = current_profile();
-    return p.flush ? p.inside.eta * 0x1p53 : p.inside.eta;  // at least the smallest normal number
+    return std::max(p.underflow(p.inside), p.underflow(p.result));
   }
   /// What an operator adds by rounding its result, if it does.
   static double rounding() { return current_profile().rounds_results() ? current_profile().result.u : 0; }
@@ -95,8 +95,21 @@ struct Bound {
     if (n == 0) return {};
     const double truncated = 2 * current_profile().operands.u,
                  unit = both(gamma(n), both(truncated, truncated));
-    const double e = moved + both(unit, rounding()) * size + static_cast<double>(n) * eta();
+    const double e = moved + both(unit, rounding()) * size + static_cast<double>(n) * eta() +
+                     underflow_of_operands(a, b, n, step);
     return {total, up(e + rounding() * (std::abs(total) + e), n)};
+  }
+  /// Truncation is off by two units where rounding is off by one.
+  static double underflow_of_operands(const Bound* a, const Bound* b, Index n, Index step) {
+    const Profile& p = current_profile();
+    if (p.operands.bits == 0) return 0;
+    const double each = 2 * p.underflow(p.operands);
+    double size = 0;
+    for (Index i = 0; i < n; ++i) {
+      const Bound &x = a[i * step], &y = b[i * step];
+      size += std::abs(x.v) + x.e + std::abs(y.v) + y.e + each;
+    }
+    return each * size;
   }
   /// (Q3)  n - 1 sums, each rounded as an operator's result
   friend Bound sum(const Bound* a, Index n) {
@@ -125,11 +138,13 @@ struct Bound {
   friend Bound relu_slope(const Bound& z) { return {z.v > 0 ? 1.0 : 0.0, std::abs(z.v) > z.e ? 0.0 : 1.0}; }
 
   friend void store(Bound& a, Tensor id) {
-    const Precision& p = current_profile().of(id);
-    if (a.e > 0 || p.round(a.v) != a.v) a.e = up(a.e + p.u * (std::abs(a.v) + a.e) + p.eta);
+    const Profile& profile = current_profile();
+    const Precision& p = profile.of(id);
+    if (a.e > 0 || p.round(a.v) != a.v) a.e = up(a.e + p.u * (std::abs(a.v) + a.e) + profile.underflow(p));
     if (std::abs(a.v) + a.e > p.largest) a.e = HUGE_VAL;
-    std::tie(a.v, a.e) = isolated(
-        {a.v, a.e}, id, [](double x, const Precision& q) { return up(q.u * std::abs(x) * 1.01 + q.eta); });
+    std::tie(a.v, a.e) = isolated({a.v, a.e}, id, [&](double x, const Precision& q) {
+      return up(q.u * std::abs(x) * 1.01 + profile.underflow(q));
+    });
   }
   friend double approx(const Bound& a) { return a.v; }
   /// For group scores only, whose bound holds whatever is chosen; all other decisions are given.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "moe/scalar/profile.h"
 #include "moe/scalar/scalar.h"
 
@@ -95,6 +97,18 @@ struct Narrow {
     const Index middle = (from + to) / 2;
     return round(pairwise(from, middle, term, round) + pairwise(middle, to, term, round));
   }
+};
+
+/// Makes an order the one of Narrow's sums as long as it lives.
+class OrderScope {
+ public:
+  explicit OrderScope(Order order) : before_(std::exchange(Narrow::order, order)) {}
+  ~OrderScope() { Narrow::order = before_; }
+  OrderScope(const OrderScope&) = delete;
+  OrderScope& operator=(const OrderScope&) = delete;
+
+ private:
+  Order before_;
 };
 
 template <>

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -23,7 +25,7 @@ struct Precision {
   int bits = 0;    // of the significand, the hidden one included
   int low = 0;     // the smallest exponent of normal numbers
   double u = 0;    // the largest relative error of one rounding
-  double eta = 0;  // what underflow adds to it
+  double eta = 0;  // what underflow adds to it, where subnormal numbers are kept
   double largest = HUGE_VAL;
 
   /// The distance of neighbours around x.
@@ -40,8 +42,8 @@ struct Precision {
   }
 };
 constexpr Precision binary(int bits, int low, int high) {
-  return {bits, low, power_of_two(-bits), power_of_two(low - bits),
-          (2 - power_of_two(1 - bits)) * power_of_two(high)};
+  const double eta = std::max(power_of_two(low - bits), std::numeric_limits<double>::denorm_min());
+  return {bits, low, power_of_two(-bits), eta, (2 - power_of_two(1 - bits)) * power_of_two(high)};
 }
 inline constexpr Precision kBinary64 = binary(53, -1022, 1023), kBinary32 = binary(24, -126, 127),
                            kTf32 = binary(11, -126, 127), kBfloat16 = binary(8, -126, 127),
@@ -62,6 +64,8 @@ struct Profile {
   const Precision& of(Tensor id) const { return store[static_cast<std::size_t>(id)]; }
   /// A sum of so few terms may be a scatter-add, which rounds after each; a longer one accumulates inside.
   const Precision& of_sum(Index n) const { return n <= 64 ? result : inside; }
+  /// What underflow adds to a result in format `p`.
+  double underflow(const Precision& p) const { return flush && p.bits > 0 ? std::ldexp(1.0, p.low) : p.eta; }
   /// Does an operator round what it accumulated?
   bool rounds_results() const { return result.bits != inside.bits; }
 };
@@ -101,6 +105,18 @@ struct Isolation {
   std::array<std::vector<std::pair<double, double>>, static_cast<std::size_t>(Tensor::count)> computed;
 };
 inline thread_local Isolation* isolation_ = nullptr;
+
+/// Makes an isolation the current one as long as it lives; none for nullptr.
+class IsolationScope {
+ public:
+  explicit IsolationScope(Isolation* isolation) : before_(std::exchange(isolation_, isolation)) {}
+  ~IsolationScope() { isolation_ = before_; }
+  IsolationScope(const IsolationScope&) = delete;
+  IsolationScope& operator=(const IsolationScope&) = delete;
+
+ private:
+  Isolation* before_;
+};
 
 /// For `store`: keeps {value, error} aside and gives back what the candidate holds; its error is what rounding for the
 /// return may have hidden, `hidden(value, precision)`, unless the tensor is kept in that format anyway.
