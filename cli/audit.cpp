@@ -47,7 +47,7 @@ void print_json_of(const std::string& id, const std::vector<Tolerance>& toleranc
                     {"compared", bug.compared},
                     {"f32", name_of(bug.f32)},
                     {"bf16", name_of(bug.bf16)},
-                    {"ratio", finite(bug.ratio)}});
+                    {"ratio", bug.ratio ? finite(*bug.ratio) : Json()}});
   }
   for (std::size_t i = 0; i < tolerances.size(); ++i)
     totals.push_back({{"name", tolerances[i].name},
@@ -58,8 +58,8 @@ void print_json_of(const std::string& id, const std::vector<Tolerance>& toleranc
                          {"tolerances", totals},
                          {"missed_f32", missed(audit, &AuditedBug::f32)},
                          {"missed_bf16", missed(audit, &AuditedBug::bf16)},
-                         {"least_ratio", finite(audit.least_ratio)},
-                         {"hardest", audit.hardest}})
+                         {"least_ratio", finite(audit.detection.least_ratio)},
+                         {"hardest", audit.detection.hardest}})
                  .c_str(),
              stdout);
 }
@@ -68,11 +68,12 @@ void print(const CheckCase& c, const std::vector<Tolerance>& tolerances, const A
   std::printf("case      %s  %s\n", c.golden.id.c_str(), letters_text(c.config).c_str());
   std::printf("%-16s %-10s %-10s %-9s %s\n", "yours", "check f32", "bf16", "x HARD", "mistake");
   for (const AuditedBug& bug : audit.bugs)
-    std::printf("%-16s %-10s %-10s %-9.3g %s\n",
+    std::printf("%-16s %-10s %-10s %-9s %s\n",
                 !bug.accepted[0] ? "caught"
                 : bug.compared   ? "LET THROUGH"
                                  : "not compared",
-                name_of(bug.f32), name_of(bug.bf16), bug.ratio, bug.name.c_str());
+                name_of(bug.f32), name_of(bug.bf16), bug.ratio ? short_text(*bug.ratio).c_str() : "-",
+                bug.name.c_str());
   const Index compared =
       std::count_if(audit.bugs.begin(), audit.bugs.end(), [](const AuditedBug& bug) { return bug.compared; });
   std::printf(
@@ -83,9 +84,9 @@ void print(const CheckCase& c, const std::vector<Tolerance>& tolerances, const A
                 tolerances[i].source.c_str());
   std::printf("of all, by\n%6td  check, fp32\n%6td  check, bf16\n", missed(audit, &AuditedBug::f32),
               missed(audit, &AuditedBug::bf16));
-  if (!audit.bugs.empty())
-    std::printf("smallest detection ratio in fp32: %.3g, of \"%s\"\n", audit.least_ratio,
-                audit.hardest.c_str());
+  if (const Detection& all = audit.detection; all.mistakes > 0)
+    std::printf("smallest detection ratio in fp32: %s, of \"%s\"\n", short_text(all.least_ratio).c_str(),
+                all.hardest.c_str());
 }
 
 int act_on(const Options& options) {

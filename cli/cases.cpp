@@ -5,8 +5,9 @@
 
 namespace moe::cli {
 
-std::vector<CheckCase> cases_of(const std::string& name) {
-  if (name.ends_with(".json") || std::filesystem::is_regular_file(name)) return read_check_cases(name);
+std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer) {
+  if (name.ends_with(".json") || std::filesystem::is_regular_file(name))
+    return read_check_cases(name, answer);
   if (name.starts_with("random/")) return {random_case(parse_index("CASE", name.substr(7), 0, 999'999))};
   const std::string folder = golden_folder("");
   if (std::filesystem::is_directory(name)) {

@@ -30,10 +30,21 @@ CheckOptions check_options(const Options& options) {
           mode_called(options.mode)};
 }
 
+/// The answer where it is one file that can be read; what is wrong with another is a verdict on its case.
+std::optional<Answer> readable_answer(const std::string& got) {
+  if (!std::filesystem::is_regular_file(got)) return std::nullopt;
+  try {
+    return read_answer(got);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 /// Where the answers come from: files, a program, or a backend of ours.
 class Candidate {
  public:
-  explicit Candidate(const Options& options) : options_(options), pinned_(options.mode == "pinned") {
+  Candidate(const Options& options, std::optional<Answer> file)
+      : options_(options), pinned_(options.mode == "pinned"), file_(std::move(file)) {
     if (options.exec.empty()) return;
     program_.emplace(options.exec, static_cast<double>(parse_index("--timeout", options.timeout, 1, 86400)));
     sidecar_ =
@@ -49,6 +60,7 @@ class Candidate {
 
   /// Nothing where there is no file for the case.
   std::optional<Answer> answer(const CheckCase& c) {
+    if (file_) return *std::exchange(file_, std::nullopt);
     if (program_) return program_->ask(request_of(c, pinned_, sidecar_), c.golden.id);
     if (!options_.backend.empty()) return of_backend(c);
     if (!std::filesystem::is_directory(options_.got)) return read_answer(options_.got);
@@ -64,6 +76,7 @@ class Candidate {
 
   const Options& options_;
   bool pinned_;
+  std::optional<Answer> file_;  // read before the case, so that only what it has is read of that
   std::optional<Program> program_;
   std::string sidecar_;
 };
@@ -118,12 +131,25 @@ void write_report(const CheckReport& report, const std::string& path) {
   file.commit();
 }
 
+/// The options that decide what is judged and how, as they were given.
+std::string how_as_arguments(const Options& options) {
+  std::string text;
+  const auto add = [&](const char* name, const std::string& value, const std::string& unless) {
+    if (value != unless) text += ' ' + std::string(name) + ' ' + shell_quoted(value);
+  };
+  add("--got", options.got, ""), add("--exec", options.exec, ""), add("--backend", options.backend, "");
+  add("--profile", options.profile, ""), add("--mode", options.mode, "auto");
+  add("--timeout", options.timeout, "60");
+  return text;
+}
+
 int act_on(const Options& options) {
   require_sound(options);
   const CheckOptions how = check_options(options);
+  std::optional<Answer> file = readable_answer(options.got);
   std::vector<CheckCase> cases;
   for (const std::string& name : options.cases) {
-    std::vector<CheckCase> some = cases_of(name);
+    std::vector<CheckCase> some = cases_of(name, file ? &*file : nullptr);
     std::move(some.begin(), some.end(), std::back_inserter(cases));
   }
   const Index drawn = options.random.empty() ? 0 : parse_index("--random", options.random, 1, 1'000'000);
@@ -131,8 +157,8 @@ int act_on(const Options& options) {
     throw Error("--got", "--got = " + shown(options.got) +
                              " must be a folder of answers where there are several cases");
 
-  Candidate candidate(options);
-  CheckReport report{"moe-oracle check", options.got + options.exec + options.backend, {}, {}};
+  Candidate candidate(options, std::move(file));
+  CheckReport report{{}, options.got + options.exec + options.backend, {}, {}};
   {
     ProgressBar bar;
     const double all = static_cast<double>(cases.size()) + static_cast<double>(drawn);
@@ -145,11 +171,14 @@ int act_on(const Options& options) {
       bar(static_cast<double>(report.cases.size()) / all);
     }
   }
-  const std::string source = !options.exec.empty()      ? " --exec '" + options.exec + "'"
-                             : !options.backend.empty() ? " --backend " + options.backend
-                                                        : " --got " + options.got;
+  std::string all_cases;
+  for (const std::string& name : options.cases) all_cases += ' ' + shell_quoted(name);
+  const std::string how_text = how_as_arguments(options);
+  report.command =
+      "moe-oracle check" + all_cases + (drawn > 0 ? " --random " + options.random : "") + how_text;
   // A file with one case of its own is named as it was; all else goes by its id.
-  report.rerun = "moe-oracle check " + (report.cases.size() == 1 && drawn == 0 ? options.cases.front() : "{id}") + source;
+  report.rerun =
+      "moe-oracle check" + (report.cases.size() == 1 && drawn == 0 ? all_cases : " {id}") + how_text;
   write_report(report, options.report);
   if (options.json)
     std::fputs(print_json(report_json(report)).c_str(), stdout);

@@ -132,6 +132,12 @@ std::string real_text(double x) {
   return {text, std::to_chars(text, text + sizeof text, std::isnan(x) ? std::abs(x) : x).ptr};
 }
 
+std::string short_text(double x) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.4g", x);
+  return text;
+}
+
 std::string letters_text(const Config& config) {
   const auto [T, D, F, E, K] = Letters(config);
   std::ostringstream text;

@@ -10,13 +10,6 @@ namespace {
 
 constexpr std::size_t kMostRows = 32, kMostDead = 16;
 
-/// The numbers of a table: four digits are enough to look at.
-std::string short_text(double x) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.4g", x);
-  return text;
-}
-
 std::string share_text(double share) { return short_text(100 * share) + " %"; }
 
 std::string entropy_text(double entropy, double most) {

@@ -27,8 +27,8 @@ void add_audit(CLI::App& app, Act& act);
 
 /// The folder of the corpus: `out`, else golden/ here, else the one that this program was built with.
 std::string golden_folder(const std::string& out);
-/// The cases that a name stands for: a case id, a golden file, or a folder of them.
-std::vector<CheckCase> cases_of(const std::string& name);
+/// The cases that a name stands for: a case id, a golden file, or a folder of them. Of a file, only what `answer` has.
+std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer = nullptr);
 /// The same where it must be one.
 CheckCase case_of(const std::string& name);
 
@@ -82,6 +82,8 @@ void print_report(const CheckReport& report);
 std::string with_commas(Index n);
 /// A real number as people read it: the shortest digits that read back, nan, inf.
 std::string real_text(double x);
+/// The numbers of a table: four digits are enough to look at.
+std::string short_text(double x);
 std::string letters_text(const Config& config);
 double seconds_since(std::chrono::steady_clock::time_point start);
 

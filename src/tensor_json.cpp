@@ -45,9 +45,12 @@ class Reader {
   Reader(const std::string& name, const Json& json, const std::string& document)
       : name_(name), json_(json), document_(document) {}
 
-  Array array() {
+  Array shape() {
     if (!json_.is_object()) refuse("must be an object");
-    Array a{format(), dims(), {}, recipe()};
+    return {format(), dims(), {}, recipe()};
+  }
+  Array array() {
+    Array a = shape();
     if (json_.contains("data")) {
       read_numbers(json_["data"], a);
     } else if (json_.contains("b64")) {
@@ -207,6 +210,10 @@ Json TensorWriter::operator()(const std::string& name, const Array& array) {
 
 Array array_from_json(const std::string& name, const Json& json, const std::string& document) {
   return Reader(name, json, document).array();
+}
+
+Array shape_from_json(const std::string& name, const Json& json, const std::string& document) {
+  return Reader(name, json, document).shape();
 }
 
 }  // namespace moe

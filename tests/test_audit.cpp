@@ -1,5 +1,6 @@
 #include <limits>
 
+#include "../src/diagnose/detector.h"
 #include "moe/audit.h"
 #include "moe/bugs.h"
 #include "support.h"
@@ -65,18 +66,22 @@ TEST_CASE("audit: nothing passes at 0, all of y at infinity, and budgets catch a
   const Audit result = audit(c, {none, any});
   CHECK(result.bugs.size() >= 30);
   double least = HUGE_VAL;
+  Index caught = 0, shown = 0;
   for (const AuditedBug& bug : result.bugs) {
     CAPTURE(bug.name);
     CHECK(bug.accepted.at(0) == !bug.compared);
     CHECK(bug.accepted.at(1));
-    least = std::min(least, bug.ratio);
+    least = std::min(least, bug.ratio.value_or(least));
+    shown += bug.ratio ? 1 : 0, caught += bug.ratio > 1.0 ? 1 : 0;
   }
-  CHECK(result.least_ratio == least);
-  CHECK(audited(result, result.hardest).ratio == least);
+  CHECK(result.detection.mistakes == shown);
+  CHECK(result.detection.caught == caught);
+  CHECK(result.detection.least_ratio == least);
+  CHECK(audited(result, result.detection.hardest).ratio == least);
   for (const std::string name : {"combine: y is never written and 0", "combine: x is returned"}) {
     CHECK(audited(result, name).f32 == Status::Fail);
     CHECK(audited(result, name).bf16 == Status::Fail);
-    CHECK(audited(result, name).ratio > 1);
+    CHECK(audited(result, name).ratio > 1.0);
   }
   CHECK(!audited(result, "expert: gradients of weights collected twice").compared);
 }
@@ -107,4 +112,52 @@ TEST_CASE("audit: with small numbers an absolute tolerance lets zeros through, a
   }
   CHECK(zeros.f32 == Status::Fail);
   CHECK(zeros.bf16 == Status::Fail);
+}
+
+TEST_CASE("detection: a mistake stands out by what it moves, over what rounding may") {
+  const Config config = small("mixtral");
+  const Inputs inputs = seeded_inputs(config, 3);
+  const Detector detector(config, inputs);
+  CHECK(!detector.ratio(detector.right()));
+  const Budget y = budgets_of(config, inputs, decide(config, params_of<double>(config, inputs)),
+                              profile_for(Format::F32), true)
+                       .at("y");
+  const auto moved = [&](double by) {
+    Arrays wrong = detector.right();
+    for (auto& [name, a] : wrong) {
+      if (name != "y") continue;
+      std::vector<double> values = y.value;
+      values[5] += by;
+      a = array_of(a.dims, values.data());
+    }
+    return detector.ratio(wrong);
+  };
+  const double size = std::abs(*std::max_element(
+      y.value.begin(), y.value.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }));
+  CHECK(!moved(0x1p-25 * size));  // less than fp32 shows
+  REQUIRE(moved(0x1p-10).has_value());
+  CHECK(std::abs(*moved(0x1p-10) * y.hard[5] - 0x1p-10) < 1e-12);
+  CHECK(moved(NAN) == HUGE_VAL);
+  Arrays other_shape = detector.right();
+  std::swap(other_shape.back().second.dims.front(), other_shape.back().second.dims.back());
+  CHECK(detector.ratio(other_shape) == HUGE_VAL);
+}
+
+TEST_CASE("detection: integers that are wrong stand out without bound") {
+  const Config config = small("mixtral");
+  const Inputs inputs = seeded_inputs(config, 3);
+  const Detector detector(config, inputs);
+  Arrays wrong = detector.right();
+  for (auto& [name, a] : wrong)
+    if (name == "dispatch.counts") a.bytes[0] = static_cast<std::byte>(static_cast<int>(a.bytes[0]) + 1);
+  CHECK(detector.ratio(wrong) == HUGE_VAL);
+}
+
+TEST_CASE("detection: the least ratio and how many exceed their budget are counted") {
+  Detection all;
+  all.add("a", 3), all.add("b", 0.5), all.add("c", HUGE_VAL);
+  CHECK(all.mistakes == 3);
+  CHECK(all.caught == 2);
+  CHECK(all.least_ratio == 0.5);
+  CHECK(all.hardest == "b");
 }

@@ -158,6 +158,17 @@ TEST_CASE("check: zeros, flipped signs, swapped rows and another scale fail") {
   }
 }
 
+TEST_CASE("check: a transposed square and an answer of another case fail") {
+  const CheckCase c = case_of("mixtral", {"shape.num_tokens=8", "shape.hidden_size=8"});
+  const auto transpose = [](Answer& a) {
+    const Array y = tensor(a, "y");
+    REQUIRE(y.dims[0] == y.dims[1]);
+    for (Index i = 0; i < y.size(); ++i) set(tensor(a, "y"), i, y.real(i % 8 * 8 + i / 8));
+  };
+  CHECK(status_after(c, transpose) == Status::Fail);
+  CHECK(check(case_of("switch"), fp32_answer(c), {}).status == Status::Fail);
+}
+
 TEST_CASE("check: a scale that HARD does not see end to end is flagged") {
   const CheckCase c = case_of("mixtral");
   const double factor = 1 + 0x1p-16;

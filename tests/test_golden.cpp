@@ -1,6 +1,7 @@
 #include <set>
 
 #include "../src/golden/families.h"
+#include "moe/config_json.h"
 #include "moe/corpus.h"
 #include "moe/golden.h"
 #include "moe/scalar/ball.h"
@@ -196,6 +197,23 @@ TEST_CASE("golden: a case of results alone states no gradient and no row, and sa
   CHECK(json["cert"]["numbers"] == numbers);
   write_golden(file.path, text);
   CHECK(verify_file(file.path, [](Index, Index) {}).different == 0);
+}
+
+TEST_CASE(
+    "golden: a case of the corpus says what it detects, in three digits, others do not") {
+  GoldenCase c = case_called("worked/layer");
+  const Json detection = rendered(c)["detection"];
+  const Detection all = detection_of(config_from_json(c.config), c.inputs);
+  CHECK(detection["mistakes"] == all.mistakes);
+  CHECK(detection["caught"] == all.caught);
+  CHECK(detection["least"]["mistake"] == all.hardest);
+  CHECK(std::abs(detection["least"]["ratio"].get<double>() / all.least_ratio - 1) <= 0.005);
+  CHECK(all.caught > 20);
+  c.detection = false;
+  CHECK(!rendered(c).contains("detection"));
+  for (const GoldenFile& file : corpus())
+    for (const GoldenCase& other : file.cases)
+      CHECK(other.detection == (!other.invalid && !other.results_only));
 }
 
 TEST_CASE("golden: a recipe too large to draw has no sha256, and reads back") {

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "moe/bugs.h"
 #include "moe/check.h"
+#include "moe/detection.h"
 
 /// Which mistakes a tolerance lets through, next to what derived budgets let through.
 namespace moe {
@@ -22,15 +22,14 @@ bool accepts(const Tolerance& tolerance, const Array& got, const Array& right);
 /// One mistake on one case.
 struct AuditedBug {
   std::string name;
-  std::vector<bool> accepted;  // by each tolerance: everything that is compared
-  bool compared = true;        // does it change anything that is compared?
-  Status f32, bf16;            // what check says of its numbers, rounded to these formats
-  double ratio = 0;  // the largest |bug - right| / HARD in fp32; infinite where it decides otherwise
+  std::vector<bool> accepted;   // by each tolerance: everything that is compared
+  bool compared = true;         // does it change anything that is compared?
+  Status f32, bf16;             // what check says of its numbers, rounded to these formats
+  std::optional<double> ratio;  // of Detector; nothing where fp32 does not show it
 };
 struct Audit {
   std::vector<AuditedBug> bugs;
-  double least_ratio = HUGE_VAL;  // the smallest detection ratio, and whose it is
-  std::string hardest;
+  Detection detection;  // of those that fp32 shows
 };
 
 /// Audits tolerances on the tensors `compared`, "all" of them or as a user does y alone, for every named bug that changes

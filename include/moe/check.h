@@ -24,8 +24,8 @@ struct CheckCase {
   std::map<std::string, std::map<std::string, std::pair<Array, Array>>> budgets;
   std::map<std::string, int> exact;  // reals that must be equal, in formats of at least so many bits
 };
-/// The cases of a golden file.
-std::vector<CheckCase> read_check_cases(const std::string& path);
+/// The cases of a golden file; of tensors that `answer`, if there is one, does not have, only the shapes.
+std::vector<CheckCase> read_check_cases(const std::string& path, const Answer* answer = nullptr);
 /// Number i of the random layers: any preset, any of its choices changed, any small shape; the expected is computed here.
 CheckCase random_case(Index i);
 

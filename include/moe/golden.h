@@ -4,6 +4,7 @@
 
 #include "moe/budget.h"
 #include "moe/certify.h"
+#include "moe/detection.h"
 #include "moe/exact_tier.h"
 #include "moe/json.h"
 
@@ -21,6 +22,7 @@ struct GoldenCase {
   Inputs inputs;
   bool invalid = false;                   // a candidate must refuse it
   std::vector<std::string> budgets = {};  // profiles whose budgets it states
+  bool detection = false;                 // does it state what mistakes it detects?
   bool results_only = false;  // neither gradients nor rows of experts: for layers too large to state them
 };
 
@@ -46,6 +48,7 @@ struct ProvenCase {
   std::vector<ExactTensor> exact;               // of a case with the flag Exact
   std::string error_field = {}, error = {};     // of an invalid case
   std::map<std::string, Budgets> budgets = {};  // by profile, rounded up to three digits
+  std::optional<Detection> detection = {};      // of a case that states it
 };
 
 /// Throws what certify throws, with the id of the case; and CertificateBroken where an invalid case is not refused, or one
@@ -73,5 +76,7 @@ void render_all(const std::vector<GoldenFile>& files, const CasesDone& done,
 
 /// The cases of a golden file as they were before their proof, so that it can be proven again.
 GoldenFile read_golden(const std::string& path);
+/// The same from its document, which was read from `path`.
+GoldenFile golden_from_json(const Json& json, const std::string& path);
 
 }  // namespace moe

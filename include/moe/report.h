@@ -33,6 +33,9 @@ Status status_of(const CheckReport& report);
 /// The command that checks the worst case alone, if one fails or is flagged and `rerun` is known; else empty.
 std::string rerun_of(const CheckReport& report);
 
+/// An argument as a shell takes it.
+std::string shell_quoted(const std::string& argument);
+
 /// The cases from the worst to the best, and in their order where they are alike.
 std::vector<const CaseVerdict*> worst_first(const CheckReport& report);
 

@@ -26,5 +26,7 @@ class TensorWriter {
 /// The array that such JSON describes; `file` is looked for beside `document`. Throws Error for whatever does not fit
 /// together, the sha256 included.
 Array array_from_json(const std::string& name, const Json& json, const std::string& document);
+/// Its format and shape alone, without elements.
+Array shape_from_json(const std::string& name, const Json& json, const std::string& document);
 
 }  // namespace moe

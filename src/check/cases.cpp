@@ -2,37 +2,62 @@
 #include "moe/config_json.h"
 #include "moe/file.h"
 #include "moe/tensor_json.h"
-#include "moe/validate.h"
+#include "routing.h"
 
 namespace moe {
+namespace {
 
-std::vector<CheckCase> read_check_cases(const std::string& path) {
-  const GoldenFile file = read_golden(path);
+/// What one case of a golden file expects.
+class CaseReader {
+ public:
+  CaseReader(const std::string& path, const Json& document, const Answer* answer)
+      : path_(path), document_(document), answer_(answer) {}
+
+  void read(CheckCase& c) const {
+    c.config = config_from_json(c.golden.config);
+    const std::string where = path_ + ": " + c.golden.id;
+    if (!document_.contains("stages") || !document_["stages"].is_object())
+      throw Error("stages", where + ": must have stages");
+    for (const auto& [name, tensor] : document_["stages"].items())
+      c.expected.emplace_back(name, array(name, name, tensor));
+    if (document_.contains("budgets"))
+      for (const auto& [profile, tensors] : document_["budgets"].items())
+        for (const auto& [name, budget] : tensors.items()) {
+          if (!budget.is_object() || !budget.contains("hard") || !budget.contains("sigma"))
+            throw Error("budgets", where + ": budgets." + profile + '.' + name + " must have hard and sigma");
+          c.budgets[profile][name] = {array(name, name + ".hard", budget["hard"]),
+                                      array(name, name + ".sigma", budget["sigma"])};
+        }
+    if (document_.contains("exact"))
+      for (const auto& [name, need] : document_["exact"].items()) c.exact[name] = need.value("bits", 64);
+  }
+
+ private:
+  /// Decisions are needed whatever was returned.
+  bool is_needed(const std::string& tensor) const {
+    return answer_ == nullptr || tensor == "router.topk_ids" || tensor == "dispatch.kept" ||
+           tensor_of(answer_->tensors, tensor) != nullptr;
+  }
+  Array array(const std::string& tensor, const std::string& name, const Json& json) const {
+    return is_needed(tensor) ? array_from_json(name, json, path_) : shape_from_json(name, json, path_);
+  }
+
+  const std::string& path_;
+  const Json& document_;
+  const Answer* answer_;
+};
+
+}  // namespace
+
+std::vector<CheckCase> read_check_cases(const std::string& path, const Answer* answer) {
   const Json json = parse_json(read_text(path), path);
+  GoldenFile file = golden_from_json(json, path);
   std::vector<CheckCase> cases;
   std::size_t next = 0;
   for (const Json& group : json["groups"])
     for (const Json& document : group["cases"]) {
-      CheckCase c{file.cases.at(next++), {}, {}, {}, {}};
-      if (!c.golden.invalid) {
-        c.config = config_from_json(c.golden.config);
-        const std::string where = path + ": " + c.golden.id;
-        if (!document.contains("stages") || !document["stages"].is_object())
-          throw Error("stages", where + ": must have stages");
-        for (const auto& [name, tensor] : document["stages"].items())
-          c.expected.emplace_back(name, array_from_json(name, tensor, path));
-        if (document.contains("budgets"))
-          for (const auto& [profile, tensors] : document["budgets"].items())
-            for (const auto& [name, budget] : tensors.items()) {
-              if (!budget.is_object() || !budget.contains("hard") || !budget.contains("sigma"))
-                throw Error("budgets",
-                            where + ": budgets." + profile + '.' + name + " must have hard and sigma");
-              c.budgets[profile][name] = {array_from_json(name + ".hard", budget["hard"], path),
-                                          array_from_json(name + ".sigma", budget["sigma"], path)};
-            }
-        if (document.contains("exact"))
-          for (const auto& [name, need] : document["exact"].items()) c.exact[name] = need.value("bits", 64);
-      }
+      CheckCase c{std::move(file.cases.at(next++)), {}, {}, {}, {}};
+      if (!c.golden.invalid) CaseReader(path, document, answer).read(c);
       cases.push_back(std::move(c));
     }
   return cases;

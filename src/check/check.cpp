@@ -282,7 +282,7 @@ class CaseCheck {
     const int kept = id && profile_.of(*id).bits > 0 ? profile_.of(*id).bits : profile_.result.bits;
     if (p.bits >= kept) return;
     for (std::size_t i = 0; i < hard.size(); ++i) {
-      hard[i] = (hard[i] + p.u * (std::abs(expected[i]) + hard[i]) + p.eta) * (1 + 0x1p-50);
+      hard[i] = (hard[i] + p.u * (std::abs(expected[i]) + hard[i]) + profile_.underflow(p)) * (1 + 0x1p-50);
       sigma[i] = std::sqrt(sigma[i] * sigma[i] + p.spacing(expected[i]) * p.spacing(expected[i]) / 12);
     }
   }

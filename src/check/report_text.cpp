@@ -87,11 +87,12 @@ std::string case_lines(const CaseVerdict& c) {
   return c.status >= Status::Flag ? text + tensor_lines(c) : text;
 }
 
-/// An argument as a shell takes it.
-std::string quoted(const std::string& argument) {
+}  // namespace
+
+std::string shell_quoted(const std::string& argument) {
   const bool plain = std::all_of(argument.begin(), argument.end(), [](unsigned char ch) {
     return std::isalnum(ch) != 0 ||
-           std::string_view("/._-").find(static_cast<char>(ch)) != std::string_view::npos;
+           std::string_view("/._-,=").find(static_cast<char>(ch)) != std::string_view::npos;
   });
   if (plain && !argument.empty()) return argument;
   std::string text = "'";
@@ -99,15 +100,14 @@ std::string quoted(const std::string& argument) {
   return text + '\'';
 }
 
-}  // namespace
-
 std::string rerun_of(const CheckReport& report) {
   constexpr std::string_view id = "{id}";
   const std::size_t from = report.rerun.find(id);
   const std::vector<const CaseVerdict*> cases = worst_first(report);
   if (cases.empty() || cases.front()->status < Status::Flag) return "";
   std::string command = report.rerun;
-  return from == std::string::npos ? command : command.replace(from, id.size(), quoted(cases.front()->id));
+  return from == std::string::npos ? command
+                                   : command.replace(from, id.size(), shell_quoted(cases.front()->id));
 }
 
 std::string report_text(const CheckReport& report) {

@@ -39,10 +39,13 @@ std::optional<Matrix<Index>> integers(const Answer& answer, const std::string& n
   return m;
 }
 
+/// In place of a token: what is wrong is wrong with all of them.
+constexpr Index kWhole = -1;
+
 void fail(RoutingVerdict& verdict, Index t, const std::string& what) {
   if (verdict.status == Status::Fail) return;
   verdict.status = Status::Fail;
-  verdict.reason = "token " + std::to_string(t) + ' ' + what;
+  verdict.reason = (t < 0 ? "the answer" : "token " + std::to_string(t)) + ' ' + what;
 }
 
 }  // namespace
@@ -231,9 +234,9 @@ class RoutingJudge {
       }
     if (ranked && kept != decisions.plan.kept &&
         (!policy && std::any_of(differ.begin(), differ.end(), [](Index n) { return n != 0; })))
-      return fail(verdict_, 0, "and others: an expert keeps more or fewer than its capacity says");
+      return fail(verdict_, kWhole, "has an expert that keeps more or fewer than its capacity says");
     if (ranked && !ranks_allow(all_.z, decisions, kept))
-      return fail(verdict_, 0, "and others: an assignment is kept before one that surely ranks higher");
+      return fail(verdict_, kWhole, "keeps an assignment before one that surely ranks higher");
     if (kept != decisions.plan.kept) decisions = decisions_for(config_, inputs_, decisions.expert, kept);
   }
 
@@ -251,7 +254,7 @@ class RoutingJudge {
     for (Index n = 0; n < plan.N(); ++n) {
       const auto found = row_of_assignment.find(order->integer(n));
       if (found == row_of_assignment.end() || found->second < 0 || at(matched, found->second) >= 0) {
-        fail(verdict_, 0,
+        fail(verdict_, kWhole,
              "has a dispatch.order that is not one of the kept assignments: row " + std::to_string(n) +
                  " holds " + std::to_string(order->integer(n)));
         return rows;

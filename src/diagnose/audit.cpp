@@ -1,6 +1,8 @@
 #include "moe/audit.h"
 
 #include "../check/routing.h"
+#include "detector.h"
+#include "moe/bugs.h"
 
 namespace moe {
 namespace {
@@ -33,7 +35,7 @@ class Auditor {
  public:
   Auditor(const CheckCase& c, const std::vector<Tolerance>& tolerances,
           const std::vector<std::string>& compared)
-      : c_(c), tolerances_(tolerances), right_(evaluate<double>(c.config, c.golden.inputs, nullptr, true)) {
+      : c_(c), tolerances_(tolerances), detector_(c.config, c.golden.inputs), right_(detector_.right()) {
     for (const std::string& name : compared) {
       bool known = name == "all";
       for (const auto& [tensor, a] : right_)
@@ -48,12 +50,9 @@ class Auditor {
   std::optional<AuditedBug> of(const Bug& bug) const {
     const Arrays wrong = evaluate_with(bug, c_.config, c_.golden.inputs);
     if (!changes(wrong, {})) return std::nullopt;
-    AuditedBug audited{bug.name, {}, changes(wrong, compared_), Status::Pass, Status::Pass};
+    AuditedBug audited{bug.name, {}, changes(wrong, compared_), {}, {}, detector_.ratio(wrong)};
     for (const Tolerance& tolerance : tolerances_) audited.accepted.push_back(accepted(tolerance, wrong));
-    const CaseVerdict narrow = verdict(wrong, Format::F32);
-    audited.f32 = narrow.status, audited.bf16 = verdict(wrong, Format::BF16).status;
-    for (const TensorVerdict& v : narrow.tensors) audited.ratio = std::max(audited.ratio, ratio_of(v));
-    if (narrow.routing && narrow.routing->status == Status::Fail) audited.ratio = HUGE_VAL;
+    audited.f32 = status_of(wrong, Format::F32), audited.bf16 = status_of(wrong, Format::BF16);
     return audited;
   }
 
@@ -74,20 +73,16 @@ class Auditor {
       return got != nullptr && accepts(tolerance, *got, *tensor_of(right_, name));
     });
   }
-  CaseVerdict verdict(const Arrays& wrong, Format format) const {
+  Status status_of(const Arrays& wrong, Format format) const {
     Answer answer;
     for (const auto& [name, a] : wrong) answer.tensors.emplace_back(name, returned(a, format));
-    return check(c_, answer, {profile_for(format), Mode::EndToEnd});
-  }
-  static double ratio_of(const TensorVerdict& v) {
-    const bool counted = is_real(v.format) && v.judged > 0;
-    if (v.status == Status::Fail && !(counted && v.hard_ratio > 1)) return HUGE_VAL;
-    return counted ? v.hard_ratio : 0;
+    return check(c_, answer, {profile_for(format), Mode::EndToEnd}).status;
   }
 
   const CheckCase& c_;
   const std::vector<Tolerance>& tolerances_;
-  Arrays right_;
+  Detector detector_;
+  const Arrays& right_;
   std::vector<std::string> compared_;
 };
 
@@ -103,7 +98,7 @@ Audit audit(const CheckCase& c, const std::vector<Tolerance>& tolerances,
     progress(done++ / static_cast<double>(bugs().size()));
     std::optional<AuditedBug> audited = auditor.of(bug);
     if (!audited) continue;
-    if (audited->ratio < all.least_ratio) all.least_ratio = audited->ratio, all.hardest = audited->name;
+    if (audited->ratio) all.detection.add(audited->name, *audited->ratio);
     all.bugs.push_back(std::move(*audited));
   }
   return all;

@@ -90,6 +90,7 @@ ProvenCase prove(const GoldenCase& golden_case, const Progress& progress) try {
     proof.exact = prove_exact(config, golden_case.inputs, *proof.certified);
   for (const std::string& name : golden_case.budgets)
     proof.budgets[name] = stated_budgets(config, golden_case, *proof.certified, profile_called(name));
+  if (golden_case.detection) proof.detection = detection_of(config, golden_case.inputs);
   return proof;
 } catch (const Error& e) {
   throw Error(e.field, golden_case.id + ": " + e.what());

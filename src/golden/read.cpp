@@ -52,6 +52,7 @@ GoldenCase read_case(const Json& json, const Json& group, const std::string& pat
   if (json.contains("budgets"))
     for (const auto& [profile, tensors] : json["budgets"].items())
       c.budgets.push_back(profile_called(profile).name);
+  c.detection = json.contains("detection");
   for (const auto& [name, tensor] : member(json, "inputs", where).items())
     c.inputs[input_called(name, where)] = array_from_json(name, tensor, path);
   return c;
@@ -59,14 +60,17 @@ GoldenCase read_case(const Json& json, const Json& group, const std::string& pat
 
 }  // namespace
 
-GoldenFile read_golden(const std::string& path) {
-  const Json json = parse_json(read_text(path), path);
+GoldenFile golden_from_json(const Json& json, const std::string& path) {
   if (text(json, "format", path) != "moe-golden" || !text(json, "formatVersion", path).starts_with("1."))
     throw Error("format", path + ": format must be moe-golden, version 1");
   GoldenFile file{path, {}};
   for (const Json& group : list(json, "groups", path))
     for (const Json& c : list(group, "cases", path)) file.cases.push_back(read_case(c, group, path));
   return file;
+}
+
+GoldenFile read_golden(const std::string& path) {
+  return golden_from_json(parse_json(read_text(path), path), path);
 }
 
 }  // namespace moe

@@ -90,6 +90,18 @@ Json invariants_json(const std::vector<Invariant>& invariants) {
   return json;
 }
 
+/// Three digits: the numbers are those of binary64 and of this machine's functions, and more of them would promise more.
+Json detection_json(const Detection& all) {
+  Json json{{"profile", "fp32_any_order"}, {"mistakes", all.mistakes}, {"caught", all.caught}};
+  if (all.mistakes == 0) return json;
+  char digits[40];
+  std::snprintf(digits, sizeof digits, "%.2e", all.least_ratio);
+  const bool finite = std::isfinite(all.least_ratio);
+  json["least"] = {{"ratio", finite ? Json(std::strtod(digits, nullptr)) : Json("Infinity")},
+                   {"mistake", all.hardest}};
+  return json;
+}
+
 Json alternative_json(const Alternative& other, TensorWriter& write) {
   const IdMatrix& ids = other.decisions.expert;
   const Dims dims{ids.rows(), ids.cols()};
@@ -130,6 +142,7 @@ Json case_json(const GoldenCase& golden_case, const ProvenCase& proof, TensorWri
       of["hard"] = write(name + ".hard", array_of(budget.dims, budget.hard.data()));
       of["sigma"] = write(name + ".sigma", array_of(budget.dims, budget.sigma.data()));
     }
+  if (proof.detection) json["detection"] = detection_json(*proof.detection);
   if (certified.gradient) json["invariants"] = invariants_json(certified.gradient->invariants);
   json["cert"] = certificate_json(certified, golden_case);
   return json;

@@ -75,6 +75,7 @@ TEST_CASE("check: a wrong answer is exit 1, and the reports say what is wrong") 
   CHECK(done.out.find("moe-oracle check g.json") != std::string::npos);
   const Json report = parse_json(read_text(folder / "r.json"), "r.json");
   CHECK(report["format"] == "moe-check");
+  CHECK(report["command"] == "moe-oracle check g.json --got wrong.json");
   CHECK(report["cases"][0]["status"] == "FAIL");
   const Done page = run(folder, "check g.json --got wrong.json --report r.html --json");
   CHECK(page.code == 1);
@@ -82,6 +83,16 @@ TEST_CASE("check: a wrong answer is exit 1, and the reports say what is wrong") 
   const std::string html = read_text(folder / "r.html");
   CHECK(html.starts_with("<!DOCTYPE html>"));
   CHECK(html.find("run/mixtral") != std::string::npos);
+}
+
+TEST_CASE("check: the command that checks the worst again says all that decides, as a shell takes it") {
+  const Scratch folder;
+  const std::string how = "--profile fp32_any_order --mode pinned";
+  const Done done = run(folder, "check presets/mixtral " + how + " --exec \"exit 1; 'x y'\"");
+  CHECK(done.code == 1);
+  CAPTURE(done.out);
+  CHECK(done.out.find("moe-oracle check presets/mixtral --exec 'exit 1; '\\''x y'\\''' " + how) !=
+        std::string::npos);
 }
 
 TEST_CASE("check: stated budgets give the same verdicts as computed ones") {

@@ -1,0 +1,79 @@
+#include "moe/detection.h"
+
+#include "../check/routing.h"
+#include "detector.h"
+#include "moe/bugs.h"
+
+namespace moe {
+namespace {
+
+constexpr double kUnit = 0x1p-24;  // of fp32
+
+double largest(const Array& a) {
+  double size = 0;
+  for (Index i = 0; i < a.size(); ++i) size = std::max(size, std::abs(a.real(i)));
+  return size;
+}
+
+/// The integers, and the shapes and names of all.
+bool same_decisions(const Arrays& wrong, const Arrays& right) {
+  if (wrong.size() != right.size()) return false;
+  return std::all_of(right.begin(), right.end(), [&](const auto& named) {
+    const auto& [name, a] = named;
+    const Array* got = tensor_of(wrong, name);
+    return got != nullptr && got->format == a.format && got->dims == a.dims &&
+           (is_real(a.format) || got->bytes == a.bytes);
+  });
+}
+
+}  // namespace
+
+Detector::Detector(const Config& config, const Inputs& inputs)
+    : right_(evaluate<double>(config, inputs, nullptr, true)) {
+  case_.config = config, case_.golden.inputs = inputs;
+  const Decisions decisions = decide(config, params_of<double>(config, inputs));
+  budgets_ = budgets_of(config, inputs, decisions, profile_for(Format::F32), true);
+}
+
+std::optional<double> Detector::ratio(const Arrays& wrong) const {
+  if (!same_decisions(wrong, right_)) return ratio_by_check(wrong);
+  std::optional<double> ratio;
+  for (const auto& [name, a] : right_) {
+    if (!is_real(a.format)) continue;
+    const Array& got = *tensor_of(wrong, name);
+    const std::vector<double>& hard = budgets_.at(name).hard;
+    const double least = kUnit * largest(a);
+    for (Index i = 0; i < a.size(); ++i) {
+      const double error = std::abs(got.real(i) - a.real(i));
+      if (error <= least) continue;
+      ratio = std::max(ratio.value_or(0), !std::isfinite(error) ? HUGE_VAL : error / at(hard, i));
+    }
+  }
+  return ratio;
+}
+
+std::optional<double> Detector::ratio_by_check(const Arrays& wrong) const {
+  const CaseVerdict verdict = check(case_, {wrong, {}, {}}, {profile_for(Format::F32), Mode::EndToEnd});
+  if (verdict.status != Status::Fail) return std::nullopt;
+  if (verdict.routing && verdict.routing->status == Status::Fail) return HUGE_VAL;
+  double ratio = 0;
+  for (const TensorVerdict& v : verdict.tensors)
+    ratio = std::max(ratio, v.status == Status::Fail && !(v.hard_ratio > 1) ? HUGE_VAL : v.hard_ratio);
+  return ratio;
+}
+
+void Detection::add(const std::string& name, double ratio) {
+  mistakes += 1;
+  if (ratio > 1) caught += 1;
+  if (ratio < least_ratio || hardest.empty()) least_ratio = ratio, hardest = name;
+}
+
+Detection detection_of(const Config& config, const Inputs& inputs) {
+  const Detector detector(config, inputs);
+  Detection all;
+  for (const Bug& bug : bugs())
+    if (const auto ratio = detector.ratio(evaluate_with(bug, config, inputs))) all.add(bug.name, *ratio);
+  return all;
+}
+
+}  // namespace moe
