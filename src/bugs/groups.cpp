@@ -8,7 +8,7 @@ namespace {
 
 /// Other keys for the experts of a token, from z, s and b; ties go to the lower id. Groups are left as they are, or open.
 using Keys = std::function<double(double z, double s, double b)>;
-Bug ranks(std::string name, bool with_groups, Keys keys, double outside = -HUGE_VAL) {
+Bug ranks(std::string name, bool with_groups, const Keys& keys, double outside = -HUGE_VAL) {
   Bug bug{std::move(name)};
   bug.decisions = [=](const Config& config, const Inputs& inputs, Decisions& decisions) {
     if (!config.router.selection_bias && !has_groups(config)) return;

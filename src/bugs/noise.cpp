@@ -12,7 +12,7 @@ Bug draws(std::string name, std::function<void(const Config&, Inputs&)> inputs) 
 
 /// The second choice by another test, on the weights that the layer compares and the random numbers.
 Bug takes_up(std::string name,
-             std::function<bool(const Config&, double w1, double w2, double p2, double u)> test) {
+             const std::function<bool(const Config&, double w1, double w2, double p2, double u)>& test) {
   Bug bug{std::move(name)};
   bug.decisions = [=](const Config& config, const Inputs& inputs, Decisions& d) {
     if (config.router.second_policy == SecondPolicy::All) return;

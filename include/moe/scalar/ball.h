@@ -179,7 +179,8 @@ class Ball {
       if (!any) any = true, lowest = exponent - most / 2;
       const slong shift = exponent - lowest;
       if (shift < 0 || shift > most) return false;
-      sum += Int128{digits(a) * digits(b)} << shift;
+      const slong product = digits(a) * digits(b);  // of at most 31 bits each
+      sum += Int128{product} << shift;
     }
     fmpz_t whole;
     fmpz_init(whole);
