@@ -10,6 +10,9 @@
 
 namespace {
 
+constexpr const char* kVerbs =
+    "info, presets, run, golden, check, diagnose, audit, models, count, flops, memory";
+
 /// An exception as its exit code, and as one line on stderr.
 int report(const std::exception& e, int code) {
   std::string line = e.what();
@@ -31,14 +34,17 @@ int parse_and_act(int argc, char** argv) {
   moe::cli::add_check(app, act);
   moe::cli::add_diagnose(app, act);
   moe::cli::add_audit(app, act);
+  moe::cli::add_models(app, act);
+  moe::cli::add_count(app, act);
+  moe::cli::add_flops(app, act);
+  moe::cli::add_memory(app, act);
   const std::string verb = argc > 1 ? argv[1] : "";
   const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
   const bool known =
       std::any_of(verbs.begin(), verbs.end(), [&](const CLI::App* v) { return v->get_name() == verb; });
   if (!verb.starts_with('-') && !known)
-    throw moe::Error(
-        "VERB", "VERB = " + moe::shown(verb) +
-                    " must be one of info, presets, run, golden, check, diagnose, audit (moe-oracle --help)");
+    throw moe::Error("VERB",
+                     "VERB = " + moe::shown(verb) + " must be one of " + kVerbs + " (moe-oracle --help)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
@@ -47,9 +53,7 @@ int parse_and_act(int argc, char** argv) {
     return report(e, 2);
   }
   if (!act)
-    throw moe::Error("VERB",
-                     "VERB must come first: one of info, presets, run, golden, check, diagnose, audit "
-                     "(moe-oracle --help)");
+    throw moe::Error("VERB", std::string("VERB must come first: one of ") + kVerbs + " (moe-oracle --help)");
   return act();
 }
 

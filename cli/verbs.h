@@ -24,6 +24,10 @@ void add_golden(CLI::App& app, Act& act);
 void add_check(CLI::App& app, Act& act);
 void add_diagnose(CLI::App& app, Act& act);
 void add_audit(CLI::App& app, Act& act);
+void add_models(CLI::App& app, Act& act);
+void add_count(CLI::App& app, Act& act);
+void add_flops(CLI::App& app, Act& act);
+void add_memory(CLI::App& app, Act& act);
 
 /// The folder of the corpus: `out`, else golden/ here, else the one that this program was built with.
 std::string golden_folder(const std::string& out);

@@ -12,10 +12,13 @@
 /// docs/MATH.md, section 17. Nothing here is fitted, and no count is stored: a model is its fields.
 namespace moe {
 
-/// Softmax attention with H heads over KV shared ones; KV = H is multi-head attention.
+/// Softmax attention with groups of heads that share keys and values; kv_heads = heads is multi-head attention.
 struct Gqa {
   enum class QkNorm { None, PerHead, Full };  // a weight for each number of a head, or of all heads
-  std::int64_t heads = 0, kv_heads = 0, head_size = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;  // 0: keys and values are those of an earlier layer
+  std::int64_t head_size = 0;
+  std::int64_t value_size = 0;  // of a head; 0: head_size
   bool qkv_bias = false, output_bias = false, sinks = false, output_gate = false;
   QkNorm qk_norm = QkNorm::None;
 };
@@ -156,19 +159,44 @@ struct WeightFormat {
 /// The format called `name`. Throws Error listing all.
 const WeightFormat& weight_format(const std::string& name);
 
+/// The bytes of so many weights.
+double bytes_of(std::int64_t numbers, const WeightFormat& format);
+
+/// Bytes of training state for each parameter: adamw16 (bf16 weight and gradient; fp32 weight and two moments) or megatron18 (fp32
+/// gradient). Throws Error listing both.
+std::int64_t training_bytes_per_param(const std::string& optimizer);
+
+/// Numbers of constant size that layers without growing caches keep for each sequence.
+std::int64_t state_numbers(const Model& model);
+/// Numbers that the indexers of sparse attention cache for each token.
+std::int64_t index_numbers_per_token(const Model& model);
+
 /// What was published about a model, beside its fields.
 struct Published {
   std::string id, family;
   Model model;
-  std::optional<double> total, active, multiply_adds;  // as printed; multiply-adds a timestep
+  double total = 0;                             // as printed
+  std::optional<double> active, multiply_adds;  // multiply-adds a timestep
   std::string config_source, official_source;
-  std::string convention;  // the vendor's, in words
+  std::string
+      convention;  // the vendor's, or the one that is closest: full, no_embed or no_embed_head; empty: none printed
   std::string confidence;
   double bound_total = 0;  // percent: how far the count may be from the printed number
   std::optional<double> bound_active;
-  std::string note;  // a sentence on what does not fit
+  std::string erratum;  // a sentence on what is wrong in what was published; else empty
+  std::string note;     // a sentence on what the printed numbers mean; else empty
   bool reproducible = true;
 };
+
+/// How far the counts are from the printed numbers, in percent; the active count is that of the vendor's convention.
+struct Deviation {
+  double total = 0;
+  std::optional<double> active;
+  bool within = false;  // of the bounds
+};
+Deviation deviation_of(const Published& published);
+/// The active count of a convention: full, no_embed or no_embed_head.
+std::int64_t active_of(const ModelCount& count, const std::string& convention);
 
 /// The registry, in a fixed order: data, of which no count is stored.
 const std::vector<Published>& published_models();

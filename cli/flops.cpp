@@ -1,0 +1,159 @@
+#include <cmath>
+#include <cstdio>
+
+#include "sizing.h"
+
+namespace moe::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string context = "4096", tokens, recompute = "none";
+  bool causal = false, full = false;
+
+  Span span() const { return full ? Span::Full : Span::Causal; }
+};
+
+Recompute recompute_called(const std::string& name) {
+  if (name == "none") return Recompute::None;
+  if (name == "selective") return Recompute::Selective;
+  if (name == "full") return Recompute::Full;
+  throw Error("--recompute", "--recompute = " + shown(name) + " must be one of none, selective, full");
+}
+
+/// A number of tokens, as in 14.8T: K, M, B (or G) and T are powers of a thousand.
+double tokens_called(const std::string& text) {
+  const std::size_t end = text.find_first_not_of("0123456789.");
+  const std::string number = text.substr(0, end), unit = end == std::string::npos ? "" : text.substr(end);
+  const std::pair<const char*, double> units[] = {{"", 1},    {"K", 1e3}, {"M", 1e6},
+                                                  {"B", 1e9}, {"G", 1e9}, {"T", 1e12}};
+  for (const auto& [name, factor] : units) {
+    double value = 0;
+    const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    if (unit == name && error == std::errc() && stop == number.data() + number.size() &&
+        value * factor <= 1e18 && value > 0)
+      return value * factor;
+  }
+  throw Error("--tokens",
+              "--tokens = " + shown(text) + " must be a number in (0, 1e18], as in 300B or 14.8T");
+}
+
+/// By how much 6 N per token, N the active parameters, misses what is counted; percent.
+double six_n_error(const ModelCount& counted, const ModelFlops& f) {
+  return 100 * (6 * static_cast<double>(counted.active.full) / static_cast<double>(f.training) - 1);
+}
+
+void print_json_of(const NamedModel& named, const ModelCount& counted, const ModelFlops& f,
+                   const Options& options) {
+  Json json = model_json(named, counted);
+  Json forward = Json::object();
+  for (const Component c : kAllComponents) forward[name_of(c)] = f.forward[static_cast<std::size_t>(c)];
+  forward["scores"] = f.scores;
+  forward["total"] = f.forward_total;
+  json["context"] = parse_index("--ctx", options.context, 0, Index{1} << 40);
+  json["span"] = options.full ? "full" : "causal";
+  json["recompute"] = options.recompute;
+  json["flops_per_token"] = {{"forward", forward}, {"training", f.training}, {"hardware", f.hardware}};
+  json["six_n_error_percent"] = six_n_error(counted, f);
+  if (!options.tokens.empty()) {
+    const double tokens = tokens_called(options.tokens);
+    json["tokens"] = tokens;
+    json["training_flops"] = static_cast<double>(f.training) * tokens;
+  }
+  json["kind"] = "exact";
+  std::fputs(print_json(json).c_str(), stdout);
+}
+
+void print_csv(const ModelFlops& f) {
+  const auto row = [](const char* name, std::int64_t flops) {
+    std::printf("%s,%lld\n", name, static_cast<long long>(flops));
+  };
+  std::printf("component,flops_per_token\n");
+  for (const Component c : kAllComponents) row(name_of(c), f.forward[static_cast<std::size_t>(c)]);
+  row("scores", f.scores), row("forward", f.forward_total), row("training", f.training),
+      row("hardware", f.hardware);
+}
+
+void print_row(const std::string& name, std::int64_t flops, const std::string& rest = "") {
+  std::printf("%-26s%22s  %s\n", name.c_str(), with_commas(flops).c_str(), rest.c_str());
+}
+
+std::string assumptions(const Model& m, const Options& options) {
+  std::string text = "a multiply-add is 2 FLOPs; the embedding is looked up, 0; the router counts; ";
+  text += options.full ? "each token attends to the whole context"
+                       : "causal: half of the context on average (s/2, as Megatron-LM)";
+  text +=
+      "; windows and sparse attention count as full attention; states of linear attention and Mamba do not "
+      "count";
+  if (m.encoder_layers > 0) text += "; a token is one of the encoder and one of the decoder";
+  if (m.mtp_modules > 0) text += "; without MTP modules";
+  return text;
+}
+
+void print_table(const NamedModel& named, const ModelCount& counted, const ModelFlops& f,
+                 const Options& options) {
+  const Model& m = named.model;
+  std::printf("%s\n%-26s%22s  share\n", model_text(m, counted).c_str(), "", "FLOPs per token");
+  const auto share = [&](std::int64_t part) {
+    return percent_text(100 * static_cast<double>(part) / static_cast<double>(f.forward_total));
+  };
+  for (const Component c : kAllComponents)
+    if (const std::int64_t part = f.forward[static_cast<std::size_t>(c)]; part > 0)
+      print_row(component_text(m, counted, c), part, share(part));
+  if (f.scores > 0) print_row("scores, context " + options.context, f.scores, share(f.scores));
+  print_row("forward", f.forward_total);
+  print_row("training", f.training, "3 x forward, as MFU counts");
+  if (f.hardware != f.training) print_row("with recompute " + options.recompute, f.hardware, "as HFU counts");
+  const double error = six_n_error(counted, f);
+  std::printf("%-26s%22s  %s%s of training\n", "6 N, N active full",
+              amount_text(6 * static_cast<double>(counted.active.full)).c_str(), error < 0 ? "" : "+",
+              percent_text(error).c_str());
+  if (!options.tokens.empty())
+    std::printf("%-26s%22s  for %s tokens\n", "training in all",
+                amount_text(static_cast<double>(f.training) * tokens_called(options.tokens)).c_str(),
+                amount_text(tokens_called(options.tokens)).c_str());
+  print_wrapped("assumes", assumptions(m, options));
+  std::printf("exact: every integer follows from the fields; shares and 6 N are rounded\n");
+}
+
+int act_on(const Options& options) {
+  const NamedModel named = options.model.load();
+  const ModelCount counted = count(named.model);
+  const std::int64_t context = parse_index("--ctx", options.context, 0, Index{1} << 40);
+  if (!options.tokens.empty()) tokens_called(options.tokens);
+  const ModelFlops f = flops(named.model, context, options.span(), recompute_called(options.recompute));
+  if (options.model.json)
+    print_json_of(named, counted, f, options);
+  else if (options.model.csv)
+    print_csv(f);
+  else
+    print_table(named, counted, f, options);
+  return 0;
+}
+
+}  // namespace
+
+void add_flops(CLI::App& app, Act& act) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb =
+      app.add_subcommand("flops", "the FLOPs of a model for each token: forward, training, by component");
+  verb->footer("Example: moe-oracle flops deepseek-v3 --ctx 4096 --tokens 14.8T");
+  options->model.add_to(*verb);
+  verb->add_option("--ctx", options->context, "tokens of context; 4096 if not given")
+      ->type_name("N")
+      ->check(kNotEmpty);
+  auto* causal =
+      verb->add_flag("--causal", options->causal,
+                     "a token attends to those before it, half of the context on average; the default");
+  verb->add_flag("--full", options->full, "a token attends to the whole context")->excludes(causal);
+  verb->add_option("--recompute", options->recompute,
+                   "what the backward pass computes again: none, selective (scores) or full")
+      ->type_name("WHAT")
+      ->check(kNotEmpty);
+  verb->add_option("--tokens", options->tokens, "training tokens in all, as in 14.8T")
+      ->type_name("N")
+      ->check(kNotEmpty);
+  verb->callback([options, &act] { act = [options] { return act_on(*options); }; });
+}
+
+}  // namespace moe::cli

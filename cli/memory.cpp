@@ -1,0 +1,158 @@
+#include <cstdio>
+
+#include "sizing.h"
+
+namespace moe::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string dtype = "bf16", expert_dtype, cache_dtype = "bf16", context = "4096", batch = "1",
+              optimizer = "adamw16";
+};
+
+/// What the verb prints: bytes, with what they were computed from.
+struct Bytes {
+  const WeightFormat *format, *expert_format, *cache_format;
+  std::array<double, kComponents> weights{};
+  double all_weights = 0;
+  std::int64_t context = 0, batch = 0;
+  double kv_per_token = 0, index_per_token = 0, state = 0;  // of one sequence
+  double cache = 0;                                         // of the batch at the context
+  std::int64_t per_param = 0;
+  double training = 0;
+};
+
+const WeightFormat& format_of(const char* option, const std::string& name) {
+  try {
+    return weight_format(name);
+  } catch (const Error& e) {
+    throw Error(option, std::string(option) + std::string(e.what()).substr(std::string("dtype").size()));
+  }
+}
+
+Bytes bytes_of_model(const Model& m, const ModelCount& counted, const Options& options) {
+  Bytes b;
+  b.format = &format_of("--dtype", options.dtype);
+  b.expert_format =
+      options.expert_dtype.empty() ? b.format : &format_of("--expert-dtype", options.expert_dtype);
+  b.cache_format = &format_of("--cache-dtype", options.cache_dtype);
+  for (const Component c : kAllComponents) {
+    const double bytes = bytes_of(counted[c].params, c == Component::Routed ? *b.expert_format : *b.format);
+    b.weights[static_cast<std::size_t>(c)] = bytes;
+    b.all_weights += bytes;
+  }
+  b.context = parse_index("--ctx", options.context, 0, Index{1} << 40);
+  b.batch = parse_index("--batch", options.batch, 1, INT32_MAX);
+  b.kv_per_token = bytes_of(kv_numbers_per_token(m), *b.cache_format);
+  b.index_per_token = bytes_of(index_numbers_per_token(m), *b.cache_format);
+  b.state = bytes_of(state_numbers(m), *b.cache_format);
+  b.cache = static_cast<double>(b.batch) *
+            ((b.kv_per_token + b.index_per_token) * static_cast<double>(b.context) + b.state);
+  b.per_param = training_bytes_per_param(options.optimizer);
+  b.training = static_cast<double>(counted.total) * static_cast<double>(b.per_param);
+  return b;
+}
+
+void print_json_of(const NamedModel& named, const ModelCount& counted, const Bytes& b,
+                   const Options& options) {
+  Json json = model_json(named, counted), weights = Json::object();
+  for (const Component c : kAllComponents) weights[name_of(c)] = b.weights[static_cast<std::size_t>(c)];
+  weights["total"] = b.all_weights;
+  json["dtype"] = b.format->name;
+  json["expert_dtype"] = b.expert_format->name;
+  json["cache_dtype"] = b.cache_format->name;
+  json["weight_bytes"] = weights;
+  json["cache_bytes"] = {{"kv_per_token", b.kv_per_token},
+                         {"index_per_token", b.index_per_token},
+                         {"state", b.state},
+                         {"context", b.context},
+                         {"batch", b.batch},
+                         {"total", b.cache}};
+  json["training_bytes"] = {
+      {"optimizer", options.optimizer}, {"per_param", b.per_param}, {"total", b.training}};
+  json["kind"] = b.format->exact && b.expert_format->exact ? "exact" : "model";
+  std::fputs(print_json(json).c_str(), stdout);
+}
+
+void print_csv(const Bytes& b) {
+  const auto row = [](const char* name, std::string_view dtype, double bytes) {
+    std::printf("%s,%.*s,%.17g\n", name, static_cast<int>(dtype.size()), dtype.data(), bytes);
+  };
+  std::printf("part,dtype,bytes\n");
+  for (const Component c : kAllComponents)
+    row(name_of(c), c == Component::Routed ? b.expert_format->name : b.format->name,
+        b.weights[static_cast<std::size_t>(c)]);
+  row("weights", "", b.all_weights), row("cache", b.cache_format->name, b.cache),
+      row("training", "", b.training);
+}
+
+void print_row(const std::string& name, std::string_view dtype, double bytes, const char* kind) {
+  std::printf("%-28s%-8s%18s%12.3f  %s\n", name.c_str(), std::string(dtype).c_str(),
+              with_commas(static_cast<Index>(bytes)).c_str(), bytes / 0x1p30, kind);
+}
+
+void print_table(const NamedModel& named, const ModelCount& counted, const Bytes& b, const Options& options) {
+  const Model& m = named.model;
+  const auto kind = [](const WeightFormat& format) { return format.exact ? "exact" : "model"; };
+  std::printf("%s\n%-36s%18s%12s\n", model_text(m, counted).c_str(), "", "bytes", "GiB");
+  for (const Component c : kAllComponents) {
+    const WeightFormat& format = c == Component::Routed ? *b.expert_format : *b.format;
+    if (counted[c].params > 0)
+      print_row(component_text(m, counted, c), format.name, b.weights[static_cast<std::size_t>(c)],
+                kind(format));
+  }
+  const bool exact = b.format->exact && b.expert_format->exact;
+  print_row("weights", "", b.all_weights, exact ? "exact" : "model");
+  print_row("cache per token", b.cache_format->name, b.kv_per_token, kind(*b.cache_format));
+  if (b.index_per_token > 0)
+    print_row("indexer's keys per token", b.cache_format->name, b.index_per_token, kind(*b.cache_format));
+  if (b.state > 0) print_row("state per sequence", b.cache_format->name, b.state, kind(*b.cache_format));
+  print_row("cache, " + std::to_string(b.batch) + " x " + std::to_string(b.context), b.cache_format->name,
+            b.cache, kind(*b.cache_format));
+  print_row("weights and cache", "", b.all_weights + b.cache, exact ? "exact" : "model");
+  print_row("training, " + options.optimizer, "", b.training, "exact");
+  print_wrapped(
+      "assumes",
+      "one device; a GB is 1e9 bytes, a GiB 2^30; scales of blocks count, padding does not; the cache holds "
+      "all of "
+      "the context in every layer of attention, whatever its window; training is weights, gradients and "
+      "optimizer state at " +
+          std::to_string(b.per_param) + " bytes a parameter, without activations");
+  std::printf("exact: follows from fields and formats; model: from what is typical\n");
+}
+
+int act_on(const Options& options) {
+  const NamedModel named = options.model.load();
+  const ModelCount counted = count(named.model);
+  const Bytes b = bytes_of_model(named.model, counted, options);
+  if (options.model.json)
+    print_json_of(named, counted, b, options);
+  else if (options.model.csv)
+    print_csv(b);
+  else
+    print_table(named, counted, b, options);
+  return 0;
+}
+
+}  // namespace
+
+void add_memory(CLI::App& app, Act& act) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("memory", "the memory of a model: weights, cache, training state");
+  verb->footer("Example: moe-oracle memory gpt-oss-120b --expert-dtype mxfp4 --ctx 131072");
+  options->model.add_to(*verb);
+  const auto add = [&](const char* name, std::string& to, const char* what, const char* type) {
+    verb->add_option(name, to, what)->type_name(type)->check(kNotEmpty);
+  };
+  add("--dtype", options->dtype,
+      "of the weights: fp32, bf16, fp16, fp8, int8, mxfp4, nvfp4, q8_0, q4_0 or q4_k_m", "DTYPE");
+  add("--expert-dtype", options->expert_dtype, "of the routed experts, if it is another", "DTYPE");
+  add("--cache-dtype", options->cache_dtype, "of the cache; bf16 if not given", "DTYPE");
+  add("--ctx", options->context, "tokens of context; 4096 if not given", "N");
+  add("--batch", options->batch, "sequences; 1 if not given", "N");
+  add("--optimizer", options->optimizer, "adamw16 or megatron18: that many bytes a parameter", "NAME");
+  verb->callback([options, &act] { act = [options] { return act_on(*options); }; });
+}
+
+}  // namespace moe::cli

@@ -1,0 +1,135 @@
+#include "sizing.h"
+
+#include <cmath>
+#include <cstdio>
+
+namespace moe::cli {
+namespace {
+
+/// The kinds of the model's mixers, as in "mamba2, gqa".
+std::string mixers_text(const Model& model) {
+  static constexpr const char* kNames[] = {"GQA",     "MLA",     "lightning", "delta net",
+                                           "Mamba-1", "Mamba-2", "LSTM"};
+  std::string text;
+  for (const Mixer& mixer : model.mixers) {
+    const auto* latent = std::get_if<Mla>(&mixer);
+    const std::string name =
+        latent != nullptr && latent->index_heads > 0 ? "MLA + DSA" : kNames[mixer.index()];
+    if (text.find(name) == std::string::npos) text += (text.empty() ? "" : ", ") + name;
+  }
+  return text;
+}
+
+std::size_t dense_layers(const Model& model) {
+  std::size_t n = 0;
+  for (const Layer& layer : model.layers) n += layer.dense ? 1 : 0;
+  return n;
+}
+
+std::string signed_percent(double percent) { return (percent < 0 ? "" : "+") + percent_text(percent, 3); }
+
+}  // namespace
+
+void ModelOptions::add_to(CLI::App& verb) {
+  verb.add_option("MODEL", model, "a model of moe-oracle models, a preset, or a path to a config.json")
+      ->required();
+  verb.add_flag("--strict", strict, "refuse a config.json with keys about experts that are not known");
+  auto* as_json = verb.add_flag("--json", json, "print JSON");
+  verb.add_flag("--csv", csv, "print comma-separated values")->excludes(as_json);
+}
+
+NamedModel ModelOptions::load() const {
+  NamedModel named = model_called(model);
+  for (const std::string& warning : named.warnings) {
+    if (strict) throw Error("--strict", warning);
+    std::fprintf(stderr, "moe-oracle: warning: %s\n", warning.c_str());
+  }
+  return named;
+}
+
+Json model_json(const NamedModel& named, const ModelCount& counted) {
+  Json active{{"full", counted.active.full},
+              {"no_embed", counted.active.no_embed},
+              {"no_embed_head", counted.active.no_embed_head}};
+  Json params{{"total", counted.total}, {"active", active}};
+  return {{"model", named.published != nullptr ? named.published->id : named.model.name}, {"params", params}};
+}
+
+std::string model_text(const Model& m, const ModelCount& counted) {
+  std::string text =
+      m.name + "   " + std::to_string(m.layers.size()) + (m.layers.size() == 1 ? " layer" : " layers");
+  text += " (" + std::to_string(counted.moe_layers) + " with experts)   D " + std::to_string(m.hidden_size);
+  if (m.moe)
+    text += "  F " + std::to_string(m.moe->ffn_size) + "  E " + std::to_string(m.moe->num_experts) + "  K " +
+            std::to_string(m.moe->top_k);
+  return text;
+}
+
+std::string component_text(const Model& m, const ModelCount& counted, Component component) {
+  std::string text = name_of(component);
+  if (component == Component::Head && m.tied) text += " (tied)";
+  if (component == Component::Attention && !m.mixers.empty()) text += " (" + mixers_text(m) + ')';
+  if (component == Component::Dense) text += " (" + std::to_string(dense_layers(m)) + ')';
+  if (component == Component::Routed && m.moe)
+    text += " (" + std::to_string(counted.moe_layers) + " x " + std::to_string(m.moe->num_experts) + ')';
+  return text;
+}
+
+std::string amount_text(double amount) {
+  constexpr std::pair<double, const char*> kUnits[] = {{1e12, " T"}, {1e9, " B"}, {1e6, " M"}, {1e3, " k"}};
+  char text[40];
+  for (const auto& [unit, name] : kUnits)
+    if (amount >= unit && amount < 1e16) {
+      std::snprintf(text, sizeof text, "%.6g%s", amount / unit, name);
+      return text;
+    }
+  std::snprintf(text, sizeof text, "%.4g", amount);
+  return text;
+}
+
+std::string percent_text(double percent, int digits) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.*f %%", digits, percent);
+  return text;
+}
+
+std::string bytes_text(double bytes) {
+  char text[80];
+  std::snprintf(text, sizeof text, "%.2f GB, %.2f GiB", bytes / 1e9, bytes / 0x1p30);
+  return text;
+}
+
+void print_wrapped(const std::string& label, const std::string& text) {
+  constexpr std::size_t kColumns = 80, kIndent = 10;
+  std::string line = label + std::string(kIndent - label.size(), ' ');
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (line.size() > kIndent && line.size() + 1 + word.size() > kColumns) {
+      std::printf("%s\n", line.c_str());
+      line = std::string(kIndent, ' ');
+    }
+    line += (line.size() > kIndent ? " " : "") + word;
+  }
+  std::printf("%s\n", line.c_str());
+}
+
+void print_published(const NamedModel& named, const ModelCount& counted) {
+  if (named.published == nullptr) return;
+  const Published& p = *named.published;
+  const Deviation d = deviation_of(p);
+  const std::string off = p.reproducible ? "" : " (NOT reproducible)";
+  print_wrapped("official",
+                amount_text(p.total) + " in total: the count differs by " + signed_percent(d.total) + off);
+  if (p.active)
+    print_wrapped(
+        "", amount_text(*p.active) + " active: " + p.convention + " differs by " + signed_percent(*d.active));
+  if (p.multiply_adds) {
+    const double percent = 100 * (static_cast<double>(counted.matmul) / *p.multiply_adds - 1);
+    print_wrapped("", amount_text(*p.multiply_adds) + " multiply-adds a timestep: the count of " +
+                          with_commas(counted.matmul) + " differs by " + signed_percent(percent));
+  }
+  if (!p.erratum.empty()) print_wrapped("erratum", p.erratum);
+  if (!p.note.empty()) print_wrapped("note", p.note);
+}
+
+}  // namespace moe::cli

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "moe/sizing.h"
+#include "verbs.h"
+
+/// What the verbs about whole models share.
+namespace moe::cli {
+
+/// The options that name a model and the form of the answer.
+struct ModelOptions {
+  std::string model;
+  bool strict = false, json = false, csv = false;
+
+  void add_to(CLI::App& verb);
+  /// The model. What its file says and was not understood goes to stderr, one line each; with --strict it is an Error.
+  NamedModel load() const;
+};
+
+/// {"model", "params": {"total", "active", ...}, ...}: what every verb's --json begins with.
+Json model_json(const NamedModel& named, const ModelCount& counted);
+
+/// One or two lines on what a model is made of.
+std::string model_text(const Model& model, const ModelCount& counted);
+/// What stands in a table for a component, as in "attention (mla)".
+std::string component_text(const Model& model, const ModelCount& counted, Component component);
+
+/// 671026419200 as "671.026 B", 3.71e24 as "3.71e+24": six digits.
+std::string amount_text(double amount);
+std::string percent_text(double percent, int digits = 2);
+/// A number of bytes as "1.250 GB, 1.164 GiB".
+std::string bytes_text(double bytes);
+/// The text in lines of at most 80 columns, under a label of ten.
+void print_wrapped(const std::string& label, const std::string& text);
+/// The lines on what was published about the model, if anything was.
+void print_published(const NamedModel& named, const ModelCount& counted);
+
+inline constexpr Component kAllComponents[] = {Component::Embedding, Component::Head,   Component::Attention,
+                                               Component::Dense,     Component::Router, Component::Shared,
+                                               Component::Routed,    Component::Norms};
+
+}  // namespace moe::cli

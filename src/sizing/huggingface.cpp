@@ -1,0 +1,128 @@
+#include "huggingface.h"
+
+#include <algorithm>
+
+#include "blocks.h"
+#include "moe/sizing_json.h"
+
+namespace moe {
+namespace {
+
+constexpr std::int64_t kMostLayers = 1000;
+
+/// The part of the document that describes the language model.
+const Json& language_part(const Json& json, const std::string& file) {
+  if (!json.is_object()) throw Error(file, file + ": must be a JSON object");
+  for (const char* name : {"text_config", "language_config", "llm_config"})
+    if (json.contains(name) && json[name].is_object()) return json[name];
+  return json;
+}
+
+/// Keys about experts that change how a model learns or runs, not how large it is.
+bool is_known_not_to_count(const std::string& key) {
+  static constexpr const char* kKnown[] = {"expert_parallel",
+                                           "ep_size",
+                                           "moe_layer_use_",
+                                           "moe_dropout",
+                                           "moe_use_",
+                                           "moe_gate",
+                                           "moe_group",
+                                           "moe_multiply",
+                                           "moe_capacity",
+                                           "moe_norm",
+                                           "moe_topk_",
+                                           "moe_router_dtype",
+                                           "moe_router_load",
+                                           "moe_router_topk",
+                                           "moe_router_force",
+                                           "moe_drop",
+                                           "moe_tokens",
+                                           "moe_random",
+                                           "moe_implementation",
+                                           "output_router_logits",
+                                           "router_dtype",
+                                           "router_jitter",
+                                           "router_scaling",
+                                           "num_expert_group",
+                                           "moe_router_pre",
+                                           "moe_router_score",
+                                           "moe_router_use",
+                                           "moe_apply",
+                                           "moe_score",
+                                           "moe_routed_scaling",
+                                           "moe_renormalize",
+                                           "moe_normalize",
+                                           "router_z",
+                                           "moe_token",
+                                           "moe_permute",
+                                           "moe_activation",
+                                           "moe_latent_norm",
+                                           "ffn_config.moe_normalize",
+                                           "ffn_config.moe_jitter",
+                                           "ffn_config.moe_loss",
+                                           "zero_expert_type",
+                                           "moe_jitter"};
+  const bool trains = key.find("coef") != std::string::npos || key.find("loss") != std::string::npos;
+  return trains ||
+         std::any_of(std::begin(kKnown), std::end(kKnown), [&](const char* k) { return key.starts_with(k); });
+}
+
+bool concerns_experts(const std::string& key) {
+  for (const char* part : {"expert", "moe", "router", "sparse", "mtp", "nextn"})
+    if (key.find(part) != std::string::npos) return true;
+  return false;
+}
+
+const Family& family_of(Keys& keys, std::vector<std::string>& warnings) {
+  static constexpr Family kUnknown;
+  const std::string type = keys.text_or("model_type", "");
+  if (const Family* family = find_family(type)) return *family;
+  warnings.push_back(keys.file() + ": model_type = " + shown(type) +
+                     " is not known: biases and norms that no key mentions are not counted");
+  return kUnknown;
+}
+
+void warn_of_the_rest(const Keys& keys, std::vector<std::string>& warnings) {
+  for (const std::string& key : keys.rest())
+    if (concerns_experts(key) && !is_known_not_to_count(key))
+      warnings.push_back(keys.file() + ": " + shown(key) +
+                         " seems to concern experts and is not known: not counted");
+}
+
+/// One of the words that a family's config cannot have: what it asks for is not counted here.
+void refuse_what_is_not_counted(Keys& keys) {
+  if (keys.truth_or({"is_encoder_decoder"}, false)) keys.refuse("is_encoder_decoder", "must be false");
+  if (keys.truth_or({"mlp_bias"}, false)) keys.refuse("mlp_bias", "must be false");
+}
+
+}  // namespace
+
+Model model_from_huggingface(const Json& json, const std::string& file, std::vector<std::string>& warnings) {
+  Keys keys(language_part(json, file), file);
+  const Family& family = family_of(keys, warnings);
+  refuse_what_is_not_counted(keys);
+  Model m;
+  m.name = keys.text_or("model_type", "") + " of " + file;
+  m.hidden_size = keys.whole({"hidden_size", "d_model"});
+  m.vocabulary = keys.whole({"vocab_size"});
+  m.tied = keys.truth_or({"tie_word_embeddings"}, family.tied);
+  const std::int64_t L = keys.whole({"num_hidden_layers", "n_layers", "num_layers"});
+  if (L > kMostLayers)
+    keys.refuse(keys.which({"num_hidden_layers", "n_layers", "num_layers"}),
+                "must lie in [1, " + std::to_string(kMostLayers) + ']');
+  m.layers.resize(static_cast<std::size_t>(L));
+  m.norm_bias = family.norm_bias;
+  m.mtp_modules = keys.whole_or({"num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"},
+                                family.mtp_modules);
+  read_mixers(keys, family, m);
+  read_blocks(keys, family, m);
+  warn_of_the_rest(keys, warnings);
+  try {
+    validate(m);
+  } catch (const Error& e) {
+    throw Error(e.field, file + ": " + e.what());
+  }
+  return m;
+}
+
+}  // namespace moe

@@ -1,0 +1,115 @@
+#include <algorithm>
+
+#include "huggingface.h"
+
+namespace moe {
+namespace {
+
+constexpr Names kExperts = {"num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts",
+                            "ffn_config.moe_num_experts"};
+constexpr Names kTopK = {
+    "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts", "moe_topk", "moe_k",
+    "moe_top_k",           "ffn_config.moe_top_k"};
+constexpr Names kExpertWidth = {"moe_intermediate_size", "expert_ffn_hidden_size",
+                                "ffn_config.ffn_hidden_size", "moe_ffn_hidden_size"};
+constexpr Names kShared = {"n_shared_experts", "num_shared_experts", "num_shared_expert",
+                           "moe_num_shared_experts"};
+constexpr Names kSharedWidth = {"shared_expert_intermediate_size", "shared_intermediate_size",
+                                "moe_shared_expert_intermediate_size", "share_expert_dim"};
+
+/// The hidden width of all shared experts together: their number times a width of their own or that of a routed one.
+std::int64_t shared_size(Keys& keys, const Family& family, const Mixture& x) {
+  if (family.llama4) return x.ffn_size;
+  const bool counted = keys.which(kShared) != nullptr, sized = keys.which(kSharedWidth) != nullptr;
+  if (!counted && !sized) return 0;
+  return keys.whole_or(kShared, 1) * keys.whole_or(kSharedWidth, x.ffn_size);
+}
+
+Mixture read_mixture(Keys& keys, const Family& family) {
+  Mixture x;
+  x.num_experts = keys.whole(kExperts);
+  x.top_k = keys.whole(kTopK);
+  if (x.top_k > x.num_experts)
+    keys.refuse(keys.which(kTopK), "must not exceed " + std::string(keys.which(kExperts)) + " = " +
+                                       std::to_string(x.num_experts));
+  x.ffn_size = family.llama4 || keys.which(kExpertWidth) == nullptr ? keys.whole({"intermediate_size"})
+                                                                    : keys.whole(kExpertWidth);
+  x.glu = !family.ungated;
+  x.bias = family.expert_bias;
+  x.shared_size = shared_size(keys, family, x);
+  x.shared_gate = family.shared_gate && x.shared_size > 0;
+  x.router_bias = family.router_bias || keys.is("topk_method", "noaux_tc") ||
+                  keys.truth_or({"use_routing_bias"}, false) ||
+                  keys.truth_or({"moe_router_enable_expert_bias"}, false);
+  x.zero_experts = keys.whole_or({"zero_expert_num"}, 0);
+  x.latent_size = keys.whole_or({"moe_latent_size", "routed_expert_hidden_size"}, 0);
+  return x;
+}
+
+/// Of numbers of layers: is this one among them?
+bool lists(Keys& keys, const char* name, std::int64_t layer) {
+  if (!keys.has(name)) return false;
+  const Json& all = keys.list(name);
+  return std::find(all.begin(), all.end(), Json(layer)) != all.end();
+}
+
+/// Which of the layers are mixtures, by the keys of whatever family; all, if there are none.
+bool is_mixture(Keys& keys, std::int64_t i, std::int64_t L) {
+  if (keys.has("mlp_layer_types"))
+    return is_text(keys.list("mlp_layer_types", L)[static_cast<std::size_t>(i)], "sparse");
+  if (keys.has("moe_layers")) return lists(keys, "moe_layers", i);
+  if (keys.has("interleave_moe_layer_step")) return (i + 1) % keys.whole({"interleave_moe_layer_step"}) == 0;
+  if (keys.has("expert_layer_period"))
+    return i % keys.whole({"expert_layer_period"}) == keys.whole({"expert_layer_offset"}, 0);
+  if (keys.has("decoder_sparse_step") || keys.has("mlp_only_layers")) {
+    const std::int64_t step = keys.whole_or({"decoder_sparse_step"}, 1, 1);
+    return !lists(keys, "mlp_only_layers", i) && (i + 1) % step == 0;
+  }
+  if (keys.has("moe_layer_start_index") || keys.has("moe_layer_interval")) {
+    const std::int64_t start = keys.whole_or({"moe_layer_start_index"}, 0),
+                       end = keys.whole_or({"moe_layer_end_index"}, -1, -1);
+    return i >= start && (end < 0 || i <= end) && (i + 1) % keys.whole_or({"moe_layer_interval"}, 1, 1) == 0;
+  }
+  const std::int64_t first = keys.whole_or({"first_k_dense_replace", "moe_layer_num_skipped"}, 0);
+  if (keys.is_list("moe_layer_freq")) return keys.list("moe_layer_freq", L)[static_cast<std::size_t>(i)] == 1;
+  return i >= first && i % keys.whole_or({"moe_layer_freq"}, 1, 1) == 0;
+}
+
+/// The hidden width of a layer without experts; intermediate_size may be that of the experts.
+std::int64_t dense_size(Keys& keys) {
+  for (const char* name : {"intermediate_size_mlp", "dense_intermediate_size", "ffn_hidden_size"})
+    if (keys.has(name)) return keys.whole({name});
+  return keys.whole({"intermediate_size"});
+}
+
+/// LongCat's layers are two of attention and a dense block each, with one mixture beside them.
+void double_layers(Model& m) {
+  std::vector<Layer> twice;
+  for (Layer layer : m.layers) {
+    layer.dense = true;
+    twice.push_back(layer);
+    layer.moe = false;
+    twice.push_back(layer);
+  }
+  m.layers = twice;
+}
+
+}  // namespace
+
+void read_blocks(Keys& keys, const Family& family, Model& m) {
+  m.moe = read_mixture(keys, family);
+  const auto L = static_cast<std::int64_t>(m.layers.size());
+  const std::string pattern = keys.text_or("hybrid_override_pattern", "");
+  for (std::int64_t i = 0; i < L; ++i) {
+    Layer& layer = m.layers[static_cast<std::size_t>(i)];
+    const char letter = pattern.empty() ? ' ' : pattern[static_cast<std::size_t>(i)];
+    layer.moe = pattern.empty() ? is_mixture(keys, i, L) : letter == 'E';
+    layer.dense = pattern.empty() ? !layer.moe : letter == '-';
+  }
+  m.dense_glu = m.moe->glu;
+  if (family.model_type == std::string("longcat_flash")) double_layers(m);
+  for (const Layer& layer : m.layers)
+    if (layer.dense) m.dense_size = dense_size(keys);
+}
+
+}  // namespace moe

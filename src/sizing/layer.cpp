@@ -1,0 +1,41 @@
+#include "blocks.h"
+#include "moe/sizing_layer.h"
+
+namespace moe {
+namespace {
+
+Mixture mixture_of(const Config& c) {
+  Mixture x;
+  x.num_experts = c.shape.num_experts, x.top_k = c.shape.top_k, x.ffn_size = c.shape.ffn_size;
+  x.glu = c.experts.glu;
+  x.bias = has_bias(c);
+  if (has_shared(c)) x.shared_size = c.shared.ffn_size;
+  x.shared_gate = c.shared.mode == SharedMode::SigmoidGate;
+  x.router_bias = c.router.selection_bias;
+  x.router_matrices = !has_router(c) ? 0 : has_noise(c) ? 2 : 1;
+  return x;
+}
+
+}  // namespace
+
+Model model_of(const Config& c) {
+  Model m;
+  m.hidden_size = c.shape.hidden_size;
+  m.norms = 0;
+  const Mixture x = mixture_of(c);
+  m.layers = {{.dense = !has_router(c), .moe = has_router(c)}};
+  m.moe = x;
+  m.dense_size = x.ffn_size, m.dense_glu = x.glu, m.dense_bias = x.bias;
+  return m;
+}
+
+std::int64_t layer_multiply_adds(const Config& c, std::int64_t N, std::int64_t without_row) {
+  const Mixture x = mixture_of(c);
+  const Whole T = c.shape.num_tokens, D = c.shape.hidden_size;
+  const Whole every_token = count_router(x, D).matmul + count_shared(x, D).matmul + (x.shared_gate ? D : 0);
+  const Whole identity = c.capacity.dropped_output == DroppedOutput::ScaledIdentity ? without_row * D : 0;
+  // Each row is scaled by its weight, and <y, dy> is one more product for each token.
+  return (T * (every_token + D) + N * (count_expert(x, D).matmul + D) + identity).value();
+}
+
+}  // namespace moe

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "moe/sizing.h"
+#include "whole.h"
+
+namespace moe {
+
+/// The numbers of a block: all of them, and those in matrices that every token is multiplied with.
+struct BlockCount {
+  Whole params, matmul;
+};
+
+/// The parameters of a mixer in a model of width D; (D1) to (D7).
+BlockCount count_mixer(const Mixer& mixer, Whole D);
+
+/// FLOPs of attention for each token that a token attends to, (F2); 0 where the state does not grow with the context.
+Whole score_flops(const Mixer& mixer);
+
+/// Numbers that a mixer caches for each token, (K2), those of a sparse attention's indexer apart; and its state of constant size, (K3).
+struct CacheCount {
+  Whole per_token, index_per_token, state;
+};
+CacheCount cache_of(const Mixer& mixer, Whole D);
+
+/// The name of a mixer's kind in files and tables.
+const char* kind_of(const Mixer& mixer);
+
+/// Throws Error where a field is out of range.
+void validate(const Mixer& mixer);
+
+}  // namespace moe

@@ -1,0 +1,78 @@
+#include <cmath>
+
+#include "../huggingface/fields.h"
+#include "model_json.h"
+
+namespace moe {
+
+extern const char* const kRegistryTexts[];  // the files of src/sizing/registry, then null
+
+namespace {
+
+Published published_from_json(const Json& row, const std::string& family) {
+  Published p;
+  p.id = row.at("id").get<std::string>();
+  p.family = family;
+  p.model = model_from_json(row, "registry: " + p.id, {"id", "published"});
+  const Json& said = row.at("published");
+  const auto real = [&](const char* key) {
+    return said.contains(key) ? std::optional(said[key].get<double>()) : std::nullopt;
+  };
+  p.total = said.at("total").get<double>(), p.active = real("active"),
+  p.multiply_adds = real("multiply_adds");
+  p.bound_total = said.at("bound_total").get<double>();
+  p.bound_active = real("bound_active");
+  p.config_source = said.at("config_source").get<std::string>();
+  p.official_source = said.at("official_source").get<std::string>();
+  p.convention = said.value("convention", "");
+  p.confidence = said.at("confidence").get<std::string>();
+  p.erratum = said.value("erratum", "");
+  p.note = said.value("note", "");
+  p.reproducible = said.value("reproducible", true);
+  return p;
+}
+
+std::vector<Published> read_registry() {
+  std::vector<Published> all;
+  for (const char* const* text = kRegistryTexts; *text != nullptr; ++text) {
+    const Json file = parse_json(*text, "registry");
+    for (const Json& row : file.at("models"))
+      all.push_back(published_from_json(row, file.at("family").get<std::string>()));
+  }
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Published>& published_models() {
+  static const std::vector<Published> all = read_registry();
+  return all;
+}
+
+const Published* find_published(const std::string& id) {
+  for (const Published& p : published_models())
+    if (p.id == id) return &p;
+  return nullptr;
+}
+
+std::int64_t active_of(const ModelCount& count, const std::string& convention) {
+  if (convention == "no_embed") return count.active.no_embed;
+  return convention == "no_embed_head" ? count.active.no_embed_head : count.active.full;
+}
+
+Deviation deviation_of(const Published& p) {
+  const auto percent = [](std::int64_t counted, double printed) {
+    return 100 * (static_cast<double>(counted) / printed - 1);
+  };
+  const ModelCount counted = count(p.model);
+  Deviation d;
+  d.total = percent(counted.total, p.total);
+  d.within = std::abs(d.total) <= p.bound_total;
+  if (p.active) {
+    d.active = percent(active_of(counted, p.convention), *p.active);
+    d.within = d.within && std::abs(*d.active) <= *p.bound_active;
+  }
+  return d;
+}
+
+}  // namespace moe
