@@ -20,51 +20,32 @@ const Json& language_part(const Json& json, const std::string& file) {
 
 /// Keys about experts that change how a model learns or runs, not how large it is.
 bool is_known_not_to_count(const std::string& key) {
-  static constexpr const char* kKnown[] = {"expert_parallel",
-                                           "ep_size",
-                                           "moe_layer_use_",
-                                           "moe_dropout",
-                                           "moe_use_",
-                                           "moe_gate",
-                                           "moe_group",
-                                           "moe_multiply",
-                                           "moe_capacity",
-                                           "moe_norm",
-                                           "moe_topk_",
-                                           "moe_router_dtype",
-                                           "moe_router_load",
-                                           "moe_router_topk",
-                                           "moe_router_force",
-                                           "moe_drop",
-                                           "moe_tokens",
-                                           "moe_random",
-                                           "moe_implementation",
+  static constexpr const char* kKnown[] = {"ep_size",
+                                           "expert_parallel",
                                            "output_router_logits",
+                                           "router_jitter_noise",
+                                           "ffn_config.moe_jitter_eps",
+                                           "ffn_config.moe_normalize_expert_weights",
+                                           "moe_capacity",
+                                           "moe_use_aux_free",
+                                           "moe_gate",
+                                           "moe_group_experts",
+                                           "moe_multimodal_mask",
+                                           "moe_drop_tokens",
+                                           "moe_random_routing_dropped_token",
+                                           "moe_router_dtype",
+                                           "moe_routed_scaling_factor",
                                            "router_dtype",
-                                           "router_jitter",
-                                           "router_scaling",
-                                           "num_expert_group",
-                                           "moe_router_pre",
-                                           "moe_router_score",
-                                           "moe_router_use",
-                                           "moe_apply",
-                                           "moe_score",
-                                           "moe_routed_scaling",
+                                           "router_scaling_factor",
                                            "moe_renormalize",
-                                           "moe_normalize",
-                                           "router_z",
-                                           "moe_token",
-                                           "moe_permute",
-                                           "moe_activation",
-                                           "moe_latent_norm",
-                                           "ffn_config.moe_normalize",
-                                           "ffn_config.moe_jitter",
-                                           "ffn_config.moe_loss",
                                            "zero_expert_type",
-                                           "moe_jitter"};
+                                           "expert_layer_offset",
+                                           "mtp_use_dedicated_embeddings",
+                                           "moe_router_topk_scaling_factor",
+                                           "moe_layer_freq",
+                                           "decoder_sparse_step"};
   const bool trains = key.find("coef") != std::string::npos || key.find("loss") != std::string::npos;
-  return trains ||
-         std::any_of(std::begin(kKnown), std::end(kKnown), [&](const char* k) { return key.starts_with(k); });
+  return trains || std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown);
 }
 
 bool concerns_experts(const std::string& key) {
@@ -89,7 +70,7 @@ void warn_of_the_rest(const Keys& keys, std::vector<std::string>& warnings) {
                          " seems to concern experts and is not known: not counted");
 }
 
-/// One of the words that a family's config cannot have: what it asks for is not counted here.
+/// Refuses what is known to have parameters that are not counted here.
 void refuse_what_is_not_counted(Keys& keys) {
   if (keys.truth_or({"is_encoder_decoder"}, false)) keys.refuse("is_encoder_decoder", "must be false");
   if (keys.truth_or({"mlp_bias"}, false)) keys.refuse("mlp_bias", "must be false");

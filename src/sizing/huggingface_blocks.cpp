@@ -106,6 +106,8 @@ void read_blocks(Keys& keys, const Family& family, Model& m) {
     layer.moe = pattern.empty() ? is_mixture(keys, i, L) : letter == 'E';
     layer.dense = pattern.empty() ? !layer.moe : letter == '-';
   }
+  if (std::none_of(m.layers.begin(), m.layers.end(), [](const Layer& layer) { return layer.moe; }))
+    keys.refuse(keys.which(kExperts), "has no meaning: by the other keys none of the layers has experts");
   m.dense_glu = m.moe->glu;
   if (family.model_type == std::string("longcat_flash")) double_layers(m);
   for (const Layer& layer : m.layers)

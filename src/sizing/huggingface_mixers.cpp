@@ -9,7 +9,7 @@ std::int64_t head_size(Keys& keys, const Model& m, std::int64_t heads) {
   if (keys.which({"head_dim", "kv_channels", "attention_head_dim"}) != nullptr)
     return keys.whole({"head_dim", "kv_channels", "attention_head_dim"});
   if (m.hidden_size % heads != 0)
-    keys.refuse("num_attention_heads", "must divide the width, as there is no head_dim");
+    keys.refuse(keys.which({"num_attention_heads", "n_heads"}), "must divide the width, as there is no head_dim");
   return m.hidden_size / heads;
 }
 
@@ -161,11 +161,30 @@ int mixer_index(Keys& keys, const Family& family, Model& m, Kind kind) {
 void share_keys(Keys& keys, Model& m) {
   if (!keys.truth_or({"use_cla"}, false)) return;
   const std::int64_t group = keys.whole({"cla_share_factor"});
-  Gqa without = std::get<Gqa>(m.mixers.at(0));
-  without.kv_heads = 0;
-  m.mixers.emplace_back(without);
+  const auto* own = m.mixers.empty() ? nullptr : std::get_if<Gqa>(&m.mixers.front());
+  if (own == nullptr || m.mixers.size() > 1) keys.refuse("use_cla", "needs softmax attention in every layer");
+  Gqa shared = *own;
+  shared.kv_heads = 0;
+  m.mixers.emplace_back(shared);
   for (std::size_t i = 0; i < m.layers.size(); ++i)
     if (static_cast<std::int64_t>(i) % group != 0) m.layers[i].mixer = 1;
+}
+
+/// MiMo's layers with a window (1 in the pattern), whose heads are of another number and size.
+void window_heads(Keys& keys, Model& m) {
+  if (!keys.has("hybrid_layer_pattern")) return;
+  const Json& pattern = keys.list("hybrid_layer_pattern", static_cast<std::int64_t>(m.layers.size()));
+  const auto* full = m.mixers.empty() ? nullptr : std::get_if<Gqa>(&m.mixers.front());
+  if (full == nullptr || m.mixers.size() > 1)
+    keys.refuse("hybrid_layer_pattern", "needs softmax attention in every layer");
+  Gqa window = *full;
+  window.heads = keys.whole_or({"swa_num_attention_heads"}, window.heads, 1);
+  window.kv_heads = keys.whole_or({"swa_num_key_value_heads"}, window.kv_heads, 1);
+  window.head_size = keys.whole_or({"swa_head_dim"}, window.head_size, 1);
+  window.value_size = keys.whole_or({"swa_v_head_dim"}, window.value_size, 1);
+  m.mixers.emplace_back(window);
+  for (std::size_t i = 0; i < m.layers.size(); ++i)
+    if (pattern[i] == 1) m.layers[i].mixer = 1;
 }
 
 }  // namespace
@@ -178,9 +197,8 @@ void read_mixers(Keys& keys, const Family& family, Model& m) {
     keys.refuse("hybrid_override_pattern", "must have a letter for each of " + std::to_string(L) + " layers");
   const std::vector<Kind> kinds = kinds_of_layers(keys, L);
   for (std::size_t i = 0; i < kinds.size(); ++i) m.layers[i].mixer = mixer_index(keys, family, m, kinds[i]);
-  if (keys.has("hybrid_layer_pattern"))
-    keys.refuse("hybrid_layer_pattern", "has no meaning here: layers with two kinds of heads");
   share_keys(keys, m);
+  window_heads(keys, m);
 }
 
 }  // namespace moe
