@@ -43,26 +43,26 @@ void print_active(const char* label, std::int64_t n, const std::string& what) {
 
 void print_table(const NamedModel& named, const ModelCount& counted) {
   const Model& m = named.model;
-  std::printf("%s\n%-23s%20s%10s%19s\n", model_text(m, counted).c_str(), "", "params", "share",
+  std::printf("%s\n%-27s%19s%10s%19s\n", model_text(m, counted).c_str(), "", "params", "share",
               "active per token");
   for (const Component c : kAllComponents) {
     const ComponentCount& part = counted[c];
     if (part.params == 0 && part.matmul == 0) continue;
     const double share = 100 * static_cast<double>(part.params) / static_cast<double>(counted.total);
-    std::printf("%-23s%20s%10s%19s\n", component_text(m, counted, c).c_str(),
+    std::printf("%-27s%19s%10s%19s\n", component_text(m, counted, c).c_str(),
                 with_commas(part.params).c_str(), percent_text(share).c_str(),
                 with_commas(part.active).c_str());
   }
-  std::printf("%-23s%20s%10s%19s\n\n", "total", with_commas(counted.total).c_str(), "",
+  std::printf("%-27s%19s%10s%19s\n\n", "total", with_commas(counted.total).c_str(), "",
               with_commas(counted.active.full).c_str());
   print_active("active", counted.active.full, "full: all that a token uses");
   print_active("", counted.active.no_embed,
                m.tied ? "no_embed: the same, as table and head are one"
                       : "no_embed: without the input table, a lookup");
   print_active("", counted.active.no_embed_head, "no_embed_head: without table and head");
-  print_active("", counted.matmul, "multiply-adds per token, scores of attention aside");
+  print_active("", counted.matmul, "multiply-adds per token, scores aside");
   if (counted.mtp.params > 0) {
-    print_active("mtp", counted.mtp.params, "beside the total, of modules that predict further tokens");
+    print_active("mtp", counted.mtp.params, "beside the total, in modules for further tokens");
     print_active("", counted.mtp.active, "of them active; embedding and head are shared");
   }
   print_published(named, counted);

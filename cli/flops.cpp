@@ -75,7 +75,8 @@ void print_csv(const ModelFlops& f) {
 }
 
 void print_row(const std::string& name, std::int64_t flops, const std::string& rest = "") {
-  std::printf("%-26s%22s  %s\n", name.c_str(), with_commas(flops).c_str(), rest.c_str());
+  std::printf("%-26s%22s%s%s\n", name.c_str(), with_commas(flops).c_str(), rest.empty() ? "" : "  ",
+              rest.c_str());
 }
 
 std::string assumptions(const Model& m, const Options& options) {
@@ -106,7 +107,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Model
   if (f.hardware != f.training) print_row("with recompute " + options.recompute, f.hardware, "as HFU counts");
   const double error = six_n_error(counted, f);
   std::printf("%-26s%22s  %s%s of training\n", "6 N, N active full",
-              amount_text(6 * static_cast<double>(counted.active.full)).c_str(), error < 0 ? "" : "+",
+              amount_text(6 * static_cast<double>(counted.active.full), " G").c_str(), error < 0 ? "" : "+",
               percent_text(error).c_str());
   if (!options.tokens.empty())
     std::printf("%-26s%22s  for %s tokens\n", "training in all",

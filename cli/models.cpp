@@ -55,10 +55,10 @@ Json row_json(const Published& p) {
 void print_row(const Published& p) {
   const ModelCount counted = count(p.model);
   const Deviation d = deviation_of(p);
-  std::printf("%-24s%11s%10s%11s%10s", p.id.c_str(), printed(static_cast<double>(counted.total)).c_str(),
+  std::printf("%-24s%11s%10s%11s%11s", p.id.c_str(), printed(static_cast<double>(counted.total)).c_str(),
               printed(p.total).c_str(), difference(d.total).c_str(),
               printed(static_cast<double>(active_of(counted, p.convention))).c_str());
-  if (p.active) std::printf("%8s", printed(*p.active).c_str());
+  if (p.active) std::printf("%9s", printed(*p.active).c_str());
   std::printf("\n");
 }
 
@@ -80,7 +80,7 @@ int list_models(const Options& options) {
         "id,total,full,no_embed,no_embed_head,official_total,official_active,convention,total_percent,active_"
         "percent,within\n");
   else if (!options.json)
-    std::printf("%-24s%11s%10s%11s%10s%8s\n", "", "total", "official", "differs", "active", "official");
+    std::printf("%-24s%11s%10s%11s%11s%9s\n", "", "total", "official", "differs", "active", "official");
   for (const Published& p : published_models()) {
     if (options.json)
       all.push_back(row_json(p));
@@ -95,26 +95,28 @@ int list_models(const Options& options) {
 
 /// Counts again what the registry says, and compares.
 int verify(const Options& options) {
-  int drifted = 0, errata = 0;
+  int drifted = 0, errata = 0, irreproducible = 0;
   Json all = Json::array();
   for (const Published& p : published_models()) {
-    const bool within = deviation_of(p).within;
-    drifted += within ? 0 : 1;
+    const Deviation d = deviation_of(p);
+    drifted += d.within ? 0 : 1;
     errata += p.erratum.empty() ? 0 : 1;
-    if (options.json)
-      all.push_back(
-          {{"id", p.id}, {"within", within}, {"reproducible", p.reproducible}, {"erratum", p.erratum}});
-    else if (!within)
-      std::printf("DRIFT     %s: differs by %s, bound %s\n", p.id.c_str(),
-                  difference(deviation_of(p).total).c_str(), percent_text(p.bound_total).c_str());
-    else if (!p.erratum.empty())
-      print_wrapped(p.reproducible ? "erratum" : "NOT", p.id + ": " + p.erratum);
+    irreproducible += p.reproducible ? 0 : 1;
+    all.push_back(
+        {{"id", p.id}, {"within", d.within}, {"reproducible", p.reproducible}, {"erratum", p.erratum}});
+    if (options.json) continue;
+    if (!d.within)
+      print_wrapped("DRIFT",
+                    p.id + ": differs by " + difference(d.total) + ", bound " + percent_text(p.bound_total));
+    if (!p.erratum.empty()) print_wrapped("erratum", p.id + ": " + p.erratum);
   }
   if (options.json)
     std::fputs(print_json(all).c_str(), stdout);
   else
-    std::printf("%zu models counted, %d beyond their bounds, %d with an error in what was published\n",
-                published_models().size(), drifted, errata);
+    print_wrapped("counted", std::to_string(published_models().size()) +
+                                 " models: " + std::to_string(drifted) + " beyond their bounds, " +
+                                 std::to_string(errata) + " with an error in what was published, " +
+                                 std::to_string(irreproducible) + " not reproducible");
   return drifted == 0 ? 0 : 1;
 }
 

@@ -57,8 +57,8 @@ Json model_json(const NamedModel& named, const ModelCount& counted) {
 
 std::string model_text(const Model& m, const ModelCount& counted) {
   std::string text =
-      m.name + "   " + std::to_string(m.layers.size()) + (m.layers.size() == 1 ? " layer" : " layers");
-  text += " (" + std::to_string(counted.moe_layers) + " with experts)   D " + std::to_string(m.hidden_size);
+      m.name + '\n' + std::to_string(m.layers.size()) + (m.layers.size() == 1 ? " layer" : " layers");
+  text += " (" + std::to_string(counted.moe_layers) + " with experts)  D " + std::to_string(m.hidden_size);
   if (m.moe)
     text += "  F " + std::to_string(m.moe->ffn_size) + "  E " + std::to_string(m.moe->num_experts) + "  K " +
             std::to_string(m.moe->top_k);
@@ -75,10 +75,10 @@ std::string component_text(const Model& m, const ModelCount& counted, Component 
   return text;
 }
 
-std::string amount_text(double amount) {
-  constexpr std::pair<double, const char*> kUnits[] = {{1e12, " T"}, {1e9, " B"}, {1e6, " M"}, {1e3, " k"}};
+std::string amount_text(double amount, const char* billion) {
+  const std::pair<double, const char*> units[] = {{1e12, " T"}, {1e9, billion}, {1e6, " M"}, {1e3, " k"}};
   char text[40];
-  for (const auto& [unit, name] : kUnits)
+  for (const auto& [unit, name] : units)
     if (amount >= unit && amount < 1e16) {
       std::snprintf(text, sizeof text, "%.6g%s", amount / unit, name);
       return text;

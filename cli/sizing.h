@@ -19,13 +19,13 @@ struct ModelOptions {
 /// {"model", "params": {"total", "active", ...}, ...}: what every verb's --json begins with.
 Json model_json(const NamedModel& named, const ModelCount& counted);
 
-/// One or two lines on what a model is made of.
+/// The model's name, and a line on what it is made of.
 std::string model_text(const Model& model, const ModelCount& counted);
 /// What stands in a table for a component, as in "attention (mla)".
 std::string component_text(const Model& model, const ModelCount& counted, Component component);
 
-/// 671026419200 as "671.026 B", 3.71e24 as "3.71e+24": six digits.
-std::string amount_text(double amount);
+/// 671026419200 as "671.026 B", or G where a billion is not called B; 3.71e24 as "3.71e+24".
+std::string amount_text(double amount, const char* billion = " B");
 std::string percent_text(double percent, int digits = 2);
 /// A number of bytes as "1.250 GB, 1.164 GiB".
 std::string bytes_text(double bytes);

@@ -34,10 +34,10 @@ std::map<std::string, int> definitions() {
   return found;
 }
 
-/// The formulas that the layer, the certifier and the checker cite.
+/// The formulas that the layer, the certifier, the checker and the counter cite.
 std::set<std::string> citations() {
   std::set<std::string> found;
-  for (const char* folder : {"include", "src/certify", "src/check", "src/diagnose"})
+  for (const char* folder : {"include", "src/certify", "src/check", "src/diagnose", "src/sizing"})
     for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
       if (!entry.is_regular_file()) continue;
       const std::string text = read_text(entry.path().string());

@@ -112,8 +112,8 @@ struct ModelCount {
   ComponentCount mtp;  // not part of the totals; embedding and head are shared
   std::int64_t total = 0;
   struct {
-    std::int64_t full = 0;      // everything that a token uses
-    std::int64_t no_embed = 0;  // without the input table, which is looked up; a tied one stays, as the head
+    std::int64_t full = 0;           // (K2) everything that a token uses
+    std::int64_t no_embed = 0;       // (K3) without the input table, which is looked up; a tied one stays, as the head
     std::int64_t no_embed_head = 0;  // without table and head
   } active;
   std::int64_t matmul = 0;
@@ -123,7 +123,9 @@ struct ModelCount {
   const ComponentCount& operator[](Component c) const { return parts[static_cast<std::size_t>(c)]; }
 };
 
-/// The parameters of a model, exactly. Throws Error for fields without a meaning, and for counts beyond 2^63.
+/// The parameters of a model, exactly: (D1) to (D9), (K1) to (K4).
+/// Source: the model classes of huggingface/transformers and the papers of docs/MATH.md, section 17. Throws Error for fields
+/// without a meaning, and for counts beyond 2^63.
 ModelCount count(const Model& model);
 
 /// Attention scores of a token on average: half of the context (s/2, as Megatron-LM has it; the mean is (s + 1)/2), or all.
@@ -140,14 +142,16 @@ struct ModelFlops {
   std::int64_t hardware = 0;  // with what is computed again, as HFU counts them
 };
 
-/// The FLOPs of one token. Throws Error as count does.
+/// The FLOPs of one token: (F1) of weights, (F2) of scores, (F3) of training.
+/// Source: Kaplan et al., arXiv 2001.08361, sec. 2.1; Korthikanti et al., arXiv 2205.05198, for what is recomputed. Throws Error as
+/// count does.
 ModelFlops flops(const Model& model, std::int64_t context, Span span = Span::Causal,
                  Recompute recompute = Recompute::None);
 
 /// FLOPs of scores for each token of context: Span::Full at a context of 1.
 std::int64_t score_flops_per_context(const Model& model);
 
-/// Numbers cached for each token of context in all layers together; times the bytes of the cache's dtype.
+/// (K6) numbers cached for each token of context in all layers together; times the bytes of the cache's dtype.
 std::int64_t kv_numbers_per_token(const Model& model);
 
 /// A storage format of weights: bits a weight with its scales.
@@ -159,14 +163,14 @@ struct WeightFormat {
 /// The format called `name`. Throws Error listing all.
 const WeightFormat& weight_format(const std::string& name);
 
-/// The bytes of so many weights.
+/// (K5) the bytes of so many weights.
 double bytes_of(std::int64_t numbers, const WeightFormat& format);
 
-/// Bytes of training state for each parameter: adamw16 (bf16 weight and gradient; fp32 weight and two moments) or megatron18 (fp32
+/// (K8) bytes of training state for each parameter: adamw16 (bf16 weight and gradient; fp32 weight and two moments) or megatron18 (fp32
 /// gradient). Throws Error listing both.
 std::int64_t training_bytes_per_param(const std::string& optimizer);
 
-/// Numbers of constant size that layers without growing caches keep for each sequence.
+/// (K7) numbers of constant size that layers without growing caches keep for each sequence.
 std::int64_t state_numbers(const Model& model);
 /// Numbers that the indexers of sparse attention cache for each token.
 std::int64_t index_numbers_per_token(const Model& model);

@@ -17,7 +17,7 @@ using Sums = std::array<Sum, kComponents>;
 
 Sum& at(Sums& sums, Component c) { return sums[static_cast<std::size_t>(c)]; }
 
-/// (D12) norms are vectors, with a bias where the model has them.
+/// n norms: vectors, with a bias where the model has them. (K1)
 BlockCount norms(const Model& m, Whole n) { return {n * m.hidden_size * (m.norm_bias ? 2 : 1), 0}; }
 
 void add_layer(const Model& m, const Layer& layer, Sums& sums) {
@@ -41,7 +41,7 @@ void add_layer(const Model& m, const Layer& layer, Sums& sums) {
   at(sums, Component::Norms).add(norms(m, m.norms * blocks));
 }
 
-/// (D11) a module that predicts one more token: a layer like the last, a projection of state and embedding, three norms.
+/// (K4) a module that predicts one more token: a layer like the last, a projection of state and embedding, three norms.
 Sum mtp_modules(const Model& m) {
   Sum sum;
   if (m.mtp_modules == 0) return sum;

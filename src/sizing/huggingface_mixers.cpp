@@ -9,7 +9,8 @@ std::int64_t head_size(Keys& keys, const Model& m, std::int64_t heads) {
   if (keys.which({"head_dim", "kv_channels", "attention_head_dim"}) != nullptr)
     return keys.whole({"head_dim", "kv_channels", "attention_head_dim"});
   if (m.hidden_size % heads != 0)
-    keys.refuse(keys.which({"num_attention_heads", "n_heads"}), "must divide the width, as there is no head_dim");
+    keys.refuse(keys.which({"num_attention_heads", "n_heads"}),
+                "must divide the width, as there is no head_dim");
   return m.hidden_size / heads;
 }
 

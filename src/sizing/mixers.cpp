@@ -9,6 +9,7 @@ BlockCount block(Whole matrices, Whole rest) { return {matrices + rest, matrices
 /// The width of a head's values.
 Whole value_size(const Gqa& a) { return a.value_size > 0 ? a.value_size : a.head_size; }
 
+/// (D1)
 BlockCount count_of(const Gqa& a, Whole D) {
   const Whole h = a.head_size, v = value_size(a), queries = (a.output_gate ? 2 : 1) * a.heads * h;
   const Whole keys = a.kv_heads * h, values = a.kv_heads * v;
@@ -21,6 +22,7 @@ BlockCount count_of(const Gqa& a, Whole D) {
   return block(D * (queries + keys + values) + a.heads * v * D, rest);
 }
 
+/// (D2)
 BlockCount count_of(const Mla& a, Whole D) {
   const Whole H = a.heads, q = a.q_rank, c = a.kv_rank, n = a.nope_size, r = a.rope_size, v = a.value_size;
   const Whole queries = a.q_rank > 0 ? D * q + q * H * (n + r) : D * H * (n + r);
@@ -33,17 +35,20 @@ BlockCount count_of(const Mla& a, Whole D) {
   return block(matrices, rest);
 }
 
+/// (D3)
 BlockCount count_of(const Lightning& a, Whole D) {
   const Whole Hh = Whole(a.heads) * a.head_size;
   return block(5 * D * Hh, Hh);
 }
 
+/// (D4)
 BlockCount count_of(const DeltaNet& a, Whole D) {
   const Whole keys = Whole(a.key_heads) * a.key_size, values = Whole(a.value_heads) * a.value_size;
   const Whole matrices = D * (2 * keys + 2 * values) + 2 * D * a.value_heads + values * D;
   return block(matrices, a.convolution * (2 * keys + values) + 2 * Whole(a.value_heads) + a.value_size);
 }
 
+/// (D5)
 BlockCount count_of(const Mamba1& a, Whole D) {
   const Whole I = a.inner_size, N = a.state_size, dt = a.step_rank;
   const Whole matrices = 2 * D * I + I * (dt + 2 * N) + dt * I + I * D;
@@ -51,12 +56,14 @@ BlockCount count_of(const Mamba1& a, Whole D) {
   return block(matrices, a.convolution * I + 3 * I + N * I + dt + 2 * N);
 }
 
+/// (D6)
 BlockCount count_of(const Mamba2& a, Whole D) {
   const Whole I = Whole(a.heads) * a.head_size, GN = Whole(a.groups) * a.state_size, H = a.heads;
   const Whole matrices = D * (2 * I + 2 * GN + H) + I * D;
   return block(matrices, (Whole(a.convolution) + 1) * (I + 2 * GN) + 3 * H + I);
 }
 
+/// (D7)
 BlockCount count_of(const Lstm&, Whole D) { return block(4 * (D + D) * D, 0); }
 
 void field(const char* name, std::int64_t value, std::int64_t least) {

@@ -16,7 +16,7 @@ BlockCount count_mixer(const Mixer& mixer, Whole D);
 /// FLOPs of attention for each token that a token attends to, (F2); 0 where the state does not grow with the context.
 Whole score_flops(const Mixer& mixer);
 
-/// Numbers that a mixer caches for each token, (K2), those of a sparse attention's indexer apart; and its state of constant size, (K3).
+/// Numbers that a mixer caches for each token, (K6), those of a sparse attention's indexer apart; and its state of constant size, (K7).
 struct CacheCount {
   Whole per_token, index_per_token, state;
 };

@@ -8,8 +8,9 @@ using namespace moe;
 
 TEST_CASE("cli: help for every verb, with an example, on stdout and with 0") {
   const Scratch folder;
-  for (const std::string verb : {"", "info", "presets", "run", "golden", "golden write", "golden verify",
-                                 "golden list", "golden show", "check", "diagnose", "audit"}) {
+  for (const std::string verb :
+       {"", "info", "presets", "run", "golden", "golden write", "golden verify", "golden list", "golden show",
+        "check", "diagnose", "audit", "models", "count", "flops", "memory"}) {
     CAPTURE(verb);
     const Done done = run(folder, verb + " --help");
     CHECK(done.code == 0);
@@ -68,8 +69,8 @@ TEST_CASE("cli: bad usage is exit 2 and one line") {
     CHECK(is_one_line(done.err));
   }
   CHECK(run(folder, "dance").err ==
-        "moe-oracle: VERB = \"dance\" must be one of info, presets, run, golden, check, diagnose, audit "
-        "(moe-oracle --help)\n");
+        "moe-oracle: VERB = \"dance\" must be one of info, presets, run, golden, check, diagnose, audit, "
+        "models, count, flops, memory (moe-oracle --help)\n");
   CHECK(run(folder, "run mixtral --set shape.top_k=9").err ==
         "moe-oracle: shape.top_k = 9 must not exceed shape.num_experts = 8\n");
 }

@@ -37,7 +37,7 @@ TEST_CASE("count model: the parts add up, and only routed experts rest") {
 }
 
 TEST_CASE("count model: with every expert chosen, all is active") {
-  for (const char* id :
+  for (const std::string id :
        {"mixtral-8x7b", "deepseek-v3", "switch-c-2048", "fairseq-moe-15b", "nemotron-3-nano-30b-a3b"}) {
     CAPTURE(id);
     Model m = find_published(id)->model;

@@ -95,8 +95,8 @@ TEST_CASE("registry: a model that drifts is beyond its bounds") {
 }
 
 TEST_CASE("registry: what is wrong in what was published is told in a sentence") {
-  for (const char* id : {"switch-xxl-64", "switch-large-128", "kimi-k2", "glm-4.5-air", "glm-5",
-                         "gshard-2048e-36l", "gshard-2048e-12l", "grok-1", "deepseek-v3"}) {
+  for (const std::string id : {"switch-xxl-64", "switch-large-128", "kimi-k2", "glm-4.5-air", "glm-5",
+                               "gshard-2048e-36l", "gshard-2048e-12l", "grok-1", "deepseek-v3"}) {
     CAPTURE(id);
     CHECK(find_published(id)->erratum.ends_with('.'));
   }
