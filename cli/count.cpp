@@ -61,6 +61,13 @@ void print_table(const NamedModel& named, const ModelCount& counted) {
                       : "no_embed: without the input table, a lookup");
   print_active("", counted.active.no_embed_head, "no_embed_head: without table and head");
   print_active("", counted.matmul, "multiply-adds per token, scores aside");
+  if (m.moe && m.moe->zero_experts > 0) {
+    const double E = static_cast<double>(m.moe->num_experts), Z = static_cast<double>(m.moe->zero_experts);
+    const double idle = static_cast<double>(counted.moe_layers * counted.expert * m.moe->top_k) * Z / (E + Z);
+    print_wrapped("", amount_text(static_cast<double>(counted.active.no_embed) - idle) +
+                          " no_embed on average, where choices spread evenly over experts and those that "
+                          "compute nothing (model)");
+  }
   if (counted.mtp.params > 0) {
     print_active("mtp", counted.mtp.params, "beside the total, in modules for further tokens");
     print_active("", counted.mtp.active, "of them active; embedding and head are shared");

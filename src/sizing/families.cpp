@@ -10,6 +10,8 @@ constexpr auto kFull = Gqa::QkNorm::Full;
 constexpr Family kFamilies[] = {
     {.model_type = "mixtral"},
     {.model_type = "dbrx"},
+    {.model_type = "switch_transformers"},
+    {.model_type = "nllb-moe"},
     {.model_type = "jamba"},
     {.model_type = "deepseek"},
     {.model_type = "deepseek_v2"},
@@ -17,7 +19,7 @@ constexpr Family kFamilies[] = {
     {.model_type = "deepseek_v32"},
     {.model_type = "glm_moe_dsa"},
     {.model_type = "kimi_k2"},
-    {.model_type = "longcat_flash"},
+    {.model_type = "longcat_flash", .router_bias = true},
     {.model_type = "granitemoe"},
     {.model_type = "granitemoeshared"},
     {.model_type = "granitemoehybrid"},

@@ -8,8 +8,6 @@
 namespace moe {
 namespace {
 
-constexpr std::int64_t kMostLayers = 1000;
-
 /// The part of the document that describes the language model.
 const Json& language_part(const Json& json, const std::string& file) {
   if (!json.is_object()) throw Error(file, file + ": must be a JSON object");
@@ -72,8 +70,24 @@ void warn_of_the_rest(const Keys& keys, std::vector<std::string>& warnings) {
 
 /// Refuses what is known to have parameters that are not counted here.
 void refuse_what_is_not_counted(Keys& keys) {
-  if (keys.truth_or({"is_encoder_decoder"}, false)) keys.refuse("is_encoder_decoder", "must be false");
+  if (keys.truth_or({"is_encoder_decoder"}, false) && !is_encoder_decoder(keys))
+    keys.refuse("is_encoder_decoder", "is known of switch_transformers and nllb-moe only");
   if (keys.truth_or({"mlp_bias"}, false)) keys.refuse("mlp_bias", "must be false");
+}
+
+/// A model that is one stack of layers.
+void read_decoder(Keys& keys, const Family& family, Model& m) {
+  static constexpr Names kLayers = {"num_hidden_layers", "n_layers", "num_layers"};
+  m.tied = keys.truth_or({"tie_word_embeddings"}, family.tied);
+  const std::int64_t L = keys.whole(kLayers);
+  if (L > kMostLayers)
+    keys.refuse(keys.which(kLayers), "must lie in [1, " + std::to_string(kMostLayers) + ']');
+  m.layers.resize(static_cast<std::size_t>(L));
+  m.norm_bias = family.norm_bias;
+  m.mtp_modules = keys.whole_or({"num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"},
+                                family.mtp_modules);
+  read_mixers(keys, family, m);
+  read_blocks(keys, family, m);
 }
 
 }  // namespace
@@ -86,17 +100,11 @@ Model model_from_huggingface(const Json& json, const std::string& file, std::vec
   m.name = keys.text_or("model_type", "") + " of " + file;
   m.hidden_size = keys.whole({"hidden_size", "d_model"});
   m.vocabulary = keys.whole({"vocab_size"});
-  m.tied = keys.truth_or({"tie_word_embeddings"}, family.tied);
-  const std::int64_t L = keys.whole({"num_hidden_layers", "n_layers", "num_layers"});
-  if (L > kMostLayers)
-    keys.refuse(keys.which({"num_hidden_layers", "n_layers", "num_layers"}),
-                "must lie in [1, " + std::to_string(kMostLayers) + ']');
-  m.layers.resize(static_cast<std::size_t>(L));
-  m.norm_bias = family.norm_bias;
-  m.mtp_modules = keys.whole_or({"num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"},
-                                family.mtp_modules);
-  read_mixers(keys, family, m);
-  read_blocks(keys, family, m);
+  if (is_encoder_decoder(keys)) {
+    read_encoder_decoder(keys, m);
+  } else {
+    read_decoder(keys, family, m);
+  }
   warn_of_the_rest(keys, warnings);
   try {
     validate(m);

@@ -6,6 +6,12 @@
 /// The parts of model_from_huggingface. All throw Error naming a key.
 namespace moe {
 
+inline constexpr std::int64_t kMostLayers = 1000;
+
+/// Switch Transformer and NLLB: layers of an encoder and of a decoder, under names of their own. Fills all but names and sizes.
+bool is_encoder_decoder(Keys& keys);
+void read_encoder_decoder(Keys& keys, Model& model);
+
 /// Fills mixers, and the mixer of each layer. Layers must be there.
 void read_mixers(Keys& keys, const Family& family, Model& model);
 

@@ -204,7 +204,66 @@ TEST_CASE("model config: LongCat's layers are two, with one mixture beside them"
   CHECK(m.layers.size() == 8);
   CHECK(pattern(m) == "10101010");
   CHECK(count(m)[Component::Dense].params == 8 * 3 * 8 * 6);
-  CHECK(count(m)[Component::Router].params == 4 * 8 * (4 + 2));
+  CHECK(count(m)[Component::Router].params == 4 * (8 + 1) * (4 + 2));
+}
+
+TEST_CASE("model config: LongCat-Flash uses as many parameters as it says, whatever it chooses") {
+  const ModelCount c = count(read({{"model_type", "longcat_flash"},
+                                   {"hidden_size", 6144},
+                                   {"num_layers", 28},
+                                   {"vocab_size", 131072},
+                                   {"num_attention_heads", 64},
+                                   {"q_lora_rank", 1536},
+                                   {"kv_lora_rank", 512},
+                                   {"qk_nope_head_dim", 128},
+                                   {"qk_rope_head_dim", 64},
+                                   {"v_head_dim", 128},
+                                   {"ffn_hidden_size", 12288},
+                                   {"expert_ffn_hidden_size", 2048},
+                                   {"n_routed_experts", 512},
+                                   {"zero_expert_num", 256},
+                                   {"moe_topk", 12}}));
+  // Its report: 560B, and 18.6B to 31.3B active, 27B on average, when 0 to 12, on average 8, of the chosen experts compute.
+  const std::int64_t one = c.moe_layers * c.expert;
+  CHECK(c.total / 1000000000 == 560);
+  CHECK(c.active.no_embed / 100000000 == 313);
+  CHECK((c.active.no_embed - 4 * one) / 100000000 == 271);
+  CHECK((c.active.no_embed - 12 * one) / 100000000 == 186);
+}
+
+TEST_CASE("model config: encoders and decoders of Switch Transformer and NLLB") {
+  const Json base{{"model_type", "switch_transformers"},
+                  {"is_encoder_decoder", true},
+                  {"d_model", 768},
+                  {"d_kv", 64},
+                  {"d_ff", 3072},
+                  {"num_layers", 12},
+                  {"num_decoder_layers", 12},
+                  {"num_heads", 12},
+                  {"num_experts", 128},
+                  {"num_sparse_encoder_layers", 6},
+                  {"num_sparse_decoder_layers", 6},
+                  {"feed_forward_proj", "relu"},
+                  {"vocab_size", 32128}};
+  const ModelCount c = count(read(base)), row = count(find_published("switch-base-128-code")->model);
+  CHECK(c.total == row.total);
+  CHECK(c.active.full == row.active.full);
+  CHECK(c.matmul == row.matmul);
+  Json gated = base;
+  gated.update(Json{{"feed_forward_proj", "gated-gelu"}, {"d_ff", 2048}});
+  CHECK(count(read(gated)).total == count(find_published("switch-base-128")->model).total);
+  const Json nllb{
+      {"model_type", "nllb-moe"},      {"is_encoder_decoder", true}, {"d_model", 2048},
+      {"encoder_layers", 24},          {"decoder_layers", 24},       {"encoder_attention_heads", 16},
+      {"decoder_attention_heads", 16}, {"encoder_ffn_dim", 8192},    {"decoder_ffn_dim", 8192},
+      {"encoder_sparse_step", 4},      {"decoder_sparse_step", 4},   {"num_experts", 128},
+      {"vocab_size", 256206}};
+  CHECK(count(read(nllb)).total / 100000000 == 545);  // published as NLLB-MoE-54.5B
+  CHECK(count(read(nllb)).moe_layers == 12);
+  Json other = nllb;
+  other["model_type"] = "t5";
+  CHECK(message_of([&] { read(other); }) ==
+        "c.json: is_encoder_decoder = true is known of switch_transformers and nllb-moe only");
 }
 
 TEST_CASE("model config: what is wrong is one line that names the file, the key and the rule") {

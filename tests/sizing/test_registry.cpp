@@ -26,9 +26,9 @@ TEST_CASE("registry: every model is counted to the integer") {
     const ModelCount c = count(p.model);
     CHECK(c.total == want["total"]);
     CHECK(Json({c.active.full, c.active.no_embed, c.active.no_embed_head}) == want["active"]);
-    for (const auto& [name, component] : kParts) {
-      CAPTURE(name);
-      CHECK(c[component].params == parts[name]);
+    for (const Named& part : kParts) {
+      CAPTURE(part.name);
+      CHECK(c[part.component].params == parts[part.name]);
     }
     CHECK(c[Component::Routed].active == parts["routed_active"]);
     if (parts.contains("mtp")) CHECK(c.mtp.params == parts["mtp"]);
