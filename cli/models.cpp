@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "moe/sizing_json.h"
 #include "sizing.h"
 
 namespace moe::cli {
@@ -50,6 +51,14 @@ Json row_json(const Published& p) {
   json["erratum"] = p.erratum;
   json["note"] = p.note;
   return json;
+}
+
+/// The row of one model, with the fields that its counts follow from.
+Json with_fields(Json row) {
+  Json fields = published_json(row["model"]);
+  fields.erase("published");
+  row["fields"] = fields;
+  return row;
 }
 
 void print_row(const Published& p) {
@@ -144,7 +153,7 @@ int act_on(const Options& options) {
   if (p == nullptr)
     throw Error("NAME", "NAME = " + shown(options.name) + " must be one that moe-oracle models lists");
   if (options.json)
-    std::fputs(print_json(row_json(*p)).c_str(), stdout);
+    std::fputs(print_json(with_fields(row_json(*p))).c_str(), stdout);
   else if (options.csv)
     print_csv_row(*p);
   else

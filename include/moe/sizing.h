@@ -67,8 +67,7 @@ struct Mixture {
   std::int64_t zero_experts = 0;     // that the router knows and nothing computes
   std::int64_t latent_size = 0;      // the width at which experts work; 0: the model's
   std::int64_t branches = 0;         // gates of the first of two levels; 0: one level
-  std::int64_t run_branches =
-      0;  // the branching that multiply-adds are counted by, where another is published
+  std::int64_t run_branches = 0;     // by which multiply-adds are counted, where it is another number
 };
 
 /// One layer: its mixer, if any, and its feed-forward blocks; with both dense and moe, the two side by side.
@@ -84,7 +83,7 @@ struct Model {
   std::int64_t hidden_size = 0;  // D
   std::int64_t vocabulary = 0;   // 0: embedding and head are not counted
   bool tied = false;             // one matrix is both
-  std::vector<Mixer> mixers;     // one of each kind that occurs
+  std::vector<Mixer> mixers;     // each that occurs, once
   std::vector<Layer> layers;
   std::int64_t encoder_layers = 0;  // how many of them, from the first, are an encoder
   std::int64_t dense_size = 0;      // the hidden width of a dense layer
@@ -104,7 +103,8 @@ const char* name_of(Component component);
 struct ComponentCount {
   std::int64_t params = 0;
   std::int64_t active = 0;  // that one token uses
-  std::int64_t matmul = 0;  // that one token is multiplied with: matrices, without biases, norms and tables
+  std::int64_t matmul =
+      0;  // in matrices that it meets: without biases, norms and input, with T5's tables of positions
 };
 
 struct ModelCount {
@@ -112,8 +112,9 @@ struct ModelCount {
   ComponentCount mtp;  // not part of the totals; embedding and head are shared
   std::int64_t total = 0;
   struct {
-    std::int64_t full = 0;           // (K2) everything that a token uses
-    std::int64_t no_embed = 0;       // (K3) without the input table, which is looked up; a tied one stays, as the head
+    std::int64_t full = 0;  // (K2) everything that a token uses
+    std::int64_t no_embed =
+        0;  // (K3) without the input table, which is looked up; a tied one stays, as the head
     std::int64_t no_embed_head = 0;  // without table and head
   } active;
   std::int64_t matmul = 0;
@@ -183,7 +184,7 @@ struct Published {
   std::optional<double> active, multiply_adds;  // multiply-adds a timestep
   std::string config_source, official_source;
   std::string
-      convention;  // the vendor's, or the one that is closest: full, no_embed or no_embed_head; empty: none printed
+      convention;  // the vendor's or the closest: full, no_embed, no_embed_head; empty where none is printed
   std::string confidence;
   double bound_total = 0;  // percent: how far the count may be from the printed number
   std::optional<double> bound_active;

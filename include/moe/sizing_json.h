@@ -11,4 +11,7 @@ namespace moe {
 /// or out of range.
 Model model_from_huggingface(const Json& json, const std::string& file, std::vector<std::string>& warnings);
 
+/// What the registry holds of a model: its fields and what was published. Throws Error for an unknown id.
+Json published_json(const std::string& id);
+
 }  // namespace moe

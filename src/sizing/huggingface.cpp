@@ -37,11 +37,8 @@ bool is_known_not_to_count(const std::string& key) {
                                            "router_scaling_factor",
                                            "moe_renormalize",
                                            "zero_expert_type",
-                                           "expert_layer_offset",
                                            "mtp_use_dedicated_embeddings",
-                                           "moe_router_topk_scaling_factor",
-                                           "moe_layer_freq",
-                                           "decoder_sparse_step"};
+                                           "moe_router_topk_scaling_factor"};
   const bool trains = key.find("coef") != std::string::npos || key.find("loss") != std::string::npos;
   return trains || std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown);
 }

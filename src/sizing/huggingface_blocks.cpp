@@ -53,26 +53,69 @@ bool lists(Keys& keys, const char* name, std::int64_t layer) {
   return std::find(all.begin(), all.end(), Json(layer)) != all.end();
 }
 
-/// Which of the layers are mixtures, by the keys of whatever family; all, if there are none.
+/// How families say which layers have experts: a key, and whether it says so of layer i of L.
+struct Rule {
+  const char* key;
+  bool (*says)(Keys& keys, std::int64_t i, std::int64_t L);
+};
+constexpr Rule kRules[] = {
+    {"mlp_layer_types",
+     [](Keys& keys, std::int64_t i, std::int64_t L) {
+       return is_text(keys.list("mlp_layer_types", L)[static_cast<std::size_t>(i)], "sparse");
+     }},
+    {"moe_layers", [](Keys& keys, std::int64_t i, std::int64_t) { return lists(keys, "moe_layers", i); }},
+    {"interleave_moe_layer_step",
+     [](Keys& keys, std::int64_t i, std::int64_t) {
+       return (i + 1) % keys.whole({"interleave_moe_layer_step"}) == 0;
+     }},
+    {"expert_layer_period",
+     [](Keys& keys, std::int64_t i, std::int64_t) {
+       return i % keys.whole({"expert_layer_period"}) == keys.whole({"expert_layer_offset"}, 0);
+     }},
+    {"decoder_sparse_step",
+     [](Keys& keys, std::int64_t i, std::int64_t) {
+       return !lists(keys, "mlp_only_layers", i) && (i + 1) % keys.whole({"decoder_sparse_step"}) == 0;
+     }},
+    {"moe_layer_start_index",
+     [](Keys& keys, std::int64_t i, std::int64_t) {
+       const std::int64_t end = keys.whole_or({"moe_layer_end_index"}, -1, -1);
+       return i >= keys.whole({"moe_layer_start_index"}, 0) && (end < 0 || i <= end) &&
+              (i + 1) % keys.whole_or({"moe_layer_interval"}, 1, 1) == 0;
+     }},
+    {"first_k_dense_replace",
+     [](Keys& keys, std::int64_t i, std::int64_t) {
+       if (keys.is_list("moe_layer_freq")) return i >= keys.whole({"first_k_dense_replace"}, 0);
+       return i >= keys.whole({"first_k_dense_replace"}, 0) &&
+              i % keys.whole_or({"moe_layer_freq"}, 1, 1) == 0;
+     }},
+    {"moe_layer_freq",
+     [](Keys& keys, std::int64_t i, std::int64_t L) {
+       if (keys.is_list("moe_layer_freq"))
+         return keys.list("moe_layer_freq", L)[static_cast<std::size_t>(i)] == 1;
+       return i >= keys.whole_or({"first_k_dense_replace"}, 0) && i % keys.whole({"moe_layer_freq"}) == 0;
+     }},
+    {"moe_layer_num_skipped",
+     [](Keys& keys, std::int64_t i, std::int64_t) { return i >= keys.whole({"moe_layer_num_skipped"}, 0); }},
+    {"mlp_only_layers",
+     [](Keys& keys, std::int64_t i, std::int64_t) {
+       return !lists(keys, "mlp_only_layers", i) &&
+              (i + 1) % keys.whole_or({"decoder_sparse_step"}, 1, 1) == 0;
+     }},
+};
+
+/// Has layer i experts? Yes, if no key says otherwise; keys that are there together must agree.
 bool is_mixture(Keys& keys, std::int64_t i, std::int64_t L) {
-  if (keys.has("mlp_layer_types"))
-    return is_text(keys.list("mlp_layer_types", L)[static_cast<std::size_t>(i)], "sparse");
-  if (keys.has("moe_layers")) return lists(keys, "moe_layers", i);
-  if (keys.has("interleave_moe_layer_step")) return (i + 1) % keys.whole({"interleave_moe_layer_step"}) == 0;
-  if (keys.has("expert_layer_period"))
-    return i % keys.whole({"expert_layer_period"}) == keys.whole({"expert_layer_offset"}, 0);
-  if (keys.has("decoder_sparse_step") || keys.has("mlp_only_layers")) {
-    const std::int64_t step = keys.whole_or({"decoder_sparse_step"}, 1, 1);
-    return !lists(keys, "mlp_only_layers", i) && (i + 1) % step == 0;
+  const Rule* first = nullptr;
+  bool answer = true;
+  for (const Rule& rule : kRules) {
+    if (!keys.has(rule.key)) continue;
+    const bool says = rule.says(keys, i, L);
+    if (first != nullptr && says != answer)
+      keys.refuse(rule.key, "and " + std::string(first->key) +
+                                " must name the same layers; they do not on layer " + std::to_string(i));
+    if (first == nullptr) first = &rule, answer = says;
   }
-  if (keys.has("moe_layer_start_index") || keys.has("moe_layer_interval")) {
-    const std::int64_t start = keys.whole_or({"moe_layer_start_index"}, 0),
-                       end = keys.whole_or({"moe_layer_end_index"}, -1, -1);
-    return i >= start && (end < 0 || i <= end) && (i + 1) % keys.whole_or({"moe_layer_interval"}, 1, 1) == 0;
-  }
-  const std::int64_t first = keys.whole_or({"first_k_dense_replace", "moe_layer_num_skipped"}, 0);
-  if (keys.is_list("moe_layer_freq")) return keys.list("moe_layer_freq", L)[static_cast<std::size_t>(i)] == 1;
-  return i >= first && i % keys.whole_or({"moe_layer_freq"}, 1, 1) == 0;
+  return answer;
 }
 
 /// The hidden width of a layer without experts; intermediate_size may be that of the experts.

@@ -2,6 +2,7 @@
 
 #include "../huggingface/fields.h"
 #include "model_json.h"
+#include "moe/sizing_json.h"
 
 namespace moe {
 
@@ -32,13 +33,19 @@ Published published_from_json(const Json& row, const std::string& family) {
   return p;
 }
 
-std::vector<Published> read_registry() {
-  std::vector<Published> all;
+/// Every row of the registry with the name of its family.
+template <typename Visit>
+void each_row(Visit visit) {
   for (const char* const* text = kRegistryTexts; *text != nullptr; ++text) {
     const Json file = parse_json(*text, "registry");
-    for (const Json& row : file.at("models"))
-      all.push_back(published_from_json(row, file.at("family").get<std::string>()));
+    for (const Json& row : file.at("models")) visit(row, file.at("family").get<std::string>());
   }
+}
+
+std::vector<Published> read_registry() {
+  std::vector<Published> all;
+  each_row(
+      [&](const Json& row, const std::string& family) { all.push_back(published_from_json(row, family)); });
   return all;
 }
 
@@ -53,6 +60,15 @@ const Published* find_published(const std::string& id) {
   for (const Published& p : published_models())
     if (p.id == id) return &p;
   return nullptr;
+}
+
+Json published_json(const std::string& id) {
+  Json found;
+  each_row([&](const Json& row, const std::string&) {
+    if (row.at("id") == id) found = row;
+  });
+  if (found.is_null()) throw Error("id", "id = " + shown(id) + " must be one that published_models lists");
+  return found;
 }
 
 std::int64_t active_of(const ModelCount& count, const std::string& convention) {

@@ -147,6 +147,7 @@ TEST_CASE("sizing: the registry as JSON, and its verification") {
   const Json one = json_of("models switch-xxl-64");
   CHECK(one["reproducible"] == false);
   CHECK(one["official"]["total"] == 395e9);
+  CHECK(one["fields"]["moe"]["num_experts"] == 64);
   const Done done = run(Scratch(), "models --verify");
   CHECK(done.code == 0);
   CHECK(done.out.find("erratum   kimi-k2: ") != std::string::npos);

@@ -296,6 +296,9 @@ TEST_CASE("model config: what is wrong is one line that names the file, the key 
         "c.json: attention_bias = true must be false beside kv_lora_rank");
   CHECK(error_with("gpt-oss-20b", {{"experts_per_token", 8}}) ==
         "c.json: experts_per_token = 8 must equal num_experts_per_tok = 4");
+  CHECK(error_with("qwen3-30b-a3b", {{"first_k_dense_replace", 1}}) ==
+        "c.json: first_k_dense_replace = 1 and decoder_sparse_step must name the same layers; they do not on "
+        "layer 0");
   CHECK(message_of([] { read(Json::array()); }) == "c.json: must be a JSON object");
   CHECK(message_of([] {
           count(read(small("x", {{"hidden_size", 2147483646},

@@ -166,6 +166,18 @@ TEST_CASE("registry: caches per token, and states that do not grow") {
   CHECK(state_numbers(find_published("mixtral-8x7b")->model) == 0);
 }
 
+TEST_CASE("registry: a row holds fields and what was printed, and no count") {
+  for (const Published& p : published_models()) {
+    const std::string row = published_json(p.id).dump();
+    const ModelCount c = count(p.model);
+    CAPTURE(p.id);
+    for (const std::int64_t n : {c.total, c.active.full, c.active.no_embed, c.active.no_embed_head})
+      CHECK(row.find(std::to_string(n)) == std::string::npos);
+  }
+  CHECK(message_of([] { published_json("none"); }) ==
+        "id = \"none\" must be one that published_models lists");
+}
+
 TEST_CASE("registry: names of models, presets and files") {
   CHECK(model_called("mixtral-8x7b").published == find_published("mixtral-8x7b"));
   const NamedModel preset = model_called("mixtral");
