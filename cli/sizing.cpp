@@ -26,6 +26,20 @@ std::size_t dense_layers(const Model& model) {
   return n;
 }
 
+/// A model of the registry with the same width, layers and choice of experts: a file's model is that one, or a mistake.
+const Published* resembling(const Model& m) {
+  for (const Published& p : published_models())
+    if (m.moe && p.model.hidden_size == m.hidden_size && p.model.layers.size() == m.layers.size() &&
+        p.model.moe->num_experts == m.moe->num_experts && p.model.moe->top_k == m.moe->top_k)
+      return &p;
+  return nullptr;
+}
+
+/// A path is bytes, and JSON is text.
+Json text_json(const std::string& bytes) {
+  return Json::parse(Json(bytes).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 std::string signed_percent(double percent) { return (percent < 0 ? "" : "+") + percent_text(percent, 3); }
 
 }  // namespace
@@ -52,7 +66,8 @@ Json model_json(const NamedModel& named, const ModelCount& counted) {
               {"no_embed", counted.active.no_embed},
               {"no_embed_head", counted.active.no_embed_head}};
   Json params{{"total", counted.total}, {"active", active}};
-  return {{"model", named.published != nullptr ? named.published->id : named.model.name}, {"params", params}};
+  return {{"model", text_json(named.published != nullptr ? named.published->id : named.model.name)},
+          {"params", params}};
 }
 
 std::string model_text(const Model& m, const ModelCount& counted) {
@@ -114,7 +129,17 @@ void print_wrapped(const std::string& label, const std::string& text) {
 }
 
 void print_published(const NamedModel& named, const ModelCount& counted) {
-  if (named.published == nullptr) return;
+  if (named.published == nullptr) {
+    const Published* other = resembling(named.model);
+    if (other == nullptr) return;
+    const std::int64_t total = count(other->model).total;
+    print_wrapped("registry", total == counted.total
+                                  ? "the same count as " + other->id
+                                  : other->id + " has the same D, E, K and number of layers, but " +
+                                        with_commas(total) +
+                                        " parameters: these may not be the fields that were released");
+    return;
+  }
   const Published& p = *named.published;
   const Deviation d = deviation_of(p);
   const std::string off = p.reproducible ? "" : " (NOT reproducible)";

@@ -31,7 +31,7 @@ std::string percent_text(double percent, int digits = 2);
 std::string bytes_text(double bytes);
 /// The text in lines of at most 80 columns, under a label of ten.
 void print_wrapped(const std::string& label, const std::string& text);
-/// The lines on what was published about the model, if anything was.
+/// The lines on what was published about the model, or about one that it resembles, if anything was.
 void print_published(const NamedModel& named, const ModelCount& counted);
 
 inline constexpr Component kAllComponents[] = {Component::Embedding, Component::Head,   Component::Attention,

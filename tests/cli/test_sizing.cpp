@@ -171,6 +171,27 @@ TEST_CASE("sizing: keys about experts that are not known warn, and fail where st
         "counted\n");
 }
 
+TEST_CASE("sizing: a file is compared with the model that it resembles") {
+  CHECK(run(Scratch(), "count " + config("kimi-k2")).out.find("registry  the same count as kimi-k2\n") !=
+        std::string::npos);
+  // The defaults of huggingface/transformers' OlmoeConfig, whose experts are twice as wide as those released.
+  const Scratch folder;
+  std::ofstream(folder / "olmoe.json")
+      << R"({"model_type": "olmoe", "hidden_size": 2048, "intermediate_size": 2048, "vocab_size": 50304,
+    "num_hidden_layers": 16, "num_attention_heads": 16, "num_experts": 64, "num_experts_per_tok": 8, "tie_word_embeddings": false})";
+  CHECK(run(folder, "count ./olmoe.json")
+            .out.find("registry  olmoe-1b-7b has the same D, E, K and number of layers, but") !=
+        std::string::npos);
+}
+
+TEST_CASE("sizing: a path need not be text") {
+  const Scratch folder;
+  std::filesystem::copy(config("mixtral-8x7b"), folder / "a\xff.json");
+  const Done done = run(folder, "count $(printf './a\\377.json') --json");
+  CHECK(done.code == 0);
+  CHECK(done.out.starts_with("{\n \"model\": \"mixtral of ./a\ufffd.json\""));
+}
+
 TEST_CASE("sizing: bad usage is exit 2 and one line") {
   for (const std::string arguments : {"count",
                                       "count nothing",
