@@ -35,6 +35,7 @@ Json row_json(const Published& p) {
   const Deviation d = deviation_of(p);
   const auto number = [](const std::optional<double>& x) { return x ? Json(*x) : Json(); };
   Json json = model_json({p.model, &p, {}}, counted);
+  json["kind"] = "exact";
   json["name"] = p.model.name;
   json["family"] = p.family;
   json["official"] = {{"total", p.total},
@@ -82,6 +83,8 @@ void print_csv_row(const Published& p) {
               d.active ? real_text(*d.active).c_str() : "", d.within ? "yes" : "no");
 }
 
+constexpr const char* kLegend = "exact: total and active follow from the fields; official: as printed";
+
 int list_models(const Options& options) {
   Json all = Json::array();
   if (options.csv)
@@ -99,6 +102,7 @@ int list_models(const Options& options) {
       print_row(p);
   }
   if (options.json) std::fputs(print_json(all).c_str(), stdout);
+  if (!options.json && !options.csv) std::printf("\n%s\n", kLegend);
   return 0;
 }
 
@@ -142,6 +146,7 @@ void show(const Published& p) {
                     (p.bound_active ? ", " + percent_text(*p.bound_active) + " of the active count" : ""));
   print_wrapped("fields", p.config_source + "; confidence " + p.confidence);
   print_wrapped("numbers", p.official_source);
+  std::printf("\n%s\n", kLegend);
 }
 
 int act_on(const Options& options) {

@@ -84,6 +84,15 @@ TEST_CASE("sizing: tables fit 80 columns and say what is exact") {
     }
 }
 
+TEST_CASE("sizing: lists say what is exact and what was printed by others") {
+  for (const std::string arguments : {"models", "models kimi-k2"}) {
+    CAPTURE(arguments);
+    CHECK(run(Scratch(), arguments)
+              .out.find("\nexact: total and active follow from the fields; official: as printed") !=
+          std::string::npos);
+  }
+}
+
 TEST_CASE("sizing: JSON holds the integers, whichever verb") {
   for (const std::string verb : {"count", "flops", "memory"}) {
     CAPTURE(verb);
