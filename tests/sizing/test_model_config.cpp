@@ -132,38 +132,10 @@ TEST_CASE("model config: patterns of attention and what stands in for it") {
                                        "full_attention"}}}))) == "0000");
 }
 
-TEST_CASE("model config: released hybrids give the integers of their rows") {
-  const Json jamba{{"model_type", "jamba"},      {"hidden_size", 4096},       {"vocab_size", 65536},
-                   {"num_hidden_layers", 32},    {"num_attention_heads", 32}, {"num_key_value_heads", 8},
-                   {"intermediate_size", 14336}, {"num_experts", 16},         {"num_experts_per_tok", 2},
-                   {"expert_layer_period", 2},   {"expert_layer_offset", 1},  {"attn_layer_period", 8},
-                   {"attn_layer_offset", 4},     {"mamba_d_state", 16},       {"mamba_d_conv", 4},
-                   {"mamba_expand", 2},          {"mamba_dt_rank", 256},      {"tie_word_embeddings", false}};
-  CHECK(count(read(jamba)).total == expected_counts()["jamba-v0.1"]["total"]);
-  Json automatic = jamba;
+TEST_CASE("model config: a rank of Mamba's step by itself, and sparse attention") {
+  Json automatic = config("fields")["jamba-v0.1"];
   automatic["mamba_dt_rank"] = "auto";  // D / 16
   CHECK(count(read(automatic)).total == expected_counts()["jamba-v0.1"]["total"]);
-  const Json nemotron{{"model_type", "nemotron_h"},
-                      {"hidden_size", 2688},
-                      {"vocab_size", 131072},
-                      {"num_hidden_layers", 52},
-                      {"hybrid_override_pattern", "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME"},
-                      {"mamba_num_heads", 64},
-                      {"mamba_head_dim", 64},
-                      {"ssm_state_size", 128},
-                      {"n_groups", 8},
-                      {"conv_kernel", 4},
-                      {"num_attention_heads", 32},
-                      {"num_key_value_heads", 2},
-                      {"head_dim", 128},
-                      {"n_routed_experts", 128},
-                      {"num_experts_per_tok", 6},
-                      {"moe_intermediate_size", 1856},
-                      {"n_shared_experts", 1},
-                      {"moe_shared_expert_intermediate_size", 3712},
-                      {"intermediate_size", 1856},
-                      {"tie_word_embeddings", false}};
-  CHECK(count(read(nemotron)).total == expected_counts()["nemotron-3-nano-30b-a3b"]["total"]);
   Json glm = config("deepseek-v3");
   glm.update(Json{{"model_type", "glm_moe_dsa"},
                   {"hidden_size", 6144},
@@ -180,6 +152,19 @@ TEST_CASE("model config: released hybrids give the integers of their rows") {
                   {"intermediate_size", 12288}});
   CHECK(count(read(glm)).total == expected_counts()["glm-5"]["total"]);
   CHECK(count(read(glm)).mtp.params == expected_counts()["glm-5"]["computed"]["mtp"]);
+}
+
+TEST_CASE("model config: the fields of other families give the integers of their rows") {
+  const Json fields = config("fields");
+  CHECK(fields.size() == 15);
+  for (const auto& field : fields.items()) {
+    const std::string id = field.key();
+    CAPTURE(id);
+    const ModelCount c = count(read(field.value()));
+    CHECK(c.total == expected_counts()[id]["total"]);
+    CHECK(c.matmul == expected_counts()[id]["computed"]["mm"]);
+    CHECK(c.mtp.params == expected_counts()[id]["computed"].value("mtp", 0L));
+  }
 }
 
 TEST_CASE("model config: keys and values that layers share, and layers of two widths of heads") {
