@@ -65,22 +65,31 @@ void print_json_of(const NamedModel& named, const ModelCount& counted, const Mod
 }
 
 void print_csv(const ModelFlops& f) {
-  const auto row = [](const char* name, std::int64_t flops) {
-    std::printf("%s,%lld\n", name, static_cast<long long>(flops));
+  const auto row = [](const char* name, std::int64_t forward, std::int64_t training) {
+    std::printf("%s,%lld,%lld\n", name, static_cast<long long>(forward), static_cast<long long>(training));
   };
-  std::printf("component,flops_per_token\n");
-  for (const Component c : kAllComponents) row(name_of(c), f.forward[static_cast<std::size_t>(c)]);
-  row("scores", f.scores), row("forward", f.forward_total), row("training", f.training),
-      row("hardware", f.hardware);
+  std::printf("component,forward,training\n");
+  for (const Component c : kAllComponents)
+    row(name_of(c), f.forward[static_cast<std::size_t>(c)], 3 * f.forward[static_cast<std::size_t>(c)]);
+  row("scores", f.scores, 3 * f.scores), row("total", f.forward_total, f.training);
+  row("hardware", f.forward_total, f.hardware);
 }
 
-void print_row(const std::string& name, std::int64_t flops, const std::string& rest = "") {
-  std::printf("%-26s%22s%s%s\n", name.c_str(), with_commas(flops).c_str(), rest.empty() ? "" : "  ",
-              rest.c_str());
+void print_row(const std::string& name, std::int64_t forward, std::int64_t training,
+               const std::string& share) {
+  std::printf("%-27s%20s%20s%s\n", name.c_str(), with_commas(forward).c_str(), with_commas(training).c_str(),
+              share.c_str());
+}
+
+/// A line under the column of training.
+void print_training(const std::string& name, const std::string& flops, const std::string& rest) {
+  std::printf("%-47s%20s%s%s\n", name.c_str(), flops.c_str(), rest.empty() ? "" : "  ", rest.c_str());
 }
 
 std::string assumptions(const Model& m, const Options& options) {
-  std::string text = "a multiply-add is 2 FLOPs; the embedding is looked up, 0; the router counts; ";
+  std::string text =
+      "a multiply-add is 2 FLOPs; training is 3 x forward, as MFU counts; the embedding is looked up, 0; the "
+      "router counts; ";
   text += options.full ? "each token attends to the whole context"
                        : "causal: half of the context on average (s/2, as Megatron-LM)";
   text +=
@@ -94,25 +103,26 @@ std::string assumptions(const Model& m, const Options& options) {
 void print_table(const NamedModel& named, const ModelCount& counted, const ModelFlops& f,
                  const Options& options) {
   const Model& m = named.model;
-  std::printf("%s\n%-26s%22s  share\n", model_text(m, counted).c_str(), "", "FLOPs per token");
-  const auto share = [&](std::int64_t part) {
-    return percent_text(100 * static_cast<double>(part) / static_cast<double>(f.forward_total));
+  std::printf("%s\n%-27s%20s%20s     share\n", model_text(m, counted).c_str(), "FLOPs per token", "forward",
+              "training");
+  const auto row = [&](const std::string& name, std::int64_t part) {
+    char share[20];
+    std::snprintf(share, sizeof share, "%8.2f %%",
+                  100 * static_cast<double>(part) / static_cast<double>(f.forward_total));
+    if (part > 0) print_row(name, part, 3 * part, share);
   };
   for (const Component c : kAllComponents)
-    if (const std::int64_t part = f.forward[static_cast<std::size_t>(c)]; part > 0)
-      print_row(component_text(m, counted, c), part, share(part));
-  if (f.scores > 0) print_row("scores, context " + options.context, f.scores, share(f.scores));
-  print_row("forward", f.forward_total);
-  print_row("training", f.training, "3 x forward, as MFU counts");
-  if (f.hardware != f.training) print_row("with recompute " + options.recompute, f.hardware, "as HFU counts");
+    row(component_text(m, counted, c), f.forward[static_cast<std::size_t>(c)]);
+  row("scores, context " + options.context, f.scores);
+  print_row("total", f.forward_total, f.training, "");
+  if (f.hardware != f.training)
+    print_training("with recompute " + options.recompute, with_commas(f.hardware), "for HFU");
   const double error = six_n_error(counted, f);
-  std::printf("%-26s%22s  %s%s of training\n", "6 N, N active full",
-              amount_text(6 * static_cast<double>(counted.active.full), " G").c_str(), error < 0 ? "" : "+",
-              percent_text(error).c_str());
+  print_training("6 N, N active full", amount_text(6 * static_cast<double>(counted.active.full), " G"),
+                 (error < 0 ? "" : "+") + percent_text(error));
   if (!options.tokens.empty())
-    std::printf("%-26s%22s  for %s tokens\n", "training in all",
-                amount_text(static_cast<double>(f.training) * tokens_called(options.tokens)).c_str(),
-                amount_text(tokens_called(options.tokens)).c_str());
+    print_training("training on " + amount_text(tokens_called(options.tokens)) + " tokens",
+                   amount_text(static_cast<double>(f.training) * tokens_called(options.tokens)), "");
   print_wrapped("assumes", assumptions(m, options));
   std::printf("exact: every integer follows from the fields; shares and 6 N are rounded\n");
 }

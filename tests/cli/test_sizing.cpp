@@ -133,7 +133,7 @@ TEST_CASE("sizing: CSV has a head and a row for each part") {
         "total,46702792704,12879925248,12748587008\n"
         "mtp,0,0,0\n");
   CHECK(run(Scratch(), "flops mixtral-8x7b --csv")
-            .out.starts_with("component,flops_per_token\nembedding,0\nhead,262144000\n"));
+            .out.starts_with("component,forward,training\nembedding,0,0\nhead,262144000,786432000\n"));
   CHECK(run(Scratch(), "memory mixtral-8x7b --csv")
             .out.starts_with("part,dtype,bytes\nembedding,bf16,262144000\n"));
   const std::string models = run(Scratch(), "models --csv").out;
