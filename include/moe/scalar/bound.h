@@ -95,9 +95,9 @@ struct Bound {
     if (n == 0) return {};
     const double truncated = 2 * current_profile().operands.u,
                  unit = both(gamma(n), both(truncated, truncated));
-    const double e = moved + both(unit, rounding()) * size + static_cast<double>(n) * eta() +
-                     underflow_of_operands(a, b, n, step);
-    return {total, up(e + rounding() * (std::abs(total) + e), n)};
+    const double error = moved + both(unit, rounding()) * size + static_cast<double>(n) * eta() +
+                         underflow_of_operands(a, b, n, step);
+    return {total, up(error + rounding() * (std::abs(total) + error), n)};
   }
   /// Truncation is off by two units where rounding is off by one.
   static double underflow_of_operands(const Bound* a, const Bound* b, Index n, Index step) {
@@ -120,9 +120,9 @@ struct Bound {
       size += std::abs(a[i].v) + a[i].e;
     }
     if (n == 0) return {};
-    const double e =
+    const double error =
         moved + gamma(n - 1, current_profile().of_sum(n).u) * size + static_cast<double>(n - 1) * eta();
-    return {total, up(n == 1 ? e : e + rounding() * (std::abs(total) + e), n)};
+    return {total, up(n == 1 ? error : error + rounding() * (std::abs(total) + error), n)};
   }
   /// The sum of the n largest of m moves by at most n times what one of them does, whichever they are.
   friend Bound sum_of_largest(const Bound* chosen, Index n, const Bound* all, Index m) {
