@@ -1,0 +1,109 @@
+#include "../support.h"
+#include "moe/roofline.h"
+#include "moe/twins.h"
+
+using namespace moe;
+
+namespace {
+
+bool prints(double x, double printed, double unit) { return std::abs(x - printed) <= unit / 2 * (1 + 1e-9); }
+
+/// One layer of attention and one of experts, small enough for a pencil: D 4, F 3, E 4, K 2, a vocabulary of 10.
+Model pencil() {
+  Model m;
+  m.name = "pencil", m.hidden_size = 4, m.vocabulary = 10;
+  m.mixers = {Gqa{.heads = 2, .kv_heads = 1, .head_size = 2}};
+  m.layers = {{.mixer = 0, .moe = true}};
+  m.moe = Mixture{.num_experts = 4, .top_k = 2, .ffn_size = 3};
+  return m;
+}
+
+}  // namespace
+
+TEST_CASE("roofline: the batch from which on arithmetic is the limit") {
+  const Machine& h100 = machine_called("h100");
+  CHECK(prints(h100.ridge(), 295, 1));
+  CHECK(prints(crossover_batch(h100, 1, 1, 2), 295, 1));
+  CHECK(prints(crossover_batch(h100, 8, 2, 2), 1181, 1));       // Mixtral
+  CHECK(prints(crossover_batch(h100, 256, 8, 2), 9447, 1));     // DeepSeek-V3
+  CHECK(prints(crossover_batch(h100, 128, 4, 2), 9447, 1));     // gpt-oss-120b
+  CHECK(prints(crossover_batch(h100, 384, 8, 2), 14171, 1));    // Kimi-K2
+  CHECK(prints(crossover_batch(h100, 128, 1, 2), 37800, 100));  // Llama-4-Maverick
+  const Machine& cpu = machine_called("cpu");                   // int8 weights
+  CHECK(prints(crossover_batch(cpu, 1, 1, 1), 5, 1e-9));
+  CHECK(prints(crossover_batch(cpu, 8, 2, 1), 20, 1e-9));
+  CHECK(prints(crossover_batch(cpu, 256, 8, 1), 160, 1e-9));
+  CHECK(prints(crossover_batch({"v5e in round numbers", 1.97e14, 8.2e11, ""}, 1, 1, 2), 240, 1));
+}
+
+TEST_CASE("roofline: intensity of experts by hand") {
+  CHECK(std::abs(expert_intensity(1, 8, 2, 2) - 1) < 1e-15);        // one token: each weight is used once
+  CHECK(std::abs(expert_intensity(2, 8, 2, 2) - 8 / 7.0) < 1e-15);  // 2 2 2 / (3.5 2)
+  CHECK(std::abs(expert_intensity(64, 1, 1, 2) - 64) < 1e-13);      // dense
+  CHECK(std::abs(expert_intensity(1e6, 8, 2, 2) / 250000 - 1) < 1e-15);
+}
+
+TEST_CASE("roofline: a step of decoding by hand") {
+  // attention: queries and output 2 4 4, keys and values 2 4 2: 48; router 16; norms 3 4; head 40; expert 3 4 3 = 36
+  const Model m = pencil();
+  const DecodeBound one =
+      decode_bound(m, {"m", 1e12, 1e3, ""},
+                   {.batch = 1, .context = 5, .weight_bytes = 2, .expert_bytes = 1, .cache_bytes = 3});
+  CHECK(one.other_bytes == 2 * (48 + 16 + 12 + 40));
+  CHECK(one.expert_bytes == 2 * 36);
+  CHECK(one.cache_bytes == 5 * 2 * 2 * 3);
+  CHECK(one.flops ==
+        2 * (48 + 16 + 40 + 72) + 2 * (2 + 2) * 2 * 5);  // and scores: 2 heads, (2 + 2) numbers, 5 tokens
+  CHECK(one.memory_bound);
+  CHECK(std::abs(one.tokens_per_second - 1e3 / (232 + 72 + 60)) < 1e-12);
+  const DecodeBound two = decode_bound(m, {"m", 10, 1e12, ""}, {.batch = 2, .context = 5});
+  CHECK(two.expert_bytes == 3 * 36 * 2);  // U(2) = 4 (1 - 1/4) = 3
+  CHECK(!two.memory_bound);
+  CHECK(std::abs(two.tokens_per_second - 10 / one.flops) < 1e-15);
+  CHECK(error_of([&] {
+          decode_bound(m, {"m", 1, 1, ""}, {.batch = 0});
+        }) == "batch = 0 must lie in [1, 2^53]");
+  CHECK(error_of([] { machine_called("abacus"); }).starts_with("--hw = \"abacus\" must be one of h100"));
+}
+
+TEST_CASE("twins: by hand") {
+  const Model m = pencil();
+  // 88 multiply-adds of router and experts: 12 F' is nearest at 7 (84); all 16 + 144 parameters: 13 (156)
+  const Twin flops_twin = twin_of(m, Match::Flops, {}), total_twin = twin_of(m, Match::Total, {});
+  CHECK(flops_twin.ffn_size == 7);
+  CHECK(count(flops_twin.model).matmul == count(m).matmul - 4);
+  CHECK(std::abs(flops_twin.deviation + 4.0 / 176) < 1e-15);
+  CHECK(total_twin.ffn_size == 13);
+  CHECK(count(total_twin.model).total == count(m).total - 4);
+  // experts of one byte, a dense block of two: 2 12 F' = 144 + 2 16
+  CHECK(twin_of(m, Match::Memory, {}, 2, 1).ffn_size == 7);
+  // eight experts, one a token, router 32: 12 F' = 72 + 16 - 32
+  const Twin eight = twin_of(m, Match::Flops, {8, 1});
+  CHECK(eight.ffn_size == 5);
+  CHECK(eight.model.moe->num_experts == 8);
+}
+
+TEST_CASE("twins: of the same shape it is the model itself, for every published model with experts") {
+  int n = 0;
+  for (const Published& p : published_models()) {
+    if (!p.model.moe || p.model.moe->branches > 0) continue;
+    CAPTURE(p.id);
+    const Twin same = twin_of(p.model, Match::Total, {p.model.moe->num_experts, p.model.moe->top_k});
+    CHECK(same.ffn_size == p.model.moe->ffn_size);
+    CHECK(same.deviation == 0);
+    const Twin dense = twin_of(p.model, Match::Flops, {});
+    CHECK(std::abs(dense.deviation) < 1e-3);
+    CHECK(count(dense.model).total < count(p.model).total);
+    ++n;
+  }
+  CHECK(n > 50);
+}
+
+TEST_CASE("twins: what has no experts has no twin") {
+  Model dense = pencil();
+  dense.moe.reset();
+  dense.layers = {{.mixer = 0, .dense = true}};
+  dense.dense_size = 5;
+  CHECK(error_of([&] { twin_of(dense, Match::Flops, {}); }) == "MODEL = pencil must have experts");
+  CHECK(error_of([] { match_called("luck"); }) == "--match = \"luck\" must be one of flops, total, memory");
+}
