@@ -11,7 +11,8 @@
 namespace {
 
 constexpr const char* kVerbs =
-    "info, presets, run, golden, check, diagnose, audit, models, count, flops, memory";
+    "info, presets, run, golden, check, diagnose, audit, models, count, flops, memory, law, capacity, "
+    "roofline, compare, iso, sweep, explain";
 
 /// An exception as its exit code, and as one line on stderr.
 int report(const std::exception& e, int code) {
@@ -38,6 +39,13 @@ int parse_and_act(int argc, char** argv) {
   moe::cli::add_count(app, act);
   moe::cli::add_flops(app, act);
   moe::cli::add_memory(app, act);
+  moe::cli::add_law(app, act);
+  moe::cli::add_capacity(app, act);
+  moe::cli::add_roofline(app, act);
+  moe::cli::add_compare(app, act);
+  moe::cli::add_iso(app, act);
+  moe::cli::add_sweep(app, act);
+  moe::cli::add_explain(app, act);
   const std::string verb = argc > 1 ? argv[1] : "";
   const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
   const bool known =

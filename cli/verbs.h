@@ -28,6 +28,13 @@ void add_models(CLI::App& app, Act& act);
 void add_count(CLI::App& app, Act& act);
 void add_flops(CLI::App& app, Act& act);
 void add_memory(CLI::App& app, Act& act);
+void add_law(CLI::App& app, Act& act);
+void add_capacity(CLI::App& app, Act& act);
+void add_roofline(CLI::App& app, Act& act);
+void add_compare(CLI::App& app, Act& act);
+void add_sweep(CLI::App& app, Act& act);
+void add_iso(CLI::App& app, Act& act);
+void add_explain(CLI::App& app, Act& act);
 
 /// The folder of the corpus: `out`, else golden/ here, else the one that this program was built with.
 std::string golden_folder(const std::string& out);

@@ -8,9 +8,29 @@ using namespace moe;
 
 TEST_CASE("cli: help for every verb, with an example, on stdout and with 0") {
   const Scratch folder;
-  for (const std::string verb :
-       {"", "info", "presets", "run", "golden", "golden write", "golden verify", "golden list", "golden show",
-        "check", "diagnose", "audit", "models", "count", "flops", "memory"}) {
+  for (const std::string verb : {"",
+                                 "info",
+                                 "presets",
+                                 "run",
+                                 "golden",
+                                 "golden write",
+                                 "golden verify",
+                                 "golden list",
+                                 "golden show",
+                                 "check",
+                                 "diagnose",
+                                 "audit",
+                                 "models",
+                                 "count",
+                                 "flops",
+                                 "memory",
+                                 "law",
+                                 "capacity",
+                                 "roofline",
+                                 "compare",
+                                 "iso",
+                                 "sweep",
+                                 "explain"}) {
     CAPTURE(verb);
     const Done done = run(folder, verb + " --help");
     CHECK(done.code == 0);
@@ -70,7 +90,8 @@ TEST_CASE("cli: bad usage is exit 2 and one line") {
   }
   CHECK(run(folder, "dance").err ==
         "moe-oracle: VERB = \"dance\" must be one of info, presets, run, golden, check, diagnose, audit, "
-        "models, count, flops, memory (moe-oracle --help)\n");
+        "models, count, flops, memory, law, capacity, roofline, compare, iso, sweep, explain (moe-oracle "
+        "--help)\n");
   CHECK(run(folder, "run mixtral --set shape.top_k=9").err ==
         "moe-oracle: shape.top_k = 9 must not exceed shape.num_experts = 8\n");
 }

@@ -1,0 +1,135 @@
+#include "moe/roofline.h"
+
+#include <cmath>
+
+#include "moe/occupancy.h"
+#include "study.h"
+
+namespace moe::cli {
+namespace {
+
+struct Options : StudyOptions {
+  std::string hardware = "h100", peak, bandwidth, dtype = "bf16", expert_dtype, context = "4096";
+};
+
+struct Question {
+  NamedModel named;
+  ModelCount counted;
+  Machine machine;
+  DecodeSetting setting;
+  double E = 1, K = 1;
+};
+
+Question question(const Options& o) {
+  Question q;
+  q.named = o.load(), q.counted = count(q.named.model);
+  if (o.peak.empty() != o.bandwidth.empty())
+    throw Error("--peak", "--peak and --bandwidth must be given together");
+  q.machine = o.peak.empty() ? machine_called(o.hardware)
+                             : Machine{"given", parse_quantity("--peak", o.peak),
+                                       parse_quantity("--bandwidth", o.bandwidth), "--peak and --bandwidth"};
+  q.setting.weight_bytes = bytes_per_number("--dtype", o.dtype);
+  q.setting.expert_bytes =
+      o.expert_dtype.empty() ? q.setting.weight_bytes : bytes_per_number("--expert-dtype", o.expert_dtype);
+  q.setting.context = parse_index("--ctx", o.context, 0, Index{1} << 40);
+  if (q.counted.moe_layers > 0) {
+    q.E = static_cast<double>(q.named.model.moe->num_experts);
+    q.K = static_cast<double>(q.named.model.moe->top_k);
+  }
+  return q;
+}
+
+DecodeBound bound_at(const Question& q, double batch) {
+  DecodeSetting setting = q.setting;
+  setting.batch = batch;
+  return decode_bound(q.named.model, q.machine, setting);
+}
+
+Plot roofline_plot(const Question& q) {
+  Panel intensity, speed;
+  const double b = q.setting.expert_bytes, most = 4 * crossover_batch(q.machine, q.E, q.K, b);
+  intensity.title = "experts: " + real(q.E).text + ", " + real(q.K).text + " a token";
+  speed.title = "decoding at a context of " + with_commas(q.setting.context);
+  intensity.x = {"tokens in the batch", true}, intensity.y = {"FLOPs per byte of weights", true};
+  speed.x = {"sequences in the batch", true}, speed.y = {"tokens/s, upper bound", true};
+  Curve experts{"experts", {}, {}, Mark::Line, 0}, dense{"dense block", {}, {}, Mark::Line, 2},
+      ridge{"ridge of " + q.machine.name, {}, {}, Mark::Dashes, 1},
+      tokens{"memory or arithmetic", {}, {}, Mark::Line, 0},
+      arithmetic{"arithmetic alone", {}, {}, Mark::Dashes, 1};
+  for (double T = 1; T <= most * 1.01; T *= std::pow(10, 0.05)) {
+    experts.x.push_back(T), experts.y.push_back(expert_intensity(T, q.E, q.K, b));
+    dense.x.push_back(T), dense.y.push_back(expert_intensity(T, 1, 1, b));
+    ridge.x.push_back(T), ridge.y.push_back(q.machine.ridge());
+    const DecodeBound bound = bound_at(q, T);
+    tokens.x.push_back(T), tokens.y.push_back(bound.tokens_per_second);
+    arithmetic.x.push_back(T), arithmetic.y.push_back(q.machine.peak * T / bound.flops);
+  }
+  intensity.curves = {experts, dense, ridge}, speed.curves = {tokens, arithmetic};
+  return {q.named.model.name + " on " + q.machine.name, {intensity, speed}, {}, {}};
+}
+
+Table table_of(const Question& q) {
+  Table table({"batch", "distinct experts", "FLOP/byte", "weights", "cache", "tokens/s", "limit"});
+  for (double batch = 1; batch <= 16384; batch *= 4) {
+    const DecodeBound bound = bound_at(q, batch);
+    table.add({whole(static_cast<std::int64_t>(batch)), real(unique_experts(batch, q.E, q.K)),
+               real(expert_intensity(batch, q.E, q.K, q.setting.expert_bytes)),
+               scaled(bound.other_bytes + bound.expert_bytes, "B"), scaled(bound.cache_bytes, "B"),
+               real(bound.tokens_per_second), words(bound.memory_bound ? "memory" : "arithmetic")});
+  }
+  return table;
+}
+
+int act_on(const Options& options) {
+  const Question q = question(options);
+  const Machine& m = q.machine;
+  const Table table = table_of(q);
+  const double experts = crossover_batch(m, q.E, q.K, q.setting.expert_bytes),
+               dense = crossover_batch(m, 1, 1, q.setting.weight_bytes);
+  Json document = model_json(q.named, q.counted);
+  document["machine"] = {{"name", m.name},
+                         {"peak", m.peak},
+                         {"bandwidth", m.bandwidth},
+                         {"ridge", m.ridge()},
+                         {"source", m.source}};
+  document["crossover_batch"] = {{"experts", experts}, {"dense", dense}};
+  document["context"] = q.setting.context, document["kind"] = "model", document["decode"] = table.json();
+  const std::string text =
+      q.named.model.name + " on " + m.name + ": " + scaled(m.peak, "FLOP/s").text + ", " +
+      scaled(m.bandwidth, "B/s").text + ", ridge " + real(m.ridge()).text + " FLOP/byte\n\n" + table.text() +
+      '\n' +
+      wrapped("crossover: T* = ridge b E / (2 K) = " + real(m.ridge()).text + " x " +
+              real(q.setting.expert_bytes).text + " x " + real(q.E).text + " / (2 x " + real(q.K).text +
+              ") = " + whole(std::llround(experts)).text + " tokens; a dense block " +
+              whole(std::llround(dense)).text + '.') +
+      wrapped("all of it is model: an upper bound for decoding at a context of " +
+              with_commas(q.setting.context) +
+              ", uniform routing, every weight read once a step, no other limit. " + m.source);
+  return options.output().print(document, table, text, [&] { return roofline_plot(q); });
+}
+
+}  // namespace
+
+void add_roofline(CLI::App& app, Act& act) {
+  auto options = std::make_shared<Options>();
+  CLI::App* verb = app.add_subcommand("roofline", "how many tokens/s memory and arithmetic allow a model");
+  verb->footer(
+      "Example: moe-oracle roofline mixtral-8x7b\n"
+      "Example: moe-oracle roofline deepseek-v3 --hw cpu --dtype int8 --ctx 1024\n"
+      "Example: moe-oracle roofline gpt-oss-120b --expert-dtype mxfp4 --peak 989T --bandwidth 3.35T");
+  options->add_to(*verb);
+  verb->add_option("--hw", options->hardware, "h100 (if not given), h200, a100, tpu-v5e or cpu")
+      ->type_name("NAME");
+  verb->add_option("--peak", options->peak, "FLOP/s of matrix products, in place of --hw")
+      ->type_name("FLOPS");
+  verb->add_option("--bandwidth", options->bandwidth, "bytes/s of memory")->type_name("BYTES");
+  verb->add_option("--dtype", options->dtype, "of weights, bf16 if not given")->type_name("DTYPE");
+  verb->add_option("--expert-dtype", options->expert_dtype, "of routed experts, if another")
+      ->type_name("DTYPE");
+  verb->add_option("--ctx", options->context, "tokens of context, 4096 if not given")->type_name("N");
+  for (const char* name : {"--hw", "--peak", "--bandwidth", "--dtype", "--expert-dtype", "--ctx"})
+    verb->get_option(name)->check(kNotEmpty);
+  verb->callback([options, &act] { act = [options] { return act_on(*options); }; });
+}
+
+}  // namespace moe::cli
