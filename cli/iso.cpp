@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "moe/roofline.h"
 #include "moe/twins.h"
 #include "study.h"
@@ -40,12 +42,17 @@ std::vector<Entry> entries(const Options& o, const NamedModel& named, double wei
 
 Plot iso_plot(const Model& model, const std::vector<Entry>& all, double weight, std::int64_t context) {
   Panel panel;
-  panel.x = {"weights (bytes)", false, true}, panel.y = {"forward FLOPs per token", false, true};
+  panel.x = {"weights (bytes)", true}, panel.y = {"forward FLOPs per token", true};
   int colour = 0;
   for (const Entry& e : all) {
-    Curve dot{e.name, {weight_bytes_of(e.model, weight, e.expert_bytes)}, {}, Mark::Dots, colour++};
+    Curve dot{e.name, {weight_bytes_of(e.model, weight, e.expert_bytes)}, {}, Mark::Dots, colour};
     dot.y = {static_cast<double>(flops(e.model, context).forward_total)};
-    panel.curves.push_back(dot);
+    const auto same = std::find_if(panel.curves.begin(), panel.curves.end(),
+                                   [&](const Curve& c) { return c.x == dot.x && c.y == dot.y; });
+    if (same != panel.curves.end())
+      same->title += "; " + dot.title;
+    else
+      panel.curves.push_back(dot), ++colour;
   }
   return {model.name + " and its twins", {panel}, {}, {}};
 }

@@ -91,7 +91,7 @@ std::string outside_of(const Law& law, const LawPoint& at) {
 Plot equivalents_plot(const std::vector<Law>& chosen, const LawPoint& at) {
   Panel panel;
   panel.x = {"experts E, one of which a token uses", true};
-  panel.y = {"dense-equivalent size (parameters)", true};
+  panel.y = {"dense-equivalent size (parameters), dashed: extrapolated", true};
   Curve active{"active", {}, {}, Mark::Dots, 6}, total{"total", {}, {}, Mark::Line, 6};
   std::vector<double> experts;
   for (double E = 1; E <= 513; E *= std::sqrt(2)) experts.push_back(std::round(E * 1e6) / 1e6);
@@ -119,11 +119,7 @@ Plot equivalents_plot(const std::vector<Law>& chosen, const LawPoint& at) {
     if (!inside.x.empty()) panel.curves.push_back(inside);
     ++colour;
   }
-  return {"What a mixture with " + parameters(at.active).text +
-              " active parameters is worth (dashed: extrapolated)",
-          {panel},
-          {},
-          {}};
+  return {"What " + parameters(at.active).text + " active parameters are worth", {panel}, {}, {}};
 }
 
 int evaluate(const Options& options) {

@@ -70,7 +70,10 @@ std::string style_of(const Curve& curve) {
 void set_axis(std::ostringstream& script, char axis, const Axis& a) {
   script << "set " << axis << "label " << quoted(a.label) << '\n';
   script << (a.logarithmic ? "set logscale " : "unset logscale ") << axis << '\n';
-  script << "set format " << axis << (a.logarithmic || a.from_zero ? " '%.0s%c'\n" : " '%g'\n");
+  script << "set format " << axis
+         << (a.logarithmic ? " '%.0s%c'\n"
+             : a.from_zero ? " '%.1s%c'\n"
+                           : " '%g'\n");
   script << "set " << axis << (a.from_zero ? "range [0:*]\n" : "range [*:*]\n");
 }
 
@@ -95,6 +98,20 @@ void add_panel(std::ostringstream& script, const Panel& panel, std::size_t p, bo
   script << plots << '\n';
 }
 
+/// 1, 2 and 5 times powers of ten, as far as numbers reach.
+std::string decades(const std::vector<std::vector<double>>& values) {
+  double least = HUGE_VAL, most = 0;
+  for (const auto& row : values)
+    for (const double value : row)
+      if (value > 0 && std::isfinite(value)) least = std::min(least, value), most = std::max(most, value);
+  std::string ticks;
+  for (double ten = std::pow(10, std::floor(std::log10(least))); ten <= most; ten *= 10)
+    for (const int step : {1, 2, 5})
+      if (step * ten >= least && step * ten <= most)
+        ticks += (ticks.empty() ? "" : ", ") + number(step * ten);
+  return ticks;
+}
+
 void add_map(std::ostringstream& script, const HeatMap& map) {
   script << "$map << EOD\n";
   for (const auto& row : map.values) {
@@ -114,7 +131,9 @@ void add_map(std::ostringstream& script, const HeatMap& map) {
   script
       << "set xlabel " << quoted(map.x_label) << "\nset ylabel " << quoted(map.y_label) << "\nset cblabel "
       << quoted(map.value_label) << '\n'
-      << (map.logarithmic ? "set logscale cb\nset format cb '%.0s%c'\n" : "")
+      << (map.logarithmic
+              ? "set logscale cb\nset format cb '%.0s%c'\nset cbtics (" + decades(map.values) + ")\n"
+              : "")
       // Viridis: even steps to the eye, in grey as well.
       << "set palette defined (0 '#440154', 1 '#46327E', 2 '#365C8D', 3 '#277F8E', 4 '#1FA187', 5 '#4AC16D', "
          "6 '#A0DA39', 7 '#FDE725')\n"
@@ -149,7 +168,7 @@ std::string gnuplot_script(const Plot& plot, const std::string& terminal) {
   script << terminal_setting(terminal, wide)
          << "\nset encoding utf8\nset border 3 lw 0.8\nset tics nomirror out\n"
          << (terminal == "dumb" ? "set key top right\n"
-             : wide             ? "set key below samplen 2\nset bmargin 6\n"
+             : wide             ? "set key below samplen 1.5 width -1\nset bmargin 6\n"
                                 : "set key outside right top Left reverse samplen 2 spacing 1.2\n")
          << (terminal == "dumb" ? "" : "set grid lc rgb '#DDDDDD' lw 0.6\n");
   if (wide)
