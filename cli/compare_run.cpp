@@ -47,10 +47,10 @@ Config affordable(const Mixture& x, std::int64_t D, Index T) {
 /// Router, experts and shared experts of the layer in one block: as many multiply-adds, to the nearest width.
 Config dense_twin(const Config& c) {
   Config twin = find_preset("dense")->config;
-  const auto [T, D, F, E, K] = Letters(c);
+  const Index T = c.shape.num_tokens, K = c.shape.top_k;
   twin.experts = c.experts;
   twin.experts.bias = ExpertBias::None;
-  twin.shape.num_tokens = T, twin.shape.hidden_size = D;
+  twin.shape.num_tokens = T, twin.shape.hidden_size = c.shape.hidden_size;
   const double wanted = static_cast<double>(layer_multiply_adds(c, T * K));
   const auto at = [&](Index width) {
     twin.shape.ffn_size = width;
