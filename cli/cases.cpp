@@ -1,9 +1,27 @@
+#include <algorithm>
 #include <filesystem>
 
 #include "moe/corpus.h"
+#include "moe/file.h"
 #include "verbs.h"
 
 namespace moe::cli {
+namespace {
+
+/// The golden files in a folder and below it, by their names; other JSON, such as a manifest, is none.
+std::vector<std::string> golden_files(const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (const std::string path = entry.path().string(); path.ends_with(".json")) {
+      const Json json = parse_json(read_text(path), path);
+      if (json.is_object() && json.value("format", Json()) == "moe-golden") paths.push_back(path);
+    }
+  if (paths.empty()) throw Error("CASE", "CASE = " + shown(folder) + " must be a folder with golden files");
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+}  // namespace
 
 std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer) {
   if (name.ends_with(".json") || std::filesystem::is_regular_file(name))
@@ -12,8 +30,8 @@ std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer) {
   const std::string folder = golden_folder("");
   if (std::filesystem::is_directory(name)) {
     std::vector<CheckCase> all;
-    for (const GoldenFile& file : corpus()) {
-      std::vector<CheckCase> some = read_check_cases((std::filesystem::path(name) / file.path).string());
+    for (const std::string& path : golden_files(name)) {
+      std::vector<CheckCase> some = read_check_cases(path);
       std::move(some.begin(), some.end(), std::back_inserter(all));
     }
     return all;

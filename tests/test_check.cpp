@@ -321,7 +321,8 @@ TEST_CASE("check: the format of an answer chooses its profile, and every format 
                                                             {Format::F32, "fp32_any_order"},
                                                             {Format::BF16, "bf16_store_fp32_acc"},
                                                             {Format::F16, "fp16_store_fp32_acc"}};
-  for (const auto& [format, profile] : formats) {
+  for (const auto& [format, name_of_profile] : formats) {
+    const std::string profile = name_of_profile;
     const Decisions made = decisions_of(c);
     Answer answer;
     const ProfileScope scope(profile_called(profile));

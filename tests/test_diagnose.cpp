@@ -66,7 +66,8 @@ TEST_CASE("diagnose: conventions are named by their field, with the number of th
         Convention{"switch", "capacity.dropped_output=identity", "capacity.dropped_output = \"identity\"",
                    30},
         Convention{"switch", "capacity.base=tokens_times_k", "", 0}}) {
-    CAPTURE(set);
+    const std::string changed = set;
+    CAPTURE(changed);
     const CheckCase c = case_of(small(preset, {"shape.num_tokens=9"}));
     const Config other = small(preset, {"shape.num_tokens=9", set});
     const Arrays wrong = evaluate<double>(other, c.golden.inputs, nullptr, true);

@@ -35,6 +35,12 @@ TEST_CASE("check: the reference passes its own corpus") {
   CHECK(done.out.find("22 cases: ") != std::string::npos);
   CHECK(done.out.find("FAIL") == std::string::npos);
   CHECK(run(folder, "check random/19 --backend reference").code == 0);
+  const Done presets = run(folder, "check " + kGolden + "presets --backend reference");
+  CHECK(presets.code == 0);
+  CHECK(presets.out.find("7 cases: 7 PASS") != std::string::npos);
+  const Done nothing = run(folder, "check . --backend reference");
+  CHECK(nothing.code == 2);
+  CHECK(nothing.err.find("must be a folder with golden files") != std::string::npos);
 }
 
 TEST_CASE("check: an answer from a file, in every form that there is") {
