@@ -144,13 +144,8 @@ class CaseCheck {
       if (found == stated->second.end() ||
           (from_own && sources().count(name) > 0 && is_isolated(name, held_tensors)))
         return false;
-      const auto doubles = [](const Array& a) {
-        std::vector<double> values = buffer<double>(a.size());
-        a.reals(0, values);
-        return values;
-      };
-      budget.value = doubles(*tensor_of(c_.expected, name));
-      budget.hard = doubles(found->second.first), budget.sigma = doubles(found->second.second);
+      budget.value = held(*tensor_of(c_.expected, name)).values;
+      budget.hard = held(found->second.first).values, budget.sigma = held(found->second.second).values;
       if (budget.hard.size() != budget.value.size() || budget.sigma.size() != budget.value.size())
         return false;
     }
