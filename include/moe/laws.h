@@ -83,7 +83,7 @@ struct LawOptimum {
 
 /// The best use of a compute budget.
 ///   (Y9b)  the N that minimises L(N, C / (6 N), E)
-/// Source: Hoffmann et al., arXiv 2203.15556, eq. 4, where it has a closed form. Throws Error where has_optimum is false.
+/// Source: Hoffmann et al., arXiv 2203.15556, where it has a closed form. Throws Error where has_optimum is false.
 LawOptimum best_size(const Law& law, double flops, double experts);
 
 /// All parameters of a model whose feed-forward blocks, 2/3 of a dense model's parameters (4 D^2 of attention, 8 D^2 of

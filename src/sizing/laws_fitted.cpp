@@ -16,7 +16,7 @@ struct Chinchilla {
 };
 
 ///   (Y1)  L = E + A / N^alpha + B / D^beta
-/// Source: Hoffmann et al., Training Compute-Optimal Large Language Models, arXiv 2203.15556, eq. 2 and 10.
+/// Source: Hoffmann et al., Training Compute-Optimal Large Language Models, arXiv 2203.15556.
 double chinchilla_loss(const Chinchilla& c, double N, double D) {
   return c.E + c.A / std::pow(N, c.alpha) + c.B / std::pow(D, c.beta);
 }
@@ -43,7 +43,7 @@ struct Clark {
 };
 
 ///   (Y3)  log10 L = a n + b e + c n e + d,   n = log10 N, e = log10 E^ by (Y2)
-/// Source: Clark et al., arXiv 2202.01169, Table 3.
+/// Source: Clark et al., arXiv 2202.01169, by others' quotation of its constants.
 double clark_loss(const Clark& k, double N, double E) {
   const double n = std::log10(N), e = std::log10(saturated(E, k.start, k.most));
   return std::pow(10, k.a * n + k.b * e + k.c * n * e + k.d);
@@ -53,7 +53,7 @@ Law clark(const std::string& router, const Clark& k, const std::string& cutoff) 
   Law law{
       .name = "clark:" + router,
       .formula = "log10 L = a log10 N + b log10 E^ + c log10 N log10 E^ + d",
-      .source = "Clark et al., arXiv 2202.01169, Table 3",
+      .source = "Clark et al., arXiv 2202.01169, constants as others quote them",
       .fitted_on = "N 15e6 to 1.3e9, up to 512 experts, one a token, always 130e9 tokens",
       .caution = "constants of three digits: experts stop helping at N = 10^(-b/c), " + cutoff,
       .constants = {{"a", k.a}, {"b", k.b}, {"c", k.c}, {"d", k.d}, {"E_start", k.start}, {"E_max", k.most}},
@@ -160,7 +160,8 @@ struct Abnar {
 constexpr Abnar kAbnar;
 
 ///   (Y6)  L = a / N^alpha + b / D^beta + c / (1 - S)^lambda + d / ((1 - S)^delta N^gamma) + e,   N all parameters
-/// S = (E - K) / E. Source: Abnar et al., Parameters vs FLOPs, arXiv 2501.12370, Table 3.
+/// S = (E - K) / E. Source: Abnar et al., Parameters vs FLOPs, arXiv 2501.12370, by others' quotation
+/// of its constants.
 double abnar_loss(const Abnar& k, double N, double D, double S) {
   return k.a / std::pow(N, k.alpha) + k.b / std::pow(D, k.beta) + k.c / std::pow(1 - S, k.lambda) +
          k.d / (std::pow(1 - S, k.delta) * std::pow(N, k.gamma)) + k.e;
@@ -170,7 +171,7 @@ Law abnar() {
   const Abnar& k = kAbnar;
   Law law{.name = "abnar",
           .formula = "L = a / N^alpha + b / D^beta + c / (1 - S)^lambda + d / ((1 - S)^delta N^gamma) + e",
-          .source = "Abnar et al., arXiv 2501.12370, Table 3",
+          .source = "Abnar et al., arXiv 2501.12370, constants as others quote them",
           .fitted_on = "sparsity 0.25 to 0.98; explains 68 % of the variance of what was held out",
           .caution = "N is the total; its dense-equivalent takes S = 0, which was not fitted",
           .constants = {{"a", k.a},
@@ -249,7 +250,7 @@ Law geometric_mean() {
 
 const std::vector<Law>& laws() {
   static const std::vector<Law> all{
-      chinchilla("hoffmann", "Hoffmann et al., arXiv 2203.15556, eq. 10",
+      chinchilla("hoffmann", "Hoffmann et al., arXiv 2203.15556",
                  "over 400 models, 70e6 to 16e9 parameters, 5e9 to 500e9 tokens",
                  {1.69, 406.4, .34, 410.7, .28}),
       clark("s-base", {-.082, -.108, .009, 1.104, 1.847, 314.478}, "by these 1.0e12, in the paper 937e9"),

@@ -16,7 +16,8 @@ bool prints(double x, double printed, double unit) { return std::abs(x - printed
 
 }  // namespace
 
-// What is printed here comes from the papers, or from the formulas evaluated by hand in double with another program.
+// The numbers come from another program that evaluates the same constants, and, where a paper is named, from what is
+// quoted of it.
 TEST_CASE("laws: dense models, as Hoffmann and Besiroglu have them") {
   CHECK(prints(law("hoffmann", active(70e9, 1.4e12)), 1.93665, 1e-5));
   CHECK(prints(law("besiroglu", active(70e9, 1.4e12)), 1.97388, 1e-5));
@@ -152,7 +153,7 @@ TEST_CASE("laws: the best size for 1e21 FLOPs") {
 }
 
 TEST_CASE("laws: the best size of a dense model is the closed form") {
-  // N = G (C / 6)^(beta / (alpha + beta)), G = (alpha A / (beta B))^(1 / (alpha + beta)): Hoffmann et al., eq. 4.
+  // N = G (C / 6)^(beta / (alpha + beta)), G = (alpha A / (beta B))^(1 / (alpha + beta)): Hoffmann et al.
   const double G = std::pow(.34 * 406.4 / (.28 * 410.7), 1 / .62);
   for (const double C : {1e19, 1e21, 5.76e23}) {
     const double N = G * std::pow(C / 6, .28 / .62);
