@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "draws.h"
 #include "moe/budget.h"
 #include "moe/layer/activation.h"
-#include "moe/random.h"
 #include "moe/scalar/bound.h"
 #include "moe/scalar/narrow.h"
 
@@ -12,17 +12,7 @@ using namespace moe;
 
 namespace {
 
-/// Draws in [-1, 1], the same each time.
-class Draws {
- public:
-  double operator()() {
-    return static_cast<double>(static_cast<std::int32_t>(stream_.word(next_++))) * 0x1p-31;
-  }
-
- private:
-  Stream stream_{kDefaultSeed, 1000, 0};
-  std::uint64_t next_ = 0;
-};
+using Draws = DrawsOf<1000>;
 
 /// A number that may be off by e, and what an implementation may hold in its place: off by all of it, either way, or exact.
 struct Uncertain {

@@ -1,8 +1,8 @@
 #include <doctest/doctest.h>
 
+#include "draws.h"
 #include "moe/budget.h"
 #include "moe/layer/activation.h"
-#include "moe/random.h"
 #include "moe/scalar/narrow.h"
 #include "moe/scalar/spread.h"
 
@@ -10,16 +10,7 @@ using namespace moe;
 
 namespace {
 
-class Draws {
- public:
-  double operator()() {
-    return static_cast<double>(static_cast<std::int32_t>(stream_.word(next_++))) * 0x1p-31;
-  }
-
- private:
-  Stream stream_{kDefaultSeed, 1002, 0};
-  std::uint64_t next_ = 0;
-};
+using Draws = DrawsOf<1002>;
 
 /// The root mean square of error / sigma over many draws of f(Draws&) -> {Spread, Narrow}.
 template <typename F>
