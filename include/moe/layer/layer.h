@@ -204,10 +204,10 @@ ExpertTrace<Num> expert_trace(const Config& config, const Trace<Num>& a, Index e
           {}};
 }
 
-/// The router's part of layer_backward: from the gradient of its weights and the losses to that of its inputs, added to
-/// g.x.
+/// From the gradient of the router's weights and the losses to that of its logits, g.logits, with noise g.noisy_logits.
+/// -> dr (T, E), the gradient of the logits of the noise; empty without noise
 template <typename Num>
-void router_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Grads<Num>& g) {
+Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num>& g) {
   const auto [T, D, F, E, K] = Letters(config);
   // What the losses want of the scores, of the clean logits and of the scale of noise, beside what passes the weights.
   Matrix<Num> ds = zeros<Num>(T, E), dz = zeros<Num>(T, E), dscale = zeros<Num>(T, E), dh = zeros<Num>(T, E);
@@ -228,19 +228,28 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
       route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights);
   droute.logits += dh;
   g.scores = stored(Tensor::grad_router_scores, std::move(droute.scores));
+  if (!has_noise(config)) {
+    g.logits = stored(Tensor::grad_router_logits, std::move(droute.logits));
+    return {};
+  }
+  g.noisy_logits = stored(Tensor::grad_router_noisy_logits, std::move(droute.logits));
+  dz += g.noisy_logits;
+  g.logits = stored(Tensor::grad_router_logits, std::move(dz));
+  return noise_backward(a.router.noise, g.noisy_logits, dscale);
+}
+
+/// The router's part of layer_backward: from the gradient of its weights and the losses to that of its inputs, added to
+/// g.x.
+template <typename Num>
+void router_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Grads<Num>& g) {
+  const Matrix<Num> dr = logits_backward(config, a, g);
   if (has_noise(config)) {
-    g.noisy_logits = stored(Tensor::grad_router_noisy_logits, std::move(droute.logits));
-    const Matrix<Num> dr = noise_backward(a.router.noise, g.noisy_logits, dscale);
     g.noise_weight = stored(Tensor::grad_router_noise_weight, linear_backward_weight(dr, a.x));
     g.x += linear_backward(dr, params.noise_weight);
-    dz += g.noisy_logits;
-    g.logits = stored(Tensor::grad_router_logits, std::move(dz));
-  } else {
-    g.logits = stored(Tensor::grad_router_logits, std::move(droute.logits));
   }
   g.router_weight = stored(Tensor::grad_router_weight, linear_backward_weight(g.logits, a.x));
   g.x += linear_backward(g.logits, params.router);
-  if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, E);
+  if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, config.shape.num_experts);
 }
 
 /// The gradient of losses.total. The experts' weights have large ones: take(e, ExpertWeightGrads<Num>) gets them one
