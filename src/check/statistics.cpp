@@ -1,5 +1,7 @@
 #include "statistics.h"
 
+#include <set>
+
 #include "moe/scalar/profile.h"
 #include "quantile.h"
 #include "text.h"
@@ -8,6 +10,7 @@ namespace moe {
 namespace {
 
 constexpr double kBlock = 1.3;  // a row's share of the allowance
+constexpr Index kMostRemembered = 65536;
 
 /// Sums over one row, or over all.
 struct Sums {
@@ -102,11 +105,17 @@ class Tally {
     if (ratio > v_.hard_ratio || v_.worst < 0)
       v_.hard_ratio = ratio, v_.worst = i, v_.got = got, v_.expected = expected;
     const double sigma = at(*c_.sigma, i);
-    if (!(sigma > 0) || !std::isfinite(sigma)) return ratio;
+    if (!(sigma > 0) || !std::isfinite(sigma) || !is_new(expected, got)) return ratio;
     row.add(error, expected, sigma);
     if (std::abs(error) / sigma > v_.z_max) v_.z_max = std::abs(error) / sigma, v_.z_worst = i;
     if (expected != 0 && i % stride_ == 0) bits_.push_back(std::log2(std::abs(expected) / (6 * sigma)));
     return ratio;
+  }
+
+  /// Numbers that are the same, as those of tied experts are, have one error and not many: it counts once. In large tensors
+  /// they would have to be many to matter, and cost time to find.
+  bool is_new(double expected, double got) {
+    return v_.numbers > kMostRemembered || seen_.insert({expected, got}).second;
   }
 
   /// (J3) and (J4).
@@ -142,6 +151,7 @@ class Tally {
   Sums all_, worst_row_;
   double row_slope_ = 0, rows_ = 0;
   std::vector<double> bits_;
+  std::set<std::pair<double, double>> seen_;
 };
 
 }  // namespace

@@ -140,3 +140,22 @@ TEST_CASE("spread: sums that drift spread more than sums that wander, as they do
     CHECK(rms(low) > 0.3);
   }
 }
+
+TEST_CASE("spread: products that are not normal are rounded to the spacing of those") {
+  const ProfileScope scope(profile_called("fp32_any_order"));
+  for (const double size : {1e-22, 1e-21, 1e-19}) {
+    const double rms = rms_of([&](Draws& draw) {
+      std::vector<Spread> a, b;
+      std::vector<Narrow> c, d;
+      for (Index i = 0; i < 5; ++i) {
+        const auto x = static_cast<double>(static_cast<float>(size * draw())),
+                   y = static_cast<double>(static_cast<float>(size * draw()));
+        a.emplace_back(x), b.emplace_back(y), c.emplace_back(x), d.emplace_back(y);
+      }
+      return std::pair(dot(a.data(), b.data(), 5), dot(c.data(), d.data(), 5));
+    });
+    CAPTURE(size);
+    CHECK(rms > 0.7);
+    CHECK(rms < 1.3);
+  }
+}

@@ -63,16 +63,18 @@ struct Spread {
   }
 
   friend Spread dot(const Spread* a, const Spread* b, Index n, Index step = 1) {
+    const Profile& p = current_profile();
+    const double normal = std::ldexp(1.0, p.inside.low), lost = moe::square(p.underflow(p.inside)) / 3;
     double total = 0, moved = 0, squares = 0;
     for (Index i = 0; i < n; ++i) {
       const Spread &x = a[i * step], &y = b[i * step];
       const double product = x.v * y.v;
+      if (product != 0 && std::abs(product) < normal) moved += lost;
       total += product;
       moved += x.v * x.v * y.var + x.var * (y.v * y.v + y.var);
       squares += product * product;
     }
     if (n == 0) return {};
-    const Profile& p = current_profile();
     const double truncated = 2 * p.operands.u, product = p.rounds_results() ? p.result.u : 0;
     moved += (2 * truncated * truncated + product * product + p.inside.u * p.inside.u) / 3 * squares +
              truncated * truncated * total * total;
