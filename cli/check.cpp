@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "moe/backend.h"
 #include "moe/digests.h"
 #include "moe/program.h"
 #include "moe/report.h"
@@ -13,7 +14,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> cases;
-  std::string got, exec, backend, profile, mode = "auto", random, report, timeout = "60";
+  std::string got, exec, backend, dtype, profile, mode = "auto", random, report, timeout = "60";
   bool allow_flag = false, strict = false, json = false;
 };
 
@@ -69,9 +70,11 @@ class Candidate {
   }
 
  private:
-  static Answer of_backend(const CheckCase& c) {
+  Answer of_backend(const CheckCase& c) const {
     if (c.golden.invalid) return {{}, "an invalid layer cannot be loaded", {}};
-    return {evaluate<double>(c.config, c.golden.inputs, nullptr, !c.golden.results_only), {}, {}};
+    const Backend& backend = backend_called(options_.backend);
+    const Format dtype = options_.dtype.empty() ? backend.dtype : real_format("--dtype", options_.dtype);
+    return {evaluate_on(backend, c.config, c.golden.inputs, dtype, !c.golden.results_only), {}, {}};
   }
 
   const Options& options_;
@@ -93,11 +96,10 @@ void require_sound(const Options& options) {
     throw Error("--random", "--random has no meaning with --got: random layers have no files");
   if (!options.report.empty() && !options.report.ends_with(".json") && !options.report.ends_with(".html"))
     throw Error("--report", "--report = " + shown(options.report) + " must end in .json or .html");
-  if (options.backend == "cpu" || options.backend == "cuda")
-    throw CannotRun("backend " + options.backend + " is not part of this version of moe-oracle");
-  if (!options.backend.empty() && options.backend != "reference")
-    throw Error("--backend",
-                "--backend = " + shown(options.backend) + " must be one of reference, cpu, cuda");
+  if (!options.backend.empty()) backend_called(options.backend);
+  if (!options.dtype.empty() && options.backend.empty())
+    throw Error("--dtype", "--dtype has no meaning without --backend: an answer says its own");
+  if (!options.dtype.empty()) real_format("--dtype", options.dtype);
 }
 
 CaseVerdict not_answered(const CheckCase& c, const std::string& reason, Status status) {
@@ -110,6 +112,8 @@ CaseVerdict verdict_on(const CheckCase& c, Candidate& candidate, const CheckOpti
   try {
     const std::optional<Answer> answer = candidate.answer(c);
     return answer ? check(c, *answer, options) : not_answered(c, "there is no answer to it", Status::Skipped);
+  } catch (const CannotRun& reason) {
+    return not_answered(c, reason.what(), Status::Skipped);
   } catch (const Error& error) {
     return not_answered(c, error.what(), Status::Fail);
   }
@@ -138,6 +142,7 @@ std::string how_as_arguments(const Options& options) {
     if (value != unless) text += ' ' + std::string(name) + ' ' + shell_quoted(value);
   };
   add("--got", options.got, ""), add("--exec", options.exec, ""), add("--backend", options.backend, "");
+  add("--dtype", options.dtype, "");
   add("--profile", options.profile, ""), add("--mode", options.mode, "auto");
   add("--timeout", options.timeout, "60");
   return text;
@@ -202,6 +207,8 @@ void add_check(CLI::App& app, Act& act) {
        "PATH");
   text("--exec", options->exec, "a command that answers cases, a line of JSON each", "CMD");
   text("--backend", options->backend, "one of ours: reference, cpu, cuda", "NAME");
+  text("--dtype", options->dtype, "what --backend stores numbers as: f64, f32 or bf16; else its own choice",
+       "DTYPE");
   text("--profile", options->profile, "how the candidate computes: a name, or a JSON file; else by its dtype",
        "P");
   text("--mode", options->mode, "auto, end-to-end, pinned or isolated", "MODE");

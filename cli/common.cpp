@@ -31,8 +31,8 @@ void LayerOptions::add_to(CLI::App& verb) {
 }
 
 bool LayerOptions::given() const {
-  return !sets.empty() || dtype != "f64" ||
-         !(tokens.empty() && seed.empty() && input.empty() && weights.empty() && layer.empty());
+  return !sets.empty() || !(dtype.empty() && tokens.empty() && seed.empty() && input.empty() &&
+                            weights.empty() && layer.empty());
 }
 
 NamedConfig LayerOptions::load(const std::string& config) const {
@@ -40,6 +40,8 @@ NamedConfig LayerOptions::load(const std::string& config) const {
   if (!tokens.empty()) count = parse_index("--tokens", tokens, 0, INT32_MAX);
   return load_config(config, sets, count);
 }
+
+Format LayerOptions::format() const { return dtype.empty() ? Format::F64 : real_format("--dtype", dtype); }
 
 Inputs LayerOptions::inputs(const Config& config) const {
   InputSources sources{input, weights, {}, kDefaultSeed, Format::F64};
@@ -53,11 +55,7 @@ Inputs LayerOptions::inputs(const Config& config) const {
       throw Error("--seed", "--seed = " + shown(seed) +
                                 " must be a whole number in [0, 2^64), decimal or 0x hexadecimal");
   }
-  const auto* known =
-      std::find_if(kFormats.begin(), kFormats.end(), [&](const FormatInfo& f) { return dtype == f.name; });
-  if (known == kFormats.end() || !is_real(static_cast<Format>(known - kFormats.begin())))
-    throw Error("--dtype", "--dtype = " + shown(dtype) + " must be one of f64, f32, bf16, f16");
-  sources.format = static_cast<Format>(known - kFormats.begin());
+  sources.format = format();
   Inputs all = load_inputs(config, sources);
   for (auto& [id, a] : all)
     if (a.size() < (Index{1} << 26))
@@ -106,6 +104,15 @@ Index parse_index(const std::string& option, const std::string& text, Index leas
     throw Error(option, option + " = " + shown(text) + " must be a whole number in [" +
                             std::to_string(least) + ", " + std::to_string(most) + ']');
   return value;
+}
+
+Format real_format(const std::string& option, const std::string& name) {
+  const auto* known =
+      std::find_if(kFormats.begin(), kFormats.end(), [&](const FormatInfo& f) { return name == f.name; });
+  const auto format = static_cast<Format>(known - kFormats.begin());
+  if (known == kFormats.end() || !is_real(format))
+    throw Error(option, option + " = " + shown(name) + " must be one of f64, f32, bf16, f16");
+  return format;
 }
 
 ProgressBar::~ProgressBar() {

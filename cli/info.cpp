@@ -5,6 +5,7 @@
 #include <cfloat>
 #include <cstdio>
 
+#include "moe/backend.h"
 #include "moe/certify.h"
 #include "moe/version.h"
 #include "verbs.h"
@@ -46,6 +47,16 @@ Json floating_point() {
           {"subnormals", tiny / 2 > 0 ? "kept" : "FLUSHED"}};
 }
 
+Json backends_json() {
+  Json json;
+  for (const Backend& backend : backends()) {
+    const std::string how = backend.how();
+    json[backend.name] = "available" + (how.empty() ? "" : ": " + how);
+  }
+  json["cuda"] = "unavailable: not part of this version";
+  return json;
+}
+
 Json info_json() {
   const std::string ball = ball_library();
   return {{"version", kVersion},
@@ -55,10 +66,7 @@ Json info_json() {
                           std::to_string(EIGEN_MINOR_VERSION)},
             {"ball", ball.empty() ? "none: this build certifies nothing, because FLINT was not found" : ball},
             {"openmp", std::to_string(_OPENMP) + ", " + std::to_string(omp_get_max_threads()) + " threads"}}},
-          {"backends",
-           {{"reference", "available"},
-            {"cpu", "unavailable: not part of this version"},
-            {"cuda", "unavailable: not part of this version"}}},
+          {"backends", backends_json()},
           {"cpu", cpu_features()},
           {"floatingPoint", floating_point()}};
 }

@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "moe/backend.h"
 #include "moe/certify.h"
 #include "moe/config_json.h"
 #include "moe/golden.h"
@@ -21,15 +22,12 @@ struct Outcome {
   std::string proof;
 };
 
-void require_backend(const std::string& name) {
-  if (name == "reference") return;
-  if (name == "cpu" || name == "cuda")
-    throw CannotRun("backend " + name + " is not part of this version of moe-oracle");
-  throw Error("--backend", "--backend = " + shown(name) + " must be one of reference, cpu, cuda");
-}
-
 Outcome compute(const Options& options, const Config& config, const Inputs& inputs,
                 const Progress& progress) {
+  if (options.backend != "reference")
+    return {evaluate_on(backend_called(options.backend), config, inputs, options.layer.format(),
+                        options.backward),
+            ""};
   if (options.scalar == "double")
     return {evaluate<double>(config, inputs, nullptr, options.backward, progress), ""};
   if (options.scalar == "float")
@@ -54,11 +52,15 @@ std::string numbers_text(const Array& a, Index most) {
   return text + (a.size() > most ? " ..." : "");
 }
 
+std::string how_computed(const Options& options) {
+  return options.backend + ", " + (options.backend == "reference" ? options.scalar : options.layer.dtype);
+}
+
 void print_summary(const NamedConfig& named, const Options& options, const Outcome& outcome, double seconds) {
   const Index assigned = named.config.shape.num_tokens * named.config.shape.top_k;
   const Index kept = find(outcome.arrays, "dispatch.order")->size();
-  std::printf("%-9s %s   reference, %s, %.2f s\n", named.name.c_str(), letters_text(named.config).c_str(),
-              options.scalar.c_str(), seconds);
+  std::printf("%-9s %s   %s, %.2f s\n", named.name.c_str(), letters_text(named.config).c_str(),
+              how_computed(options).c_str(), seconds);
   if (named.name.ends_with(".json") && !named.source.empty())
     std::printf("source    %s\n", named.source.c_str());
   std::printf("inputs    %s\n", options.layer.inputs_text().c_str());
@@ -97,8 +99,9 @@ std::string write_trace(const NamedConfig& named, const Arrays& arrays, const st
 Json summary_json(const NamedConfig& named, const Options& options, const Outcome& outcome, double seconds) {
   Json json{{"id", named.name},
             {"config", config_to_json(named.config)},
-            {"backend", "reference"},
-            {"scalar", options.scalar},
+            {"backend", options.backend},
+            {options.backend == "reference" ? "scalar" : "dtype",
+             options.backend == "reference" ? options.scalar : options.layer.dtype},
             {"seconds", seconds}};
   if (!named.source.empty()) json["source"] = named.source;
   if (!outcome.proof.empty()) json["proof"] = outcome.proof;
@@ -113,7 +116,7 @@ int route_logits(const Options& options) {
   const NamedConfig named = options.layer.load(options.config);
   const LayerOptions& layer = options.layer;
   if (options.backward || !options.out.empty() || options.scalar != "double" || !layer.weights.empty() ||
-      !layer.tokens.empty() || !layer.seed.empty() || layer.dtype != "f64")
+      !layer.tokens.empty() || !layer.seed.empty() || !layer.dtype.empty())
     throw Error("--input",
                 "--input = " + shown(layer.input) +
                     " holds router.logits and no x: beside it only --set, --stats and --json have a meaning");
@@ -139,8 +142,12 @@ void require_printable(const Config& config, bool backward) {
                              " elements: more than 65,536");
 }
 
-int act_on(const Options& options) {
-  require_backend(options.backend);
+int act_on(Options options) {
+  const Backend& backend = backend_called(options.backend);
+  if (options.backend != "reference" && options.layer.dtype.empty())
+    options.layer.dtype = info_of(backend.dtype).name;
+  if (options.backend != "reference" && options.scalar != "double")
+    throw Error("--scalar", "--scalar has no meaning with --backend " + options.backend);
   if (options.scalar != "float" && options.scalar != "double" && options.scalar != "ball")
     throw Error("--scalar", "--scalar = " + shown(options.scalar) + " must be one of float, double, ball");
   if (!options.out.empty()) {

@@ -46,18 +46,23 @@ CheckCase case_of(const std::string& name);
 /// The options that name a layer and its numbers, as `run` and `golden write` take them.
 struct LayerOptions {
   std::vector<std::string> sets;
-  std::string tokens, seed, input, weights, layer, dtype = "f64";
+  std::string tokens, seed, input, weights, layer, dtype;
 
   void add_to(CLI::App& verb);
   /// Was any of them given?
   bool given() const;
   NamedConfig load(const std::string& config) const;
+  /// What numbers are rounded to: f64, unless --dtype was given.
+  Format format() const;
   Inputs inputs(const Config& config) const;
   std::string inputs_text() const;
 };
 
 /// A whole number in [least, most], or an Error that names the option: CLI11 2.1 clamps what overflows.
 Index parse_index(const std::string& option, const std::string& text, Index least, Index most);
+
+/// The format of real numbers called `name`, or an Error that names the option.
+Format real_format(const std::string& option, const std::string& name);
 
 /// For options whose value must not be empty, as it is where a shell variable is not set.
 extern const CLI::Validator kNotEmpty;

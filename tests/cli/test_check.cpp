@@ -26,6 +26,22 @@ Done check_exec(const Scratch& folder, const std::string& command, const std::st
 
 }  // namespace
 
+TEST_CASE("check: backend cpu passes the corpus, in f32 and, where the inputs are bf16, in bf16") {
+  const Scratch folder;
+  for (const std::string dtype : {"f32", "bf16"}) {
+    const int skipped = dtype == "bf16" ? 12 : 0;
+    CAPTURE(dtype);
+    const Done done = run(folder, "check " + kGolden + " --backend cpu --random 50 --json --dtype " + dtype);
+    CHECK(done.code == 0);
+    const Json report = parse_json(done.out, "report");
+    const Json& counts = report["counts"];
+    CHECK(counts["FAIL"] == 0);
+    CHECK(counts["FLAG"] == 0);
+    CHECK(counts["SKIPPED"] == skipped);
+    CHECK(counts["PASS"].get<int>() + counts["LOW-POWER"].get<int>() == 275 + 50 - skipped);
+  }
+}
+
 TEST_CASE("check: the reference passes its own corpus") {
   const Scratch folder;
   const Done done =
@@ -163,7 +179,9 @@ TEST_CASE("check: bad usage and bad files are one line") {
         "check presets/mixtral --got answer.json --profile fp12",
         "check presets/mixtral --got answer.json --profile p.json",
         "check presets/mixtral --got answer.json --random 3", "check presets/mixtral --backend tpu",
-        "check --backend reference --random 0", "check presets/mixtral presets/switch --got answer.json",
+        "check presets/mixtral --backend cpu --dtype f8",
+        "check presets/mixtral --got answer.json --dtype f32", "check --backend reference --random 0",
+        "check presets/mixtral presets/switch --got answer.json",
         "check presets/mixtral --backend reference --report r.txt",
         "check answer.json --backend reference"}) {
     CAPTURE(arguments);
@@ -172,8 +190,8 @@ TEST_CASE("check: bad usage and bad files are one line") {
     CHECK(is_one_line(done.err));
     CHECK(done.out.empty());
   }
-  for (const std::string backend : {"cpu", "cuda"})
-    CHECK(run(folder, "check presets/mixtral --backend " + backend).code == 3);
+  CHECK(run(folder, "check presets/mixtral --backend cuda").code == 3);
+  CHECK(run(folder, "check presets/mixtral --backend cpu --dtype f64").code == 3);
   for (const std::string file : {"empty.json", "cut.safetensors"}) {
     CAPTURE(file);
     const Done done = run(folder, "check presets/mixtral --got " + file);

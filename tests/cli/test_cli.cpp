@@ -99,7 +99,7 @@ TEST_CASE("cli: bad usage is exit 2 and one line") {
 TEST_CASE("cli: what this build or machine cannot do is exit 3 and one line") {
   const Scratch folder;
   for (const std::string arguments :
-       {"run mixtral --backend cuda", "run mixtral --backend cpu", "run mixtral --out /dev/full",
+       {"run mixtral --backend cuda", "run mixtral --backend cpu --dtype f64", "run mixtral --out /dev/full",
         "run mixtral --tokens 2147483647",
         "run mixtral --tokens 4 --backward --set shape.hidden_size=1000000 --set shape.ffn_size=100000000"}) {
     CAPTURE(arguments);
@@ -113,6 +113,7 @@ TEST_CASE("cli: info says what there is, to people and to machines") {
   const Scratch folder;
   const Json info = parse_json(run(folder, "info --json").out, "info");
   CHECK(info["backends"]["reference"] == "available");
+  CHECK(info["backends"]["cpu"].get<std::string>().starts_with("available: oneDNN "));
   CHECK(info["backends"]["cuda"].get<std::string>().starts_with("unavailable: "));
   CHECK(info["floatingPoint"] ==
         Json({{"rounding", "to nearest"}, {"contraction", "off"}, {"subnormals", "kept"}}));

@@ -1,0 +1,219 @@
+#include "choose.h"
+#include "layer.h"
+#include "moe/validate.h"
+#include "numbers.h"
+
+namespace moe::cpu {
+
+Layer::Layer(Config config, const Inputs& inputs, Format dtype)
+    : config_(std::move(config)),
+      inputs_(inputs),
+      storage_(dtype == Format::BF16 ? Storage::BF16 : Storage::F32) {
+  const auto [T, D, F, E, K] = Letters(config_);
+  if (has_router(config_)) router_ = load_map(inputs, Tensor::router_weight, E, D, storage_);
+  if (has_noise(config_)) noise_router_ = load_map(inputs, Tensor::router_noise_weight, E, D, storage_);
+  selection_bias_ = load_matrix(inputs, Tensor::router_selection_bias, 1, E, storage_).cast<double>();
+  shared_gate_ = load_matrix(inputs, Tensor::shared_gate_weight, 1, D, storage_);
+  experts_.resize(static_cast<std::size_t>(E + (has_shared(config_) ? 1 : 0)));
+  // Weights that are only a recipe may be more than fits: they are made where an expert is first used.
+  if (inputs.at(Tensor::experts_up).bytes.empty()) return;
+  for (Index e = 0; e < static_cast<Index>(experts_.size()); ++e) expert_of(e);
+}
+
+Expert& Layer::expert_of(Index e) {
+  Expert& expert = at(experts_, e);
+  if (expert.F == 0) expert = load_expert(config_, inputs_, e, storage_);
+  return expert;
+}
+
+void Layer::keep(float* x, Index n) const {
+  if (storage_ == Storage::F32) return;
+  for (Index i = 0; i < n; ++i) x[i] = rounded_to_bf16(x[i]);
+}
+
+void Layer::forward(const Inputs& batch) {
+  read_batch(batch);
+  route();
+  gather();
+  run_experts();
+  run_shared();
+  combine();
+  routed_.loss = losses();
+}
+
+void Layer::read_batch(const Inputs& batch) {
+  const Index T = batch.at(Tensor::x).dims.front(), D = config_.shape.hidden_size;
+  if (T != config_.shape.num_tokens) {
+    config_.shape.num_tokens = T;
+    validate(config_);
+  }
+  x_ = load_matrix(batch, Tensor::x, T, D, storage_, kSpareRows);
+  dy_ = load_matrix(batch, Tensor::dy, T, D, storage_, kSpareRows);
+  const auto exact = [&](Tensor id, Index rows, Index cols) {
+    const auto found = batch.find(id);
+    Matrix<double> m(found == batch.end() ? 0 : rows, cols);
+    if (m.size() > 0) found->second.reals(0, {m.data(), static_cast<std::size_t>(m.size())});
+    return m;
+  };
+  uniform_ = exact(Tensor::noise_second_policy, 1, T);
+  noise_ = exact(Tensor::noise_gaussian_learned, T, config_.shape.num_experts);
+}
+
+/// (R1) to (R6), (N1) and the plan.
+void Layer::route() {
+  const auto [T, D, F, E, K] = Letters(config_);
+  if (!has_router(config_)) {
+    routed_.dispatch = decide_for(config_, Matrix<double>(), zeros<std::int32_t>(T, 1)).plan;
+    weights_ = Matrix<float>::Constant(T, K, 1);
+    routed_.router.weights = weights_.cast<double>();
+    return;
+  }
+  NoiseTrace<double> noise;
+  Matrix<double> z = mapped(router_, T, x_.data()).cast<double>();
+  Decisions made;
+  if (has_noise(config_)) {
+    noise = {std::move(z), mapped(noise_router_, T, x_.data()).cast<double>(), {}, std::move(noise_)};
+    z = noise_forward(config_.noise, noise);
+    NoisyChoice choice = choose_noisy(config_.noise, noise, z, K);
+    made = decide_for(config_, z, std::move(choice.expert));
+    made.runner_up = std::move(choice.runner_up);
+  } else {
+    const double* bias = selection_bias_.size() > 0 ? selection_bias_.data() : nullptr;
+    IdMatrix expert(T, K);
+    parallel_for(T, [&, E = E, K = K](Index t) {
+      thread_local Chooser choose;
+      choose(config_.router, row(z, t), bias, E, K, row(expert, t));
+    });
+    made = decide_for(config_, z, std::move(expert), uniform_);
+  }
+  routed_.dispatch = std::move(made.plan);
+  Routing<double>& r = routed_.router;
+  r = route_forward(config_.router, std::move(z), selection_bias_, made.expert, routed_.dispatch);
+  r.noise = std::move(noise), r.retopk = std::move(made.retopk), r.runner_up = std::move(made.runner_up);
+  if (config_.bias_update.kind != BiasUpdate::None)
+    r.next_bias = updated_bias(config_.bias_update, selection_bias_, routed_.dispatch);
+  weights_ = r.weights.cast<float>();
+}
+
+/// (B0), where there is a dy.
+Losses<double> Layer::losses() const {
+  Losses<double> loss;
+  loss.aux.resize(config_.aux.size());
+  if (dy_.size() == 0) return loss;
+  for (Index t = 0; t < config_.shape.num_tokens; ++t)
+    loss.task += static_cast<double>(dot_of(row(a_.y, t), row(dy_, t), config_.shape.hidden_size));
+  loss.total = loss.task;
+  for (std::size_t i = 0; i < config_.aux.size(); ++i) {
+    loss.aux[i] = aux_forward(config_, config_.aux[i], routed_.router, routed_.dispatch);
+    loss.total += config_.aux[i].coefficient * loss.aux[i];
+  }
+  return loss;
+}
+
+/// The rows of every expert beside each other, and who works on which.
+void Layer::gather() {
+  const auto [T, D, F, E, K] = Letters(config_);
+  const Index N = routed_.dispatch.N();
+  prepare(gathered_, N + kSpareRows, D);
+  parallel_for(
+      N, [&](Index n) { std::copy_n(row(x_, routed_.dispatch.token(n)), x_.cols(), row(gathered_, n)); });
+  if (config_.experts.glu) prepare(a_.gate, N, F);
+  prepare(a_.up, N, F), prepare(a_.hidden, N + kSpareRows, F), prepare(a_.out, N, D);
+  work_.clear();
+  for (Index e = 0; e < E; ++e) {
+    const Index first = routed_.dispatch.first(e), rows = routed_.dispatch.count(e);
+    if (rows == 0) continue;
+    float* gate = config_.experts.glu ? row(a_.gate, first) : nullptr;
+    work_.push_back({e, &expert_of(e), rows, row(gathered_, first), gate, row(a_.up, first),
+                     row(a_.hidden, first), row(a_.out, first)});
+  }
+  if (!has_shared(config_)) return;
+  ExpertTrace<float>& a = a_.shared.expert;
+  const Index Fs = config_.shared.ffn_size;
+  if (config_.experts.glu) prepare(a.gate, T, Fs);
+  prepare(a.up, T, Fs), prepare(a.hidden, T + kSpareRows, Fs), prepare(a.out, T, D);
+  if (T > 0)
+    work_.push_back(
+        {E, &expert_of(E), T, x_.data(), a.gate.data(), a.up.data(), a.hidden.data(), a.out.data()});
+}
+
+/// (X1) to (X3)
+void Layer::run_experts() {
+  run_tiles(
+      work_, &Expert::in, [](const Work& w) { return w.x; },
+      [&](const Work& w, const Tile& tile, float* made) { activate(w, tile, made); });
+  const Index D = config_.shape.hidden_size;
+  run_tiles(
+      work_, &Expert::out, [](const Work& w) { return w.hidden; },
+      [&](const Work& w, const Tile& tile, float* made) {
+        const Matrix<float>& bias = w.expert->down_bias;
+        for (Index i = 0; i < tile.rows; ++i) {
+          float* from = made + i * tile.width;
+          for (Index j = 0; bias.size() > 0 && j < tile.width; ++j) from[j] += bias(0, tile.column + j);
+          if (w.e == config_.shape.num_experts) keep(from, tile.width);  // a routed one's is not stored
+          std::copy_n(from, tile.width, w.out + (tile.first + i) * D + tile.column);
+        }
+      });
+}
+
+/// (X2) on a tile of the pre-activations: of gate and then of the same columns of up, or of up alone.
+void Layer::activate(const Work& work, const Tile& tile, float* made) const {
+  const Expert& expert = *work.expert;
+  const bool glu = config_.experts.glu;
+  const Index n = glu ? tile.width / 2 : tile.width, column = glu ? tile.column / 2 : tile.column;
+  const auto add = [&](const Matrix<float>& bias, float* to) {
+    for (Index j = 0; bias.size() > 0 && j < n; ++j) to[j] += bias(0, column + j);
+  };
+  for (Index i = 0; i < tile.rows; ++i) {
+    const Index at = (tile.first + i) * expert.F + column;
+    float *g = made + i * tile.width, *u = glu ? g + n : g, *h = work.hidden + at;
+    add(expert.up_bias, u), keep(u, n), std::copy_n(u, n, work.up + at);
+    if (glu) {
+      add(expert.gate_bias, g), keep(g, n), std::copy_n(g, n, work.gate + at);
+      for (Index j = 0; j < n; ++j) h[j] = moe::activate(config_.experts.activation, g[j]) * u[j];
+    } else {
+      for (Index j = 0; j < n; ++j) h[j] = moe::activate(config_.experts.activation, u[j]);
+    }
+    keep(h, n);
+  }
+}
+
+/// (H1), (H2)
+void Layer::run_shared() {
+  if (!has_shared(config_)) return;
+  const Index T = config_.shape.num_tokens, D = config_.shape.hidden_size;
+  a_.shared.y = a_.shared.expert.out;
+  if (config_.shared.mode == SharedMode::Add) return;
+  a_.shared.gate_logit.resize(T, 1);
+  parallel_for(T, [&](Index t) {
+    a_.shared.gate_logit(t, 0) = dot_of(row(x_, t), shared_gate_.data(), D);
+    const float share = sigmoid(a_.shared.gate_logit(t, 0));
+    for (Index d = 0; d < D; ++d) a_.shared.y(t, d) *= share;
+  });
+}
+
+/// (C1) to (C3), token by token: the slots in their order, then the shared expert.
+void Layer::combine() {
+  const auto [T, D, F, E, K] = Letters(config_);
+  const DroppedOutput dropped = config_.capacity.dropped_output;
+  prepare(a_.y, T, D);
+  parallel_for(T, [&, D = D, K = K](Index t) {
+    thread_local std::vector<float> v;
+    v.resize(static_cast<std::size_t>(D));
+    float* y = row(a_.y, t);
+    std::fill_n(y, D, 0.0F);
+    const auto add = [&](float w, const float* x, bool stored) {
+      for (Index d = 0; d < D; ++d) at(v, d) = w * x[d];
+      if (stored) keep(v.data(), D);
+      for (Index d = 0; d < D; ++d) y[d] += at(v, d);
+    };
+    for (Index k = 0; k < K; ++k)
+      if (const Index n = routed_.dispatch.row(t, k); n >= 0) add(weights_(t, k), row(a_.out, n), true);
+    if (dropped != DroppedOutput::Zero && all_dropped(routed_.dispatch, t))
+      add(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), row(x_, t), false);
+    if (a_.shared.y.size() > 0) add(1, row(a_.shared.y, t), false);
+    keep(y, D);
+  });
+}
+
+}  // namespace moe::cpu

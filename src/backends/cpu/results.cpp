@@ -1,0 +1,95 @@
+#include "../backends.h"
+#include "layer.h"
+#include "numbers.h"
+
+// What the CPU backend leaves, as doubles; and its row in the table of backends.
+namespace moe {
+namespace cpu {
+namespace {
+
+Matrix<double> widened(const Matrix<float>& m) { return m.cast<double>(); }
+
+/// What is made in double is kept as f32.
+template <typename... Matrices>
+void keep_as_float(Matrices&... m) {
+  ((m = Matrix<double>(m.template cast<float>().template cast<double>())), ...);
+}
+void keep_as_float(double& x) { x = static_cast<double>(static_cast<float>(x)); }
+
+ExpertWeightGrads<double> widened(const ExpertWeightGrads<float>& g) {
+  return {widened(g.gate),      widened(g.up),      widened(g.down),
+          widened(g.gate_bias), widened(g.up_bias), widened(g.down_bias)};
+}
+
+}  // namespace
+
+Trace<double> Layer::trace() const {
+  Trace<double> a = routed_;
+  Routing<double>& r = a.router;
+  keep_as_float(r.scores, r.logsumexp, r.group_scores, r.weights, r.denominator, r.next_bias);
+  if (has_noise(config_)) keep_as_float(r.logits);
+  keep_as_float(a.loss.task), keep_as_float(a.loss.total);
+  for (double& loss : a.loss.aux) keep_as_float(loss);
+  const Index T = config_.shape.num_tokens, N = a.dispatch.N(), D = config_.shape.hidden_size;
+  a.x = widened(x_).topRows(T);
+  a.gate = widened(a_.gate);
+  a.up = widened(a_.up);
+  a.hidden = widened(a_.hidden).topRows(N);
+  a.out = widened(a_.out);
+  a.weighted.resize(N, D);
+  for (Index t = 0; t < T; ++t)
+    for (Index k = 0; k < config_.shape.top_k; ++k)
+      if (const Index n = a.dispatch.row(t, k); n >= 0) {
+        Matrix<float> v = weights_(t, k) * a_.out.row(n);  // as `combine` made them
+        keep(v.data(), D);
+        a.weighted.row(n) = v.cast<double>();
+      }
+  a.shared.y = widened(a_.shared.y);
+  a.y = widened(a_.y);
+  return a;
+}
+
+Grads<double> Layer::grads(const Take& take) const {
+  const auto [T, D, F, E, K] = Letters(config_);
+  const Index N = routed_.dispatch.N();
+  Grads<double> g = routed_grads_;
+  keep_as_float(g.topk_weights, g.logits, g.noisy_logits, g.scores);
+  g.x = widened(g_.x);
+  g.router_weight = widened(g_.router_weight);
+  g.noise_weight = widened(g_.noise_weight);
+  if (config_.experts.glu) g.gate = dpre_.topLeftCorner(N, F).cast<double>();
+  g.up = dpre_.topRightCorner(dpre_.rows(), F).topRows(N).cast<double>();
+  g.hidden = widened(g_.hidden);
+  g.out = widened(g_.out).topRows(N);
+  g.shared_gate = widened(g_.shared_gate);
+  const auto of_expert = [&](Index e, Index width) {
+    const ExpertWeightGrads<float>& given = at(dweights_, e);
+    if (given.up.size() > 0) return widened(given);
+    ExpertWeightGrads<double> none;
+    if (config_.experts.glu) none.gate = zeros<double>(width, D);
+    none.up = zeros<double>(width, D), none.down = zeros<double>(D, width);
+    if (!has_bias(config_) || e == E) return none;
+    if (config_.experts.glu) none.gate_bias = zeros<double>(1, width);
+    none.up_bias = zeros<double>(1, width), none.down_bias = zeros<double>(1, D);
+    return none;
+  };
+  for (Index e = 0; e < E; ++e) take(e, of_expert(e, F));
+  if (has_shared(config_)) g.shared = of_expert(E, config_.shared.ffn_size);
+  return g;
+}
+
+}  // namespace cpu
+
+const Backend kCpuBackend{
+    "cpu",
+    [](const Config&, Format dtype) -> std::string {
+      if (dtype == Format::F32 || dtype == Format::BF16) return "";
+      return std::string("backend cpu computes in f32 and bf16, not in ") + info_of(dtype).name;
+    },
+    [](const Config& config, const Inputs& inputs, Format dtype) -> std::unique_ptr<LoadedLayer> {
+      return std::make_unique<cpu::Layer>(config, inputs, dtype);
+    },
+    Format::F32,
+    [] { return cpu::linear_implementation() + "; bf16 weights are widened to f32 where they are used"; }};
+
+}  // namespace moe

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "weights.h"
+
+namespace moe::cpu {
+
+/// What one expert does in a batch: its rows, and where its stages and their gradients are.
+struct Work {
+  Index e;  // E: the shared expert
+  const Expert* expert;
+  Index rows;
+  const float* x;                                           // (rows, D)
+  float *gate = nullptr, *up = nullptr, *hidden = nullptr;  // (rows, F)
+  float* out = nullptr;                                     // (rows, D)
+  const float* dout = nullptr;                              // (rows, D)
+  float *dhidden = nullptr, *dpre = nullptr,
+        *dx = nullptr;  // (rows, F), dgate beside dup (rows, F1), (rows, D)
+};
+
+/// A block of one of an expert's maps and up to kMostRows of its rows: what one thread computes at a time.
+struct Tile {
+  Index block, column, width;  // the block gives columns [column, column + width) of the map's result
+  Index first, rows;           // rows [first, first + rows) of the expert's
+};
+
+/// For every expert that has work, and every tile of its `map`: made (rows, width) = the tile of source(work) times the
+/// map, then use(work, tile, made). Tiles do not depend on the number of threads.
+void run_tiles(const std::vector<Work>& work, Linear Expert::*map,
+               const std::function<const float*(const Work&)>& source,
+               const std::function<void(const Work&, const Tile&, float* made)>& use);
+
+/// y (rows, n) = x (rows, k) times the map; x has kSpareRows more rows.
+Matrix<float> mapped(const Linear& map, Index rows, const float* x);
+
+}  // namespace moe::cpu

@@ -1,0 +1,123 @@
+#include <doctest/doctest.h>
+
+#include "../support.h"
+#include "backends/cpu/linear.h"
+#include "backends/cpu/numbers.h"
+
+using namespace moe;
+using namespace moe::cpu;
+
+namespace {
+
+/// Small integers, all products and sums of which are exact in any order.
+float small_integer(Index i) { return static_cast<float>((i * 2654435761 >> 7) % 15 - 7); }
+
+Matrix<float> integers(Index rows, Index cols, Index seed) {
+  Matrix<float> m(rows, cols);
+  for (Index i = 0; i < m.size(); ++i) m.data()[i] = small_integer(i + 1000003 * seed);
+  return m;
+}
+
+/// W (n, k) as a map in blocks of at most `block` rows.
+Linear map_of(const Matrix<float>& W, Index block, Storage storage) {
+  std::vector<Index> widths;
+  for (Index i = 0; i < W.rows(); i += block) widths.push_back(std::min(block, W.rows() - i));
+  return {widths, W.cols(), storage, [&](Index b, float* to) {
+            std::copy_n(row(W, b * block), std::min(block, W.rows() - b * block) * W.cols(), to);
+          }};
+}
+
+/// x W^T, by the blocks of the map, and what it does beside.
+Matrix<float> product(const Linear& map, const Matrix<float>& x, Index rows) {
+  Matrix<float> y(rows, map.first(map.blocks() - 1) + map.width(map.blocks() - 1));
+  for (Index b = 0; b < map.blocks(); ++b) {
+    map.prepare(rows);
+    Matrix<float> made(rows + kSpareRows, map.width(b));
+    map.multiply(b, rows, x.data(), made.data());
+    y.middleCols(map.first(b), map.width(b)) = made.topRows(rows);
+  }
+  return y;
+}
+
+}  // namespace
+
+TEST_CASE("linear: products of integers are exact for every kind of shape, in f32 and from bf16") {
+  for (const Storage storage : {Storage::F32, Storage::BF16})
+    for (const Index k : {1, 3, 8, 33, 300})
+      for (const Index n : {1, 7, 64, 130})
+        for (const Index rows : {1, 2, 5, 8, 9, 30, 255, 256}) {
+          const Matrix<float> W = integers(n, k, 1), x = integers(rows + kSpareRows, k, 2);
+          const Matrix<float> y = product(map_of(W, 64, storage), x, rows);
+          const Matrix<double> exact = (x.topRows(rows).cast<double>() * W.transpose().cast<double>());
+          CAPTURE(k);
+          CAPTURE(n);
+          CAPTURE(rows);
+          REQUIRE(difference(y, exact, 0) == "");
+        }
+}
+
+TEST_CASE("linear: what the spare rows hold shows nowhere") {
+  Matrix<float> x = integers(9 + kSpareRows, 40, 3);
+  const Linear map = map_of(integers(50, 40, 4), 32, Storage::F32);
+  const Matrix<float> before = product(map, x, 9);
+  x.bottomRows(kSpareRows).setConstant(std::numeric_limits<float>::quiet_NaN());
+  CHECK(difference(product(map, x, 9), before, 0) == "");
+}
+
+TEST_CASE("linear: a transposed product is exact, also for part of its columns") {
+  for (const Index rows : {1, 6, 70}) {
+    const Index m = 33, n = 18, lda = 40, ldb = 50, ldc = 60;
+    const Matrix<float> A = integers(rows, lda, 5), B = integers(rows, ldb, 6);
+    Matrix<float> C = Matrix<float>::Constant(m, ldc, -1);
+    multiply_transposed(m, n, rows, A.data() + 2, lda, B.data() + 3, ldb, C.data() + 4, ldc);
+    const Matrix<double> exact =
+        A.middleCols(2, m).transpose().cast<double>() * B.middleCols(3, n).cast<double>();
+    CHECK(difference(Matrix<float>(C.middleCols(4, n)), exact, 0) == "");
+    C.middleCols(4, n).setConstant(-1);
+    CHECK(difference(C, Matrix<float>(Matrix<float>::Constant(m, ldc, -1)), 0) == "");
+  }
+}
+
+TEST_CASE("linear: parallel_for visits every index once, and throws what one of them threw") {
+  std::vector<int> visits(1000, 0);
+  parallel_for(1000, [&](Index i) { at(visits, i) += 1; });
+  CHECK(visits == std::vector<int>(1000, 1));
+  CHECK_THROWS_WITH_AS(parallel_for(100, [](Index i) { require(i != 42, "i", i, "must not be 42"); }),
+                       "i = 42 must not be 42", Error);
+  parallel_for(0, [](Index) { FAIL("there is nothing to visit"); });
+}
+
+TEST_CASE("numbers: rounding to bf16 is Eigen's, and halves go to even") {
+  for (std::uint32_t high = 0; high < 0x10000; ++high)
+    for (const std::uint32_t low : {0U, 1U, 0x7fffU, 0x8000U, 0x8001U, 0xffffU}) {
+      const auto x = std::bit_cast<float>(high << 16 | low);
+      const float rounded = rounded_to_bf16(x), want = static_cast<float>(Eigen::bfloat16(x));
+      const bool same = x == x ? std::bit_cast<std::uint32_t>(rounded) == std::bit_cast<std::uint32_t>(want)
+                               : rounded != rounded;
+      CAPTURE(high);
+      CAPTURE(low);
+      if (!same) FAIL_CHECK("it is rounded to another number, ", approx(rounded));
+    }
+  CHECK(rounded_to_bf16(0x1.01p0F) == 1);
+  CHECK(rounded_to_bf16(0x1.03p0F) == 0x1.04p0F);
+}
+
+TEST_CASE("numbers: narrow and widen give a bf16 number back") {
+  std::vector<std::uint16_t> all(0x10000), again(0x10000);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
+  std::vector<float> wide(all.size());
+  widen(all.data(), 0x10000, wide.data());
+  CHECK(wide[0x3f80] == 1);
+  CHECK(wide[0xc040] == -3);
+  narrow(wide.data(), 0x10000, again.data());
+  CHECK(again == all);
+}
+
+TEST_CASE("numbers: a dot product of integers is exact for every length") {
+  for (Index n = 0; n < 70; ++n) {
+    const Matrix<float> a = integers(1, n, 7), b = integers(1, n, 8);
+    double exact = 0;
+    for (Index i = 0; i < n; ++i) exact += approx(a(0, i)) * approx(b(0, i));
+    CHECK(approx(dot_of(a.data(), b.data(), n)) == exact);
+  }
+}
