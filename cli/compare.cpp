@@ -153,8 +153,8 @@ int act_on(const Options& options) {
     for (const LayerRun& r : runs) document["run"].push_back(run_json(r));
     text += '\n' + measured_table(runs).text() + '\n' +
             wrapped(
-                "One layer with D and F made smaller, forward, as the reference computes it in double on one "
-                "core: the "
+                "One layer with D and F made smaller, forward, as backend cpu computes it in f32 on all "
+                "cores: the "
                 "median of three runs. Counted: by running it at the scalar Count.");
   }
   return options.output.print(document, table, text, [&] { return compare_plot(columns); });

@@ -5,12 +5,12 @@
 namespace moe::cli {
 
 /// A layer of the model and its dense twin, at a shape small enough to run here: what the formula counts, what the scalar Count
-/// counted, and how long the reference took.
+/// counted, and how long backend cpu took.
 struct LayerRun {
   std::string name;
   Config config;
   std::int64_t formula = 0, counted = 0;  // multiply-adds, forward
-  double seconds = 0;                     // the median of three runs in double
+  double seconds = 0;                     // the median of three runs in f32
 };
 
 /// The layer of `model` with E and K as they are and D and F divided by a power of two, at T tokens; then its dense twin of

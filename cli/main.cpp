@@ -46,6 +46,7 @@ int parse_and_act(int argc, char** argv) {
   moe::cli::add_iso(app, act);
   moe::cli::add_sweep(app, act);
   moe::cli::add_explain(app, act);
+  moe::cli::add_bench(app, act);
   const std::string verb = argc > 1 ? argv[1] : "";
   const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
   const bool known =

@@ -35,6 +35,7 @@ void add_compare(CLI::App& app, Act& act);
 void add_sweep(CLI::App& app, Act& act);
 void add_iso(CLI::App& app, Act& act);
 void add_explain(CLI::App& app, Act& act);
+void add_bench(CLI::App& app, Act& act);
 
 /// The folder of the corpus: `out`, else golden/ here, else the one that this program was built with.
 std::string golden_folder(const std::string& out);

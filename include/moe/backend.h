@@ -24,6 +24,8 @@ class LoadedLayer {
   virtual Trace<double> trace() const = 0;
   using Take = std::function<void(Index e, const ExpertWeightGrads<double>& grads)>;
   virtual Grads<double> grads(const Take& take) const = 0;
+  /// Rows [first, first + n) of y or grad.x alone.
+  virtual Matrix<double> rows(Tensor id, Index first, Index n) const = 0;
 };
 
 /// A row of the table of backends.

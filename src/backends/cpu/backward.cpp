@@ -1,3 +1,4 @@
+#include "activations.h"
 #include "layer.h"
 #include "numbers.h"
 
@@ -118,26 +119,21 @@ void Layer::run_experts_back() {
 
 /// (X2') on a tile of the gradient of hidden.
 void Layer::slope(const Work& work, const Tile& tile, float* dhidden) const {
-  const Activation activation = config_.experts.activation;
   const Index F = work.expert->F, F1 = work.expert->F1, n = tile.width;
   for (Index i = 0; i < tile.rows; ++i) {
     const Index at = (tile.first + i) * F + tile.column;
     const float *g = work.gate + at, *u = work.up + at;
     float *dh = dhidden + i * n, *dpre = work.dpre + (tile.first + i) * F1 + tile.column;
     keep(dh, n), std::copy_n(dh, n, work.dhidden + at);
-    if (config_.experts.glu) {
-      float* du = dpre + F;
-      for (Index j = 0; j < n; ++j) dpre[j] = dh[j] * u[j] * activate_slope(activation, g[j]);
-      for (Index j = 0; j < n; ++j) du[j] = dh[j] * moe::activate(activation, g[j]);
-      keep(du, n);
-    } else {
-      for (Index j = 0; j < n; ++j) dpre[j] = dh[j] * activate_slope(activation, u[j]);
-    }
+    const bool glu = config_.experts.glu;
+    activate_back(config_.experts.activation, glu ? g : u, glu ? u : nullptr, dh, n, dpre,
+                  glu ? dpre + F : nullptr);
+    if (glu) keep(dpre + F, n);
     keep(dpre, n);
   }
 }
 
-/// (X1') and (X3') of the weights: nothing is kept for an expert without rows.
+/// (X1') and (X3') of the weights. Nothing is computed for an expert without rows; its memory stays for later batches.
 void Layer::weights_back() {
   struct Part {
     const float* dy;
@@ -149,11 +145,11 @@ void Layer::weights_back() {
   const Index D = config_.shape.hidden_size;
   std::vector<Part> parts;
   dweights_.resize(experts_.size());
-  std::vector<char> works(experts_.size(), 0);
+  has_rows_.assign(experts_.size(), 0);
   for (const Work& w : work_) {
     const Index F = w.expert->F, F1 = w.expert->F1;
     ExpertWeightGrads<float>& g = at(dweights_, w.e);
-    at(works, w.e) = 1;
+    at(has_rows_, w.e) = 1;
     const auto add = [&](const float* dy, Index stride, Index n, const float* x, Index m, Matrix<float>& dW) {
       prepare(dW, n, m);
       for (Index first = 0; first < n; first += kGradRows)
@@ -169,8 +165,6 @@ void Layer::weights_back() {
       for (Matrix<float>* b : {&g.gate_bias, &g.up_bias, &g.down_bias}) keep(b->data(), b->size());
     }
   }
-  for (std::size_t e = 0; e < works.size(); ++e)
-    if (works[e] == 0) dweights_[e] = {};
   parallel_for(static_cast<Index>(parts.size()), [&](Index i) {
     const Part& p = at(parts, i);
     weight_rows(p.first, p.dy, p.stride, p.x, p.rows, *p.dW);

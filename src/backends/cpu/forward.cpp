@@ -1,3 +1,4 @@
+#include "activations.h"
 #include "choose.h"
 #include "layer.h"
 #include "moe/validate.h"
@@ -88,11 +89,36 @@ void Layer::route() {
   }
   routed_.dispatch = std::move(made.plan);
   Routing<double>& r = routed_.router;
-  r = route_forward(config_.router, std::move(z), selection_bias_, made.expert, routed_.dispatch);
+  r = routing_of(std::move(z), made.expert);
   r.noise = std::move(noise), r.retopk = std::move(made.retopk), r.runner_up = std::move(made.runner_up);
   if (config_.bias_update.kind != BiasUpdate::None)
     r.next_bias = updated_bias(config_.bias_update, selection_bias_, routed_.dispatch);
   weights_ = r.weights.cast<float>();
+}
+
+/// (R2), (R3), (R5): tokens do not depend on each other, so threads take some of them each.
+Routing<double> Layer::routing_of(Matrix<double> z, const IdMatrix& expert) const {
+  constexpr Index kTokens = 64;
+  const Index T = z.rows(), K = expert.cols(), G = config_.router.n_group;
+  Routing<double> r;
+  r.expert = expert;
+  r.scores.resize(T, z.cols()), r.logsumexp.resize(T, 1), r.denominator.resize(T, 1);
+  r.shares.resize(T, K), r.weights.resize(T, K), r.group_scores.resize(G > 1 ? T : 0, G);
+  parallel_for((T + kTokens - 1) / kTokens, [&](Index i) {
+    const Index first = i * kTokens, n = std::min(kTokens, T - first);
+    Plan plan;  // as much of it as is asked for
+    plan.kept = rows_of(routed_.dispatch.kept, first, n);
+    Routing<double> some =
+        route_forward(config_.router, rows_of(z, first, n), selection_bias_, rows_of(expert, first, n), plan);
+    place_rows(std::move(some.scores), first, r.scores);
+    place_rows(std::move(some.logsumexp), first, r.logsumexp);
+    place_rows(std::move(some.denominator), first, r.denominator);
+    place_rows(std::move(some.shares), first, r.shares);
+    place_rows(std::move(some.weights), first, r.weights);
+    if (G > 1) place_rows(std::move(some.group_scores), first, r.group_scores);
+  });
+  r.logits = std::move(z);
+  return r;
 }
 
 /// (B0), where there is a dy.
@@ -168,12 +194,8 @@ void Layer::activate(const Work& work, const Tile& tile, float* made) const {
     const Index at = (tile.first + i) * expert.F + column;
     float *g = made + i * tile.width, *u = glu ? g + n : g, *h = work.hidden + at;
     add(expert.up_bias, u), keep(u, n), std::copy_n(u, n, work.up + at);
-    if (glu) {
-      add(expert.gate_bias, g), keep(g, n), std::copy_n(g, n, work.gate + at);
-      for (Index j = 0; j < n; ++j) h[j] = moe::activate(config_.experts.activation, g[j]) * u[j];
-    } else {
-      for (Index j = 0; j < n; ++j) h[j] = moe::activate(config_.experts.activation, u[j]);
-    }
+    if (glu) add(expert.gate_bias, g), keep(g, n), std::copy_n(g, n, work.gate + at);
+    cpu::activate(config_.experts.activation, g, glu ? u : nullptr, n, h);
     keep(h, n);
   }
 }
@@ -198,14 +220,14 @@ void Layer::combine() {
   const DroppedOutput dropped = config_.capacity.dropped_output;
   prepare(a_.y, T, D);
   parallel_for(T, [&, D = D, K = K](Index t) {
-    thread_local std::vector<float> v;
-    v.resize(static_cast<std::size_t>(D));
-    float* y = row(a_.y, t);
+    thread_local std::vector<float> made;
+    made.resize(static_cast<std::size_t>(D));
+    float *y = row(a_.y, t), *v = made.data();
     std::fill_n(y, D, 0.0F);
-    const auto add = [&](float w, const float* x, bool stored) {
-      for (Index d = 0; d < D; ++d) at(v, d) = w * x[d];
-      if (stored) keep(v.data(), D);
-      for (Index d = 0; d < D; ++d) y[d] += at(v, d);
+    const auto add = [&, D](float w, const float* x, bool stored) {
+      for (Index d = 0; d < D; ++d) v[d] = w * x[d];
+      if (stored) keep(v, D);
+      for (Index d = 0; d < D; ++d) y[d] += v[d];
     };
     for (Index k = 0; k < K; ++k)
       if (const Index n = routed_.dispatch.row(t, k); n >= 0) add(weights_(t, k), row(a_.out, n), true);

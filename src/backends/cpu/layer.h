@@ -15,11 +15,13 @@ class Layer final : public LoadedLayer {
   void backward() override;
   Trace<double> trace() const override;
   Grads<double> grads(const Take& take) const override;
+  Matrix<double> rows(Tensor id, Index first, Index n) const override;
 
  private:
   // forward.cpp
   void read_batch(const Inputs& batch);
   void route();
+  Routing<double> routing_of(Matrix<double> z, const IdMatrix& expert) const;
   void gather();
   void run_experts();
   void activate(const Work& work, const Tile& tile, float* made) const;
@@ -61,7 +63,8 @@ class Layer final : public LoadedLayer {
   Grads<float> g_;                                                        // all else
   Matrix<float> dpre_, dx_rows_;                                          // (N, F1), (N, D)
   Matrix<float> shared_dout_, shared_dhidden_, shared_dpre_, shared_dx_;  // (T, D), (T, Fs), (T, F1), (T, D)
-  std::vector<ExpertWeightGrads<float>> dweights_;                        // as experts_; empty without rows
+  std::vector<ExpertWeightGrads<float>> dweights_;                        // as experts_
+  std::vector<char> has_rows_;  // whether those are of the last batch, or 0
 };
 
 /// Memory for rows x cols numbers, and in debug builds NaN in it, so that what is not written shows.

@@ -64,7 +64,7 @@ Grads<double> Layer::grads(const Take& take) const {
   g.shared_gate = widened(g_.shared_gate);
   const auto of_expert = [&](Index e, Index width) {
     const ExpertWeightGrads<float>& given = at(dweights_, e);
-    if (given.up.size() > 0) return widened(given);
+    if (at(has_rows_, e) != 0) return widened(given);
     ExpertWeightGrads<double> none;
     if (config_.experts.glu) none.gate = zeros<double>(width, D);
     none.up = zeros<double>(width, D), none.down = zeros<double>(D, width);
@@ -76,6 +76,10 @@ Grads<double> Layer::grads(const Take& take) const {
   for (Index e = 0; e < E; ++e) take(e, of_expert(e, F));
   if (has_shared(config_)) g.shared = of_expert(E, config_.shared.ffn_size);
   return g;
+}
+
+Matrix<double> Layer::rows(Tensor id, Index first, Index n) const {
+  return (id == Tensor::y ? a_.y : g_.x).middleRows(first, n).cast<double>();
 }
 
 }  // namespace cpu

@@ -16,6 +16,7 @@ struct Stored {
 
   /// Elements [i, i + n), none of them rounded.
   void read(Index i, Index n, Storage storage, float* to) const {
+    if (copied(i, n, storage, to)) return;
     thread_local std::vector<double> values;
     values.resize(static_cast<std::size_t>(n));
     a->reals(first + i, values);
@@ -36,6 +37,21 @@ struct Stored {
       for (Index c = 0; c < n; ++c)
         for (Index r = 0; r < some; ++r) to[c * stride + i + r] = at(part, r * n + c);
     }
+  }
+  /// Reads formats that the storage holds anyway: bytes as they are.
+  bool copied(Index i, Index n, Storage storage, float* to) const {
+    if (a->bytes.empty()) return false;
+    const std::byte* from = a->bytes.data() + (first + i) * info_of(a->format).bytes;
+    if (a->format == Format::F32 && storage == Storage::F32) {
+      std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
+      return true;
+    }
+    if (a->format != Format::BF16) return false;
+    thread_local std::vector<std::uint16_t> halves;
+    halves.resize(static_cast<std::size_t>(n));
+    std::memcpy(halves.data(), from, halves.size() * sizeof(std::uint16_t));
+    widen(halves.data(), n, to);
+    return true;
   }
   void refuse(Index i, double value, Storage storage) const {
     std::ostringstream text;

@@ -1,0 +1,71 @@
+#include "stopwatch.h"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace moe::cli {
+namespace {
+
+/// Keeps the samples, by the names that `median_seconds` gave.
+class Samples final : public benchmark::BenchmarkReporter {
+ public:
+  explicit Samples(std::size_t functions) : of_(functions) {}
+  bool ReportContext(const Context&) override { return true; }
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs)
+      if (run.run_type == Run::RT_Iteration)
+        of_.at(std::stoul(run.run_name.function_name))
+            .push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
+  }
+  double median(std::size_t function) {
+    std::vector<double>& samples = of_.at(function);
+    const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
+    std::nth_element(samples.begin(), middle, samples.end());
+    return *middle;
+  }
+
+ private:
+  std::vector<std::vector<double>> of_;
+};
+
+void initialize_once() {
+  static const bool done = [] {
+    std::vector<std::string> words{"moe-oracle", "--benchmark_enable_random_interleaving=true"};
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    int count = static_cast<int>(arguments.size());
+    benchmark::Initialize(&count, arguments.data());
+    return true;
+  }();
+  static_cast<void>(done);
+}
+
+}  // namespace
+
+std::vector<double> median_seconds(const std::vector<std::function<void()>>& functions, int repeats,
+                                   double least_seconds) {
+  initialize_once();
+  benchmark::ClearRegisteredBenchmarks();
+  for (std::size_t i = 0; i < functions.size(); ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    functions[i]();
+    const double once = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    benchmark::RegisterBenchmark(std::to_string(i).c_str(),
+                                 [&f = functions[i]](benchmark::State& state) {
+                                   for ([[maybe_unused]] auto _ : state) f();
+                                 })
+        ->Iterations(std::max(1, static_cast<int>(std::ceil(least_seconds / once))))
+        ->Repetitions(repeats)
+        ->UseRealTime();
+  }
+  Samples samples(functions.size());
+  benchmark::RunSpecifiedBenchmarks(&samples);
+  std::vector<double> medians;
+  for (std::size_t i = 0; i < functions.size(); ++i) medians.push_back(samples.median(i));
+  return medians;
+}
+
+}  // namespace moe::cli

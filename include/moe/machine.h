@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "moe/tensor.h"
+
+/// What this machine can do at most: work that is nothing but arithmetic, or nothing but reading, to be timed beside a layer.
+namespace moe {
+
+/// Something to time, and how much of it is done in one go.
+struct Limit {
+  std::string name;
+  double amount;  // floating-point operations, or bytes
+  std::function<void()> run;
+};
+
+/// Large products of f32 matrices by all threads, in the ways that oneDNN has: with packed weights, and as it comes. bf16
+/// without instructions for it is f32 arithmetic, and has the same limit.
+std::vector<Limit> arithmetic_limits();
+
+/// Reading about so many bytes from memory by all threads, once, in several ways.
+std::vector<Limit> reading_limits(Index bytes);
+
+/// The bytes of the last-level cache; 32 MiB where the system does not say.
+Index last_level_cache();
+
+}  // namespace moe

@@ -1,0 +1,103 @@
+#include "moe/machine.h"
+
+#include <unistd.h>
+
+#include <dnnl.hpp>
+
+#include "linear.h"
+
+namespace moe {
+namespace {
+
+constexpr Index kRows = 1024, kWidth = 2048;  // 8.6 GFLOP; a block's weights are 2 MiB
+
+cpu::Buffer<float> filled(Index n) {
+  cpu::Buffer<float> buffer(n);
+  for (Index i = 0; i < n; ++i) buffer.data()[i] = static_cast<float>(i % 17 - 8) / 16;
+  return buffer;
+}
+
+Limit packed_product() {
+  struct Data {
+    cpu::Buffer<float> x = filled((kRows + cpu::kSpareRows) * kWidth);
+    cpu::Linear W{std::vector<Index>(kWidth / 256, 256), kWidth, cpu::Storage::F32,
+                  [](Index, float* to) { std::fill_n(to, 256 * kWidth, 0.125F); }};
+  };
+  const auto data = std::make_shared<Data>();
+  data->W.prepare(cpu::kMostRows);
+  return {"packed", 2.0 * kRows * kWidth * kWidth, [data] {
+            constexpr Index kTiles = kRows / cpu::kMostRows;
+            cpu::parallel_for(data->W.blocks() * kTiles, [&](Index i) {
+              thread_local cpu::Buffer<float> made(256 * cpu::kMostRows);
+              data->W.multiply(i / kTiles, cpu::kMostRows,
+                               data->x.data() + i % kTiles * cpu::kMostRows * kWidth, made.data());
+            });
+          }};
+}
+
+Limit plain_product() {
+  struct Data {
+    cpu::Buffer<float> A = filled(kWidth * kWidth), B = filled(kWidth * kWidth), C = filled(kWidth * kWidth);
+  };
+  const auto data = std::make_shared<Data>();
+  return {"sgemm", 2.0 * kWidth * kWidth * kWidth, [data] {
+            dnnl::sgemm('N', 'N', kWidth, kWidth, kWidth, 1, data->A.data(), kWidth, data->B.data(), kWidth,
+                        0, data->C.data(), kWidth);
+          }};
+}
+
+/// Sums of the numbers of `parts` of 4 MiB each, read as kStreams streams side by side: what is fastest differs.
+template <Index kStreams>
+Limit reading(const std::shared_ptr<cpu::Buffer<float>>& data, Index parts) {
+  constexpr Index kPart = 1 << 20, kLanes = 16, kStream = kPart / kStreams;
+  return {std::to_string(kStreams) + " streams", static_cast<double>(parts * kPart) * sizeof(float),
+          [data, parts] {
+            cpu::parallel_for(parts, [&](Index part) {
+              const float* from = data->data() + part * kPart;
+              float lane[kStreams][kLanes] = {};
+              for (Index i = 0; i < kStream; i += kLanes)
+                for (Index s = 0; s < kStreams; ++s)
+                  for (Index j = 0; j < kLanes; ++j) lane[s][j] += from[s * kStream + i + j];
+              volatile float kept = 0;  // so that all has to be read
+              for (const auto& stream : lane)
+                for (const float x : stream) kept = kept + x;
+            });
+          }};
+}
+
+/// One row times a packed matrix: its weights are read once, and little is done with them.
+Limit one_row(Index bytes) {
+  struct Data {
+    cpu::Buffer<float> x = filled((1 + cpu::kSpareRows) * kWidth);
+    cpu::Linear W;
+  };
+  const Index blocks = std::max<Index>(1, bytes / static_cast<Index>(sizeof(float)) / (256 * kWidth));
+  const auto data = std::make_shared<Data>();
+  data->W = cpu::Linear(std::vector<Index>(static_cast<std::size_t>(blocks), 256), kWidth, cpu::Storage::F32,
+                        [](Index, float* to) { std::fill_n(to, 256 * kWidth, 0.125F); });
+  data->W.prepare(1);
+  return {"one row", static_cast<double>(blocks * 256 * kWidth) * sizeof(float), [data] {
+            cpu::parallel_for(data->W.blocks(), [&](Index b) {
+              thread_local cpu::Buffer<float> made(256 * (1 + cpu::kSpareRows));
+              data->W.multiply(b, 1, data->x.data(), made.data());
+            });
+          }};
+}
+
+}  // namespace
+
+std::vector<Limit> arithmetic_limits() { return {packed_product(), plain_product()}; }
+
+std::vector<Limit> reading_limits(Index bytes) {
+  const Index parts = std::max<Index>(1, bytes / (Index{1} << 22));
+  const auto data = std::make_shared<cpu::Buffer<float>>(parts << 20);
+  std::fill_n(data->data(), parts << 20, 1.0F);
+  return {reading<1>(data, parts), reading<4>(data, parts), one_row(bytes)};
+}
+
+Index last_level_cache() {
+  const long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  return bytes > 0 ? bytes : Index{1} << 25;
+}
+
+}  // namespace moe
