@@ -28,7 +28,7 @@ struct Options {
 
 struct Row {
   std::string shape, dtype, pass, load;
-  Index tokens = 0;
+  Config config;                                              // its tokens included
   double seconds = 0, arithmetic = 0, memory = 0, dense = 0;  // the two floors, and the dense twin
 
   double floor_ratio() const { return std::max(arithmetic, memory) / seconds; }
@@ -95,7 +95,7 @@ class Subject {
     for (const Limit& limit : readings) functions.push_back(limit.run);
     const std::vector<double> seconds = median_seconds(functions, repeats, 0.05);
 
-    Row row{name_, info_of(dtype_).name, pass, kLoads[static_cast<std::size_t>(load)], T};
+    Row row{name_, info_of(dtype_).name, pass, kLoads[static_cast<std::size_t>(load)], at_tokens(T)};
     row.seconds = seconds[0], row.dense = seconds[1];
     const auto least = [&](double amount, const std::vector<Limit>& limits, std::size_t first) {
       double shortest = HUGE_VAL;
@@ -188,7 +188,7 @@ Json row_json(const Row& r) {
   return {{"shape", r.shape},
           {"dtype", r.dtype},
           {"pass", r.pass},
-          {"tokens", r.tokens},
+          {"tokens", r.config.shape.num_tokens},
           {"load", r.load},
           {"seconds", r.seconds},
           {"floor_ratio", r.floor_ratio()},
@@ -196,7 +196,11 @@ Json row_json(const Row& r) {
           {"floor_arithmetic_seconds", r.arithmetic},
           {"floor_memory_seconds", r.memory},
           {"dense_seconds", r.dense},
-          {"tokens_per_second", static_cast<double>(r.tokens) / r.seconds}};
+          {"tokens_per_second", static_cast<double>(r.config.shape.num_tokens) / r.seconds},
+          {"hidden_size", r.config.shape.hidden_size},
+          {"ffn_size", r.config.shape.ffn_size},
+          {"num_experts", r.config.shape.num_experts},
+          {"top_k", r.config.shape.top_k}};
 }
 
 int print_machine(const Options& options) {
@@ -254,7 +258,7 @@ int act_on(const Options& options) {
                "dense_ratio"});
   Json document{{"rows", Json::array()}};
   for (const Row& r : rows) {
-    table.add({words(r.shape), words(r.dtype), words(r.pass), whole(r.tokens), words(r.load),
+    table.add({words(r.shape), words(r.dtype), words(r.pass), whole(r.config.shape.num_tokens), words(r.load),
                time_cell(r.seconds), time_cell(r.arithmetic), time_cell(r.memory), real(r.floor_ratio(), 3),
                real(r.dense_ratio(), 3)});
     document["rows"].push_back(row_json(r));

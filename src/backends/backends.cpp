@@ -52,6 +52,23 @@ const Backend& backend_called(const std::string& name) {
   throw Error("--backend", "--backend = \"" + name + "\" must be one of reference, cpu, cuda");
 }
 
+void require_batch(const Config& config, const Inputs& batch) {
+  const auto x = batch.find(Tensor::x);
+  if (x == batch.end()) throw Error("x", "x must be part of the batch");
+  Config at_tokens = config;
+  at_tokens.shape.num_tokens = x->second.dims.empty() ? 0 : x->second.dims.front();
+  for (const InputInfo& info : inputs_of(at_tokens)) {
+    const bool optional = info.id == Tensor::dy;
+    if (info.id > Tensor::dy && has_gradient(info.id)) continue;  // weights
+    const auto found = batch.find(info.id);
+    const std::string name = name_of(info.id);
+    if (found == batch.end() && !optional) throw Error(name, name + " must be part of the batch");
+    if (found != batch.end() && found->second.dims != info.dims)
+      throw Error(name, name + " has the shape " + shape_text(found->second.dims) + " where " +
+                            shape_text(info.dims) + " is expected");
+  }
+}
+
 Arrays evaluate_on(const Backend& backend, const Config& config, const Inputs& inputs, Format dtype,
                    bool backward) {
   if (const std::string reason = backend.declines(config, dtype); !reason.empty()) throw CannotRun(reason);

@@ -6,4 +6,7 @@ namespace moe {
 
 extern const Backend kReferenceBackend, kCpuBackend;
 
+/// Throws Error unless `batch` has what enters the layer with its tokens, in shapes that fit each other.
+void require_batch(const Config& config, const Inputs& batch);
+
 }  // namespace moe

@@ -10,6 +10,7 @@ class Reference final : public LoadedLayer {
   Reference(Config config, const Inputs& weights) : config_(std::move(config)), weights_(weights) {}
 
   void forward(const Inputs& batch) override {
+    require_batch(config_, batch);
     for (const Tensor id :
          {Tensor::x, Tensor::dy, Tensor::noise_gaussian_learned, Tensor::noise_second_policy})
       if (batch.contains(id)) batch_[id] = batch.at(id);

@@ -185,3 +185,27 @@ TEST_CASE("cpu: gradients need a dy") {
   CHECK_THROWS_WITH_AS(loaded->backward(), "dy must be part of the batch where gradients are asked for",
                        Error);
 }
+
+TEST_CASE("backend: a batch that lacks something, or has it in another shape, is refused") {
+  for (const std::string name : {"reference", "cpu"}) {
+    const Layer layer = layer_of("shazeer2017");
+    const Backend& backend = backend_called(name);
+    const auto loaded = backend.load(layer.config, layer.inputs, backend.dtype);
+    const auto refused = [&](Inputs batch, const char* message) {
+      CHECK_THROWS_WITH_AS(loaded->forward(batch), message, Error);
+    };
+    CAPTURE(name);
+    Inputs batch = layer.inputs;
+    batch.erase(Tensor::x);
+    refused(batch, "x must be part of the batch");
+    batch = layer.inputs;
+    batch.erase(Tensor::noise_gaussian_learned);
+    refused(batch, "noise.gaussian_learned must be part of the batch");
+    batch = layer.inputs;
+    batch[Tensor::x].dims = {32, 16};
+    refused(batch, "x has the shape [32,16] where [32,32] is expected");
+    batch = layer.inputs;
+    batch[Tensor::dy] = array_of({1, 2}, std::array{0.5, 0.25}.data());
+    refused(batch, "dy has the shape [1,2] where [16,32] is expected");
+  }
+}

@@ -50,5 +50,5 @@ TEST_CASE("readme: every command of the list works") {
     CHECK(done.code == 0);
     CHECK(!done.out.empty());
   }
-  CHECK(commands == 8);
+  CHECK(commands == 9);
 }

@@ -1,3 +1,4 @@
+#include "../backends.h"
 #include "activations.h"
 #include "choose.h"
 #include "layer.h"
@@ -43,6 +44,7 @@ void Layer::forward(const Inputs& batch) {
 }
 
 void Layer::read_batch(const Inputs& batch) {
+  require_batch(config_, batch);
   const Index T = batch.at(Tensor::x).dims.front(), D = config_.shape.hidden_size;
   if (T != config_.shape.num_tokens) {
     config_.shape.num_tokens = T;

@@ -62,7 +62,7 @@ Grads<double> Layer::grads(const Take& take) const {
   g.hidden = widened(g_.hidden);
   g.out = widened(g_.out).topRows(N);
   g.shared_gate = widened(g_.shared_gate);
-  const auto of_expert = [&](Index e, Index width) {
+  const auto of_expert = [&, D = D, E = E](Index e, Index width) {
     const ExpertWeightGrads<float>& given = at(dweights_, e);
     if (at(has_rows_, e) != 0) return widened(given);
     ExpertWeightGrads<double> none;
