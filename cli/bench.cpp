@@ -67,8 +67,8 @@ class Subject {
     case_.golden.inputs = weights_for(case_.config);
     twin_config_ = dense_twin(case_.config);
     twin_weights_ = weights_for(twin_config_);
-    layer_ = backend_called("cpu").load(case_.config, case_.golden.inputs, dtype);
-    twin_ = backend_called("cpu").load(twin_config_, twin_weights_, dtype);
+    layer_ = load_on(backend_called("cpu"), case_.config, case_.golden.inputs, dtype);
+    twin_ = load_on(backend_called("cpu"), twin_config_, twin_weights_, dtype);
   }
 
   Row measure(Index T, const std::string& pass, Load load, int repeats) {
@@ -227,6 +227,8 @@ int print_machine(const Options& options) {
 }
 
 int act_on(const Options& options) {
+  if (const std::string reason = backend_called("cpu").declines(Config(), Format::F32); !reason.empty())
+    throw CannotRun(reason);
   if (options.machine) return print_machine(options);
   const auto repeats = static_cast<int>(parse_index("--repeat", options.repeat, 1, 1000));
   std::vector<Index> tokens;

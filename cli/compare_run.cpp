@@ -31,7 +31,7 @@ LayerRun run_one(const std::string& name, const Config& config) {
   run.formula = layer_multiply_adds(config, config.shape.num_tokens * config.shape.top_k);
   Inputs inputs = seeded_inputs(config);
   for (auto& [id, a] : inputs) a = materialized(std::move(a));
-  const std::unique_ptr<LoadedLayer> layer = backend_called("cpu").load(config, inputs, Format::F32);
+  const std::unique_ptr<LoadedLayer> layer = load_on(backend_called("cpu"), config, inputs, Format::F32);
   layer->forward(inputs);  // makes what later runs find
   std::vector<double> seconds;
   for (int i = 0; i < 3; ++i) {

@@ -50,8 +50,10 @@ Json floating_point() {
 Json backends_json() {
   Json json;
   for (const Backend& backend : backends()) {
-    const std::string how = backend.how();
-    json[backend.name] = "available" + (how.empty() ? "" : ": " + how);
+    const std::string reason = backend.declines(Config(), backend.dtype),
+                      how = reason.empty() ? backend.how() : "";
+    json[backend.name] =
+        reason.empty() ? "available" + (how.empty() ? "" : ": " + how) : "unavailable: " + reason;
   }
   json["cuda"] = "unavailable: not part of this version";
   return json;

@@ -46,6 +46,10 @@ std::span<const Backend> backends();
 /// The backend called `name`. Throws Error for a name that none has, CannotRun for one that this build has not.
 const Backend& backend_called(const std::string& name);
 
+/// The layer as `backend` loads it. Throws CannotRun where it declines.
+std::unique_ptr<LoadedLayer> load_on(const Backend& backend, const Config& config, const Inputs& inputs,
+                                     Format dtype);
+
 /// Every tensor of a layer as `backend` computes it, each in the format in which it is kept. Throws CannotRun where the
 /// backend declines.
 Arrays evaluate_on(const Backend& backend, const Config& config, const Inputs& inputs, Format dtype,

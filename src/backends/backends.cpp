@@ -69,10 +69,15 @@ void require_batch(const Config& config, const Inputs& batch) {
   }
 }
 
+std::unique_ptr<LoadedLayer> load_on(const Backend& backend, const Config& config, const Inputs& inputs,
+                                     Format dtype) {
+  if (const std::string reason = backend.declines(config, dtype); !reason.empty()) throw CannotRun(reason);
+  return backend.load(config, inputs, dtype);
+}
+
 Arrays evaluate_on(const Backend& backend, const Config& config, const Inputs& inputs, Format dtype,
                    bool backward) {
-  if (const std::string reason = backend.declines(config, dtype); !reason.empty()) throw CannotRun(reason);
-  const std::unique_ptr<LoadedLayer> layer = backend.load(config, inputs, dtype);
+  const std::unique_ptr<LoadedLayer> layer = load_on(backend, config, inputs, dtype);
   layer->forward(inputs);
   Collector collector;
   const auto visit = [&](auto&&... block) { collector(block...); };

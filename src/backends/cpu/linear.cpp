@@ -19,6 +19,10 @@ const dnnl::engine& cpu_engine() {
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   return engine;
 }
+/// Numbers as oneDNN takes them, which it does not write to unless they are a result.
+memory memory_of(const memory::desc& desc, const float* numbers) {
+  return {desc, cpu_engine(), const_cast<float*>(numbers)};  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+}
 dnnl::stream& stream_of_thread() {
   thread_local dnnl::stream stream(cpu_engine());
   return stream;
@@ -92,7 +96,7 @@ const Kernel& kernel_for(Index m, Index n, Index k) {
 memory::desc packed(Index n, Index k) { return kernel_for(kMostRows, n, k).desc.weights_desc(); }
 
 void pack(const float* from, Index n, Index k, const memory::desc& to_desc, float* to) {
-  memory source(plain(n, k), cpu_engine(), const_cast<float*>(from)), target(to_desc, cpu_engine(), to);
+  memory source = memory_of(plain(n, k), from), target = memory_of(to_desc, to);
   dnnl::reorder(source, target).execute(stream_of_thread(), source, target);
   stream_of_thread().wait();
 }
@@ -139,15 +143,12 @@ void Linear::multiply(Index b, Index m, const float* x, float* y) const {
     widen(narrow_.data() + at(offsets_, b), numbers_of(weights), to);
     W = to;
   }
-  const auto of = [&](const memory::desc& desc, const float* data) {
-    return memory(desc, cpu_engine(), const_cast<float*>(data));
-  };
   const memory::desc scratch = kernel.desc.scratchpad_desc();
   kernel.run.execute(stream_of_thread(),
-                     {{DNNL_ARG_SRC, of(kernel.desc.src_desc(), x)},
-                      {DNNL_ARG_WEIGHTS, of(weights, W)},
-                      {DNNL_ARG_DST, of(kernel.desc.dst_desc(), y)},
-                      {DNNL_ARG_SCRATCHPAD, of(scratch, own.of(numbers_of(scratch) + 1))}});
+                     {{DNNL_ARG_SRC, memory_of(kernel.desc.src_desc(), x)},
+                      {DNNL_ARG_WEIGHTS, memory_of(weights, W)},
+                      {DNNL_ARG_DST, memory_of(kernel.desc.dst_desc(), y)},
+                      {DNNL_ARG_SCRATCHPAD, memory_of(scratch, own.of(numbers_of(scratch) + 1))}});
   stream_of_thread().wait();
 }
 

@@ -87,8 +87,14 @@ Matrix<double> Layer::rows(Tensor id, Index first, Index n) const {
 const Backend kCpuBackend{
     "cpu",
     [](const Config&, Format dtype) -> std::string {
-      if (dtype == Format::F32 || dtype == Format::BF16) return "";
-      return std::string("backend cpu computes in f32 and bf16, not in ") + info_of(dtype).name;
+      if (dtype != Format::F32 && dtype != Format::BF16)
+        return std::string("backend cpu computes in f32 and bf16, not in ") + info_of(dtype).name;
+      try {
+        cpu::linear_implementation();
+        return "";
+      } catch (const std::exception& error) {  // a oneDNN that was built for another kind of machine
+        return std::string("backend cpu cannot run here, oneDNN says: ") + error.what();
+      }
     },
     [](const Config& config, const Inputs& inputs, Format dtype) -> std::unique_ptr<LoadedLayer> {
       return std::make_unique<cpu::Layer>(config, inputs, dtype);

@@ -6,15 +6,16 @@ namespace moe::cpu {
 
 /// What one expert does in a batch: its rows, and where its stages and their gradients are.
 struct Work {
-  Index e;  // E: the shared expert
-  const Expert* expert;
-  Index rows;
-  const float* x;                                           // (rows, D)
+  Index e = 0;  // E: the shared expert
+  const Expert* expert = nullptr;
+  Index rows = 0;
+  const float* x = nullptr;                                 // (rows, D)
   float *gate = nullptr, *up = nullptr, *hidden = nullptr;  // (rows, F)
   float* out = nullptr;                                     // (rows, D)
   const float* dout = nullptr;                              // (rows, D)
-  float *dhidden = nullptr, *dpre = nullptr,
-        *dx = nullptr;  // (rows, F), dgate beside dup (rows, F1), (rows, D)
+  float* dhidden = nullptr;                                 // (rows, F)
+  float* dpre = nullptr;                                    // (rows, F1): dgate beside dup
+  float* dx = nullptr;                                      // (rows, D)
 };
 
 /// A block of one of an expert's maps and up to kMostRows of its rows: what one thread computes at a time.
