@@ -86,8 +86,9 @@ class Subject {
       layer.forward(batch);
       if (backward) layer.backward();
     };
+    for (const Inputs& batch : batches) run(*layer_, batch);  // what is made once, for each expert that is used
     const double bytes = unique_bytes(batches, T, backward);
-    const std::vector<Limit> products = arithmetic_limits();
+    const std::vector<Limit> products = arithmetic_limits(dtype_);
     const std::vector<Limit> readings = reading_limits(static_cast<Index>(std::min(bytes, 1e9)));
     std::vector<std::function<void()>> functions{[&] { run(*layer_, batches[next++ % batches.size()]); },
                                                  [&] { run(*twin_, dense_batch); }};
@@ -118,7 +119,7 @@ class Subject {
   }
 
   /// What must be read at least: the weights of the experts that have rows, the router's, x and y; by a backward pass once
-  /// more, and the gradients of weights, in f32, written.
+  /// more, and the gradients of weights written.
   double unique_bytes(const std::vector<Inputs>& batches, Index T, bool backward) const {
     const auto [one, D, F, E, K] = Letters(case_.config);
     double touched = 0;
@@ -134,7 +135,7 @@ class Subject {
                            3.0 * static_cast<double>(D) * static_cast<double>(case_.config.shared.ffn_size) +
                            static_cast<double>(E * D);
     const auto each = static_cast<double>(info_of(dtype_).bytes);
-    return weights * (backward ? 2 * each + 4 : each) + (backward ? 16 : 8) * static_cast<double>(T * D);
+    return weights * (backward ? 3 : 1) * each + (backward ? 16 : 8) * static_cast<double>(T * D);
   }
 
   /// Are the first two tokens right? Without a capacity they do not depend on the others. Gradients are held against HARD,
@@ -204,7 +205,12 @@ Json row_json(const Row& r) {
 }
 
 int print_machine(const Options& options) {
-  std::vector<Limit> limits = arithmetic_limits();
+  std::vector<Limit> limits;
+  for (const Format dtype : {Format::F32, Format::BF16})
+    for (Limit& product : arithmetic_limits(dtype)) {
+      product.name += std::string(" ") + info_of(dtype).name;
+      limits.push_back(std::move(product));
+    }
   const std::size_t products = limits.size();
   for (Limit& reading : reading_limits(Index{1} << 30)) limits.push_back(std::move(reading));
   std::vector<std::function<void()>> functions;

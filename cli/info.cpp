@@ -34,6 +34,7 @@ std::string cpu_features() {
   add(__builtin_cpu_supports("avx2") != 0, "avx2");
   add(__builtin_cpu_supports("fma") != 0, "fma");
   add(__builtin_cpu_supports("avx512f") != 0, "avx512f");
+  add(__builtin_cpu_supports("avx512bf16") != 0, "avx512_bf16");
 #endif
   return list.empty() ? "none known" : list;
 }

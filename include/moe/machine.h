@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "moe/tensor.h"
+#include "moe/array.h"
 
 /// What this machine can do at most: work that is nothing but arithmetic, or nothing but reading, to be timed beside a layer.
 namespace moe {
@@ -16,9 +16,9 @@ struct Limit {
   std::function<void()> run;
 };
 
-/// Large products of f32 matrices by all threads, in the ways that oneDNN has: with packed weights, and as it comes. bf16
-/// without instructions for it is f32 arithmetic, and has the same limit.
-std::vector<Limit> arithmetic_limits();
+/// Large products of f32 or bf16 matrices by all threads, in the ways that oneDNN has: with packed weights, and as they
+/// come. bf16 without instructions for it is f32 arithmetic, and has the same limit.
+std::vector<Limit> arithmetic_limits(Format dtype);
 
 /// Reading about so many bytes from memory by all threads, once, in several ways.
 std::vector<Limit> reading_limits(Index bytes);

@@ -27,13 +27,22 @@ Linear map_of(const Matrix<float>& W, Index block, Storage storage) {
           }};
 }
 
-/// x W^T, by the blocks of the map, and what it does beside.
+/// The rows of m in the format of a storage; but for the spare ones, which stay as they are.
+Rows as_rows(const Matrix<float>& m, Storage storage) {
+  Rows rows;
+  rows.prepare(m.rows(), m.cols(), storage);
+  for (Index i = 0; i < m.rows(); ++i) rows.put(i, 0, row(m, i), m.cols());
+  return rows;
+}
+
+/// x W^T, by the blocks of the map.
 Matrix<float> product(const Linear& map, const Matrix<float>& x, Index rows) {
+  const Rows source = as_rows(x, map.storage());
   Matrix<float> y(rows, map.first(map.blocks() - 1) + map.width(map.blocks() - 1));
   for (Index b = 0; b < map.blocks(); ++b) {
     map.prepare(rows);
     Matrix<float> made(rows + kSpareRows, map.width(b));
-    map.multiply(b, rows, x.data(), made.data());
+    map.multiply(b, rows, source.from(0), made.data());
     y.middleCols(map.first(b), map.width(b)) = made.topRows(rows);
   }
   return y;
@@ -65,17 +74,29 @@ TEST_CASE("linear: what the spare rows hold shows nowhere") {
 }
 
 TEST_CASE("linear: a transposed product is exact, also for part of its columns") {
-  for (const Index rows : {1, 6, 70}) {
-    const Index m = 33, n = 18, lda = 40, ldb = 50, ldc = 60;
-    const Matrix<float> A = integers(rows, lda, 5), B = integers(rows, ldb, 6);
-    Matrix<float> C = Matrix<float>::Constant(m, ldc, -1);
-    multiply_transposed(m, n, rows, A.data() + 2, lda, B.data() + 3, ldb, C.data() + 4, ldc);
-    const Matrix<double> exact =
-        A.middleCols(2, m).transpose().cast<double>() * B.middleCols(3, n).cast<double>();
-    CHECK(difference(Matrix<float>(C.middleCols(4, n)), exact, 0) == "");
-    C.middleCols(4, n).setConstant(-1);
-    CHECK(difference(C, Matrix<float>(Matrix<float>::Constant(m, ldc, -1)), 0) == "");
-  }
+  for (const Storage storage : {Storage::F32, Storage::BF16})
+    for (const Index rows : {1, 6, 70}) {
+      const Index m = 33, n = 18, lda = 40, ldb = 50, ldc = 60;
+      const Matrix<float> A = integers(rows, lda, 5), B = integers(rows, ldb, 6);
+      Matrix<float> C = Matrix<float>::Constant(m, ldc, -1);
+      multiply_transposed(m, n, rows, as_rows(A, storage).from(0, 2), as_rows(B, storage).from(0, 3),
+                          C.data() + 4, ldc);
+      const Matrix<double> exact =
+          A.middleCols(2, m).transpose().cast<double>() * B.middleCols(3, n).cast<double>();
+      CHECK(difference(Matrix<float>(C.middleCols(4, n)), exact, 0) == "");
+      C.middleCols(4, n).setConstant(-1);
+      CHECK(difference(C, Matrix<float>(Matrix<float>::Constant(m, ldc, -1)), 0) == "");
+    }
+}
+
+TEST_CASE("linear: rows of another format than the weights' are refused") {
+  if (!multiplies_bf16()) return;  // then there is one format
+  const Matrix<float> x = integers(4 + kSpareRows, 8, 1);
+  const Rows wide = as_rows(x, Storage::F32), narrow = as_rows(x, Storage::BF16);
+  const Linear map = map_of(integers(5, 8, 2), 5, Storage::BF16);
+  std::vector<float> y(5 * (4 + kSpareRows));
+  CHECK_THROWS_AS(map.multiply(0, 4, wide.from(0), y.data()), std::logic_error);
+  CHECK_THROWS_AS(multiply_transposed(2, 2, 4, wide.from(0), narrow.from(0), y.data(), 2), std::logic_error);
 }
 
 TEST_CASE("linear: parallel_for visits every index once, and throws what one of them threw") {
@@ -85,6 +106,20 @@ TEST_CASE("linear: parallel_for visits every index once, and throws what one of 
   CHECK_THROWS_WITH_AS(parallel_for(100, [](Index i) { require(i != 42, "i", i, "must not be 42"); }),
                        "i = 42 must not be 42", Error);
   parallel_for(0, [](Index) { FAIL("there is nothing to visit"); });
+}
+
+TEST_CASE("rows: numbers come back as they were put, in any format, and stay where they are put") {
+  for (const Storage storage : {Storage::F32, Storage::BF16}) {
+    const Matrix<float> m = integers(7, 9, 9);
+    Rows rows = as_rows(m, storage);
+    CHECK(rows.from(0).narrow == (storage == Storage::BF16 && multiplies_bf16()));
+    CHECK(difference(widened(rows, 2, 5), Matrix<double>(m.middleCols(2, 5).cast<double>()), 0) == "");
+    const std::array<float, 3> line{100, -200, 0.5F};
+    rows.put(3, 4, line.data(), 3);
+    Matrix<double> want = m.cast<double>();
+    for (Index j = 0; j < 3; ++j) want(3, 4 + j) = approx(line[static_cast<std::size_t>(j)]);
+    CHECK(difference(widened(rows, 0, 9), want, 0) == "");
+  }
 }
 
 TEST_CASE("numbers: rounding to bf16 is Eigen's, and halves go to even") {
@@ -102,7 +137,7 @@ TEST_CASE("numbers: rounding to bf16 is Eigen's, and halves go to even") {
   CHECK(rounded_to_bf16(0x1.03p0F) == 0x1.04p0F);
 }
 
-TEST_CASE("numbers: narrow and widen give a bf16 number back") {
+TEST_CASE("numbers: narrow and widen give a bf16 number back, and narrow rounds others") {
   std::vector<std::uint16_t> all(0x10000), again(0x10000);
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
   std::vector<float> wide(all.size());
@@ -110,7 +145,14 @@ TEST_CASE("numbers: narrow and widen give a bf16 number back") {
   CHECK(wide[0x3f80] == 1);
   CHECK(wide[0xc040] == -3);
   narrow(wide.data(), 0x10000, again.data());
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (wide[i] != wide[i]) all[i] |= 0x40;  // NaN becomes quiet
   CHECK(again == all);
+  const std::array<float, 3> between{0x1.01p0F, 0x1.03p0F, -0x1.030002p0F};
+  narrow(between.data(), 3, again.data());
+  CHECK(again[0] == 0x3f80);
+  CHECK(again[1] == 0x3f82);
+  CHECK(again[2] == 0xbf82);
 }
 
 TEST_CASE("numbers: a dot product of integers is exact for every length") {

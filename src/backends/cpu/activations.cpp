@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "moe/layer/activation.h"
+#include "numbers.h"
 
 namespace moe::cpu {
 namespace {
@@ -62,14 +63,15 @@ struct FromLayer {
 };
 
 template <typename F>
-void forward(const float* z, const float* u, Index n, float* h) {
+[[gnu::always_inline]] inline void forward(const float* z, const float* u, Index n, float* h) {
   if (u == nullptr)
     for (Index j = 0; j < n; ++j) h[j] = F::value(z[j]);
   else
     for (Index j = 0; j < n; ++j) h[j] = F::value(z[j]) * u[j];
 }
 template <typename F>
-void backward(const float* z, const float* u, const float* dh, Index n, float* dz, float* du) {
+[[gnu::always_inline]] inline void backward(const float* z, const float* u, const float* dh, Index n,
+                                            float* dz, float* du) {
   if (du != nullptr)
     for (Index j = 0; j < n; ++j) du[j] = dh[j] * F::value(z[j]);
   if (u == nullptr)
@@ -78,7 +80,13 @@ void backward(const float* z, const float* u, const float* dh, Index n, float* d
     for (Index j = 0; j < n; ++j) dz[j] = dh[j] * u[j] * F::slope(z[j]);
 }
 
-/// use(F()) for the F of an activation.
+MOE_VECTORISED void silu(const float* z, const float* u, Index n, float* h) { forward<FastSilu>(z, u, n, h); }
+MOE_VECTORISED void silu_back(const float* z, const float* u, const float* dh, Index n, float* dz,
+                              float* du) {
+  backward<FastSilu>(z, u, dh, n, dz, du);
+}
+
+/// use(F()) for the F of an activation other than SiLU, which nearly all layers have and which is above.
 template <typename Use>
 void with(Activation activation, Use use) {
   switch (activation) {
@@ -89,7 +97,7 @@ void with(Activation activation, Use use) {
     case Activation::GeluTanh:
       return use(FromLayer<Activation::GeluTanh>());
     case Activation::Silu:
-      return use(FastSilu());
+      return;
     case Activation::Identity:
       return use(FromLayer<Activation::Identity>());
     case Activation::Relu2:
@@ -100,11 +108,13 @@ void with(Activation activation, Use use) {
 }  // namespace
 
 void activate(Activation activation, const float* z, const float* u, Index n, float* h) {
+  if (activation == Activation::Silu) return silu(z, u, n, h);
   with(activation, [&]<typename F>(F) { forward<F>(z, u, n, h); });
 }
 
 void activate_back(Activation activation, const float* z, const float* u, const float* dh, Index n, float* dz,
                    float* du) {
+  if (activation == Activation::Silu) return silu_back(z, u, dh, n, dz, du);
   with(activation, [&]<typename F>(F) { backward<F>(z, u, dh, n, dz, du); });
 }
 

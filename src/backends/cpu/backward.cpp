@@ -5,20 +5,16 @@
 namespace moe::cpu {
 namespace {
 
-constexpr Index kGradRows = 512;  // of a gradient of weights that one thread computes at a time
+constexpr Index kGradRows = 256, kGradColumns = 512;  // of weights that one thread computes at a time
 
-/// dW (F, D) = dy^T x for dy (rows, F), whose rows are `stride` apart, and x (rows, D): (L1"). One thread's part: rows
-/// [first, first + kGradRows) of dW.
-void weight_rows(Index first, const float* dy, Index stride, const float* x, Index rows, Matrix<float>& dW) {
-  const Index D = dW.cols(), some = std::min(kGradRows, dW.rows() - first);
-  multiply_transposed(some, D, rows, dy + first, stride, x, D, row(dW, first), D);
-}
-
-/// (L1b)
-Matrix<float> column_sums(const float* dy, Index stride, Index rows, Index n) {
+/// (L1b) of columns [first, first + n).
+Matrix<float> column_sums(const Part& dy, Index first, Index rows, Index n) {
   Matrix<float> db = zeros<float>(1, n);
-  for (Index i = 0; i < rows; ++i)
-    for (Index j = 0; j < n; ++j) db(0, j) += dy[i * stride + j];
+  std::vector<float> line(static_cast<std::size_t>(n));
+  for (Index i = 0; i < rows; ++i) {
+    dy.get(i, first, n, line.data());
+    add(line.data(), n, db.data());
+  }
   return db;
 }
 
@@ -48,20 +44,19 @@ void Layer::combine_back() {
   const DroppedOutput dropped = config_.capacity.dropped_output;
   routed_grads_.topk_weights = zeros<double>(T, K);
   g_.x = zeros<float>(T, D);
-  prepare(g_.out, routed_.dispatch.N() + kSpareRows, D);
+  dout_.prepare(routed_.dispatch.N(), D, storage_);
   parallel_for(T, [&, D = D, K = K](Index t) {
+    thread_local std::vector<float> line;
+    line.resize(static_cast<std::size_t>(D));
     const float* dy = row(dy_, t);
-    const auto scaled = [&](float w, float* to) {
-      for (Index d = 0; d < D; ++d) to[d] = w * dy[d];
-    };
     for (Index k = 0; k < K; ++k)
       if (const Index n = routed_.dispatch.row(t, k); n >= 0) {
         routed_grads_.topk_weights(t, k) = static_cast<double>(dot_of(row(a_.out, n), dy, D));
-        scaled(weights_(t, k), row(g_.out, n));
-        keep(row(g_.out, n), D);
+        scale(weights_(t, k), dy, D, line.data());
+        keep(line.data(), D, {&dout_, n}, 0, 0);
       }
     if (dropped == DroppedOutput::Zero || !all_dropped(routed_.dispatch, t)) return;
-    scaled(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), row(g_.x, t));
+    scale(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), dy, D, row(g_.x, t));
     if (dropped == DroppedOutput::ScaledIdentity)
       routed_grads_.topk_weights(t, 0) = static_cast<double>(dot_of(row(x_, t), dy, D));
   });
@@ -71,16 +66,20 @@ void Layer::combine_back() {
 void Layer::shared_back() {
   if (!has_shared(config_)) return;
   const Index T = config_.shape.num_tokens, D = config_.shape.hidden_size;
-  shared_dout_ = dy_;
-  if (config_.shared.mode == SharedMode::Add) return;
+  shared_dout_.prepare(T, D, shared_storage_);
+  const bool gated = config_.shared.mode != SharedMode::Add;
   Matrix<float> da(T, 1);
   parallel_for(T, [&](Index t) {
-    const float share = sigmoid(a_.shared.gate_logit(t, 0));
-    for (Index d = 0; d < D; ++d) shared_dout_(t, d) *= share;
+    if (!gated) return shared_dout_.put(t, 0, row(dy_, t), D);
+    thread_local std::vector<float> line;
+    line.resize(static_cast<std::size_t>(D));
+    scale(sigmoid(a_.shared.gate_logit(t, 0)), row(dy_, t), D, line.data());
+    shared_dout_.put(t, 0, line.data(), D);  // not stored by any profile: f32
     da(t, 0) =
         dot_of(row(a_.shared.expert.out, t), row(dy_, t), D) * SigmoidSlope()(a_.shared.gate_logit(t, 0));
     for (Index d = 0; d < D; ++d) g_.x(t, d) += da(t, 0) * shared_gate_(0, d);
   });
+  if (!gated) return;
   g_.shared_gate = zeros<float>(1, D);
   for (Index t = 0; t < T; ++t)
     for (Index d = 0; d < D; ++d) g_.shared_gate(0, d) += da(t, 0) * x_(t, d);
@@ -91,84 +90,92 @@ void Layer::shared_back() {
 void Layer::run_experts_back() {
   const auto [T, D, F, E, K] = Letters(config_);
   const Index N = routed_.dispatch.N(), parts = config_.experts.glu ? 2 : 1, Fs = config_.shared.ffn_size;
-  prepare(g_.hidden, N, F), prepare(dpre_, N + kSpareRows, parts * F), prepare(dx_rows_, N, D);
-  if (has_shared(config_)) {
-    prepare(shared_dhidden_, T, Fs), prepare(shared_dpre_, T + kSpareRows, parts * Fs);
-    prepare(shared_dx_, T, D);
-  }
+  prepare(g_.hidden, N, F), dpre_.prepare(N, parts * F, storage_), prepare(dx_rows_, N, D);
+  if (has_shared(config_))
+    prepare(shared_dhidden_, T, Fs), shared_dpre_.prepare(T, parts * Fs, shared_storage_),
+        prepare(shared_dx_, T, D);
   for (Work& w : work_) {
     Expert& expert = expert_of(w.e);
-    if (expert.in_back.blocks() == 0) load_transposes(config_, inputs_, w.e, storage_, expert);
+    if (expert.in_back.blocks() == 0) load_transposes(config_, inputs_, w.e, storage_, kept_as(w.e), expert);
     const bool shared = w.e == E;
     const Index first = shared ? 0 : routed_.dispatch.first(w.e);
-    w.dout = row(shared ? shared_dout_ : g_.out, first);
+    w.dout = {shared ? &shared_dout_ : &dout_, first};
     w.dhidden = row(shared ? shared_dhidden_ : g_.hidden, first);
-    w.dpre = row(shared ? shared_dpre_ : dpre_, first);
+    w.dpre = {shared ? &shared_dpre_ : &dpre_, first};
     w.dx = row(shared ? shared_dx_ : dx_rows_, first);
   }
-  run_tiles(
-      work_, &Expert::out_back, [](const Work& w) { return w.dout; },
-      [&](const Work& w, const Tile& tile, float* made) { slope(w, tile, made); });
-  run_tiles(
-      work_, &Expert::in_back, [](const Work& w) -> const float* { return w.dpre; },
-      [D = D](const Work& w, const Tile& tile, const float* made) {
-        for (Index i = 0; i < tile.rows; ++i)
-          std::copy_n(made + i * tile.width, tile.width, w.dx + (tile.first + i) * D + tile.column);
-      });
+  run_tiles(work_, &Expert::out_back, &Work::dout,
+            [&](const Work& w, const Tile& tile, float* made) { slope(w, tile, made); });
+  run_tiles(work_, &Expert::in_back, &Work::dpre,
+            [D = D](const Work& w, const Tile& tile, const float* made) {
+              for (Index i = 0; i < tile.rows; ++i)
+                std::copy_n(made + i * tile.width, tile.width, w.dx + (tile.first + i) * D + tile.column);
+            });
 }
 
 /// (X2') on a tile of the gradient of hidden.
 void Layer::slope(const Work& work, const Tile& tile, float* dhidden) const {
-  const Index F = work.expert->F, F1 = work.expert->F1, n = tile.width;
+  const Index F = work.expert->F, n = tile.width;
+  const bool glu = config_.experts.glu;
+  thread_local std::vector<float> made;
+  made.resize(static_cast<std::size_t>(2 * n));
+  float *dz = made.data(), *du = dz + n;
   for (Index i = 0; i < tile.rows; ++i) {
     const Index at = (tile.first + i) * F + tile.column;
     const float *g = work.gate + at, *u = work.up + at;
-    float *dh = dhidden + i * n, *dpre = work.dpre + (tile.first + i) * F1 + tile.column;
+    float* dh = dhidden + i * n;
     keep(dh, n), std::copy_n(dh, n, work.dhidden + at);
-    const bool glu = config_.experts.glu;
-    activate_back(config_.experts.activation, glu ? g : u, glu ? u : nullptr, dh, n, dpre,
-                  glu ? dpre + F : nullptr);
-    if (glu) keep(dpre + F, n);
-    keep(dpre, n);
+    activate_back(config_.experts.activation, glu ? g : u, glu ? u : nullptr, dh, n, dz, glu ? du : nullptr);
+    keep(dz, n, work.dpre, tile.first + i, tile.column);
+    if (glu) keep(du, n, work.dpre, tile.first + i, F + tile.column);
   }
 }
 
 /// (X1') and (X3') of the weights. Nothing is computed for an expert without rows; its memory stays for later batches.
 void Layer::weights_back() {
-  struct Part {
-    const float* dy;
-    Index stride;
-    const float* x;
-    Index rows, first;
-    Matrix<float>* dW;
+  struct Piece {  // rows [first, first + some) of dW = dy^T x for dy (rows, n) and x (rows, m): (L1")
+    Operand dy;
+    Part x;
+    Index rows, first, some;
+    Rows* dW;
   };
   const Index D = config_.shape.hidden_size;
-  std::vector<Part> parts;
+  std::vector<Piece> pieces;
   dweights_.resize(experts_.size());
   has_rows_.assign(experts_.size(), 0);
   for (const Work& w : work_) {
     const Index F = w.expert->F, F1 = w.expert->F1;
-    ExpertWeightGrads<float>& g = at(dweights_, w.e);
+    WeightGrads& g = at(dweights_, w.e);
     at(has_rows_, w.e) = 1;
-    const auto add = [&](const float* dy, Index stride, Index n, const float* x, Index m, Matrix<float>& dW) {
-      prepare(dW, n, m);
+    const auto add = [&](const Part& dy, Index column, Index n, const Part& x, Index m, Rows& dW) {
+      dW.prepare(n, m, storage_);
       for (Index first = 0; first < n; first += kGradRows)
-        parts.push_back({dy, stride, x, w.rows, first, &dW});
+        pieces.push_back(
+            Piece{dy.from(0, column + first), x, w.rows, first, std::min(kGradRows, n - first), &dW});
     };
-    if (config_.experts.glu) add(w.dpre, F1, F, w.x, D, g.gate);
-    add(w.dpre + F1 - F, F1, F, w.x, D, g.up);
-    add(w.dout, D, D, w.hidden, F, g.down);
+    if (config_.experts.glu) add(w.dpre, 0, F, w.x, D, g.gate);
+    add(w.dpre, F1 - F, F, w.x, D, g.up);
+    add(w.dout, 0, D, w.hidden, F, g.down);
     if (w.expert->up_bias.size() > 0) {
-      if (config_.experts.glu) g.gate_bias = column_sums(w.dpre, F1, w.rows, F);
-      g.up_bias = column_sums(w.dpre + F1 - F, F1, w.rows, F);
-      g.down_bias = column_sums(w.dout, D, w.rows, D);
+      if (config_.experts.glu) g.gate_bias = column_sums(w.dpre, 0, w.rows, F);
+      g.up_bias = column_sums(w.dpre, F1 - F, w.rows, F);
+      g.down_bias = column_sums(w.dout, 0, w.rows, D);
       for (Matrix<float>* b : {&g.gate_bias, &g.up_bias, &g.down_bias}) keep(b->data(), b->size());
     }
   }
-  parallel_for(static_cast<Index>(parts.size()), [&](Index i) {
-    const Part& p = at(parts, i);
-    weight_rows(p.first, p.dy, p.stride, p.x, p.rows, *p.dW);
-    keep(row(*p.dW, p.first), std::min(kGradRows, p.dW->rows() - p.first) * p.dW->cols());
+  parallel_for(static_cast<Index>(pieces.size()), [&](Index i) {
+    thread_local std::vector<float> made(kGradRows * kGradColumns);
+    const Piece& p = at(pieces, i);
+    const Index m = p.dW->cols();
+    if (float* to = p.dW->floats(p.first); to != nullptr) {
+      multiply_transposed(p.some, m, p.rows, p.dy, p.x.from(0), to, m);
+      return keep(to, p.some * m);
+    }
+    for (Index j = 0; j < m; j += kGradColumns) {  // what is rounded next is still in a cache
+      const Index n = std::min(kGradColumns, m - j);
+      multiply_transposed(p.some, n, p.rows, p.dy, p.x.from(0, j), made.data(), n);
+      for (Index r = 0; r < p.some; ++r) p.dW->put(p.first + r, j, made.data() + r * n, n);
+    }
   });
 }
 
@@ -187,7 +194,7 @@ void Layer::router_back() {
     if (T == 0) return;
     parallel_for((D + kColumns - 1) / kColumns, [&](Index i) {
       const Index d = i * kColumns, n = std::min(kColumns, D - d);
-      multiply_transposed(E, n, T, dz.data(), E, x_.data() + d, D, dW.data() + d, D);
+      multiply_transposed(E, n, T, operand(dz.data(), E), operand(x_.data() + d, D), dW.data() + d, D);
     });
     keep(dW.data(), dW.size());
   };
@@ -201,12 +208,9 @@ void Layer::gather_back() {
   const auto [T, D, F, E, K] = Letters(config_);
   parallel_for(T, [&, D = D, K = K](Index t) {
     float* dx = row(g_.x, t);
-    const auto add = [&](const float* from) {
-      for (Index d = 0; d < D; ++d) dx[d] += from[d];
-    };
     for (Index k = 0; k < K; ++k)
-      if (const Index n = routed_.dispatch.row(t, k); n >= 0) add(row(dx_rows_, n));
-    if (has_shared(config_)) add(row(shared_dx_, t));
+      if (const Index n = routed_.dispatch.row(t, k); n >= 0) add(row(dx_rows_, n), D, dx);
+    if (has_shared(config_)) add(row(shared_dx_, t), D, dx);
     keep(dx, D);
   });
 }

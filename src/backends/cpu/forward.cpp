@@ -10,7 +10,8 @@ namespace moe::cpu {
 Layer::Layer(Config config, const Inputs& inputs, Format dtype)
     : config_(std::move(config)),
       inputs_(inputs),
-      storage_(dtype == Format::BF16 ? Storage::BF16 : Storage::F32) {
+      storage_(dtype == Format::BF16 ? Storage::BF16 : Storage::F32),
+      shared_storage_(config_.shared.mode == SharedMode::SigmoidGate ? Storage::F32 : storage_) {
   const auto [T, D, F, E, K] = Letters(config_);
   if (has_router(config_)) router_ = load_map(inputs, Tensor::router_weight, E, D, storage_);
   if (has_noise(config_)) noise_router_ = load_map(inputs, Tensor::router_noise_weight, E, D, storage_);
@@ -24,13 +25,18 @@ Layer::Layer(Config config, const Inputs& inputs, Format dtype)
 
 Expert& Layer::expert_of(Index e) {
   Expert& expert = at(experts_, e);
-  if (expert.F == 0) expert = load_expert(config_, inputs_, e, storage_);
+  if (expert.F == 0) expert = load_expert(config_, inputs_, e, storage_, kept_as(e));
   return expert;
 }
 
+Storage Layer::kept_as(Index e) const { return e == config_.shape.num_experts ? shared_storage_ : storage_; }
+
 void Layer::keep(float* x, Index n) const {
-  if (storage_ == Storage::F32) return;
-  for (Index i = 0; i < n; ++i) x[i] = rounded_to_bf16(x[i]);
+  if (storage_ == Storage::BF16) round_to_bf16(x, n);
+}
+void Layer::keep(float* x, Index n, const Part& to, Index i, Index j) const {
+  if (!to.of->narrow()) keep(x, n);  // else it rounds
+  to.put(i, j, x, n);
 }
 
 void Layer::forward(const Inputs& batch) {
@@ -142,46 +148,56 @@ Losses<double> Layer::losses() const {
 void Layer::gather() {
   const auto [T, D, F, E, K] = Letters(config_);
   const Index N = routed_.dispatch.N();
-  prepare(gathered_, N + kSpareRows, D);
-  parallel_for(
-      N, [&](Index n) { std::copy_n(row(x_, routed_.dispatch.token(n)), x_.cols(), row(gathered_, n)); });
+  gathered_.prepare(N, D, storage_);
+  parallel_for(N, [&, D = D](Index n) { gathered_.put(n, 0, row(x_, routed_.dispatch.token(n)), D); });
   if (config_.experts.glu) prepare(a_.gate, N, F);
-  prepare(a_.up, N, F), prepare(a_.hidden, N + kSpareRows, F), prepare(a_.out, N, D);
+  prepare(a_.up, N, F), hidden_.prepare(N, F, storage_), prepare(a_.out, N, D);
   work_.clear();
   for (Index e = 0; e < E; ++e) {
     const Index first = routed_.dispatch.first(e), rows = routed_.dispatch.count(e);
     if (rows == 0) continue;
     float* gate = config_.experts.glu ? row(a_.gate, first) : nullptr;
-    work_.push_back({e, &expert_of(e), rows, row(gathered_, first), gate, row(a_.up, first),
-                     row(a_.hidden, first), row(a_.out, first)});
+    work_.push_back({e,
+                     &expert_of(e),
+                     rows,
+                     {&gathered_, first},
+                     gate,
+                     row(a_.up, first),
+                     {&hidden_, first},
+                     row(a_.out, first)});
   }
   if (!has_shared(config_)) return;
   ExpertTrace<float>& a = a_.shared.expert;
   const Index Fs = config_.shared.ffn_size;
   if (config_.experts.glu) prepare(a.gate, T, Fs);
-  prepare(a.up, T, Fs), prepare(a.hidden, T + kSpareRows, Fs), prepare(a.out, T, D);
+  prepare(a.up, T, Fs), prepare(a.out, T, D);
+  shared_x_.prepare(T, D, shared_storage_), shared_hidden_.prepare(T, Fs, shared_storage_);
+  parallel_for(T, [&, D = D](Index t) { shared_x_.put(t, 0, row(x_, t), D); });
   if (T > 0)
-    work_.push_back(
-        {E, &expert_of(E), T, x_.data(), a.gate.data(), a.up.data(), a.hidden.data(), a.out.data()});
+    work_.push_back({E,
+                     &expert_of(E),
+                     T,
+                     {&shared_x_, 0},
+                     a.gate.data(),
+                     a.up.data(),
+                     {&shared_hidden_, 0},
+                     a.out.data()});
 }
 
 /// (X1) to (X3)
 void Layer::run_experts() {
-  run_tiles(
-      work_, &Expert::in, [](const Work& w) { return w.x; },
-      [&](const Work& w, const Tile& tile, float* made) { activate(w, tile, made); });
+  run_tiles(work_, &Expert::in, &Work::x,
+            [&](const Work& w, const Tile& tile, float* made) { activate(w, tile, made); });
   const Index D = config_.shape.hidden_size;
-  run_tiles(
-      work_, &Expert::out, [](const Work& w) { return w.hidden; },
-      [&](const Work& w, const Tile& tile, float* made) {
-        const Matrix<float>& bias = w.expert->down_bias;
-        for (Index i = 0; i < tile.rows; ++i) {
-          float* from = made + i * tile.width;
-          for (Index j = 0; bias.size() > 0 && j < tile.width; ++j) from[j] += bias(0, tile.column + j);
-          if (w.e == config_.shape.num_experts) keep(from, tile.width);  // a routed one's is not stored
-          std::copy_n(from, tile.width, w.out + (tile.first + i) * D + tile.column);
-        }
-      });
+  run_tiles(work_, &Expert::out, &Work::hidden, [&](const Work& w, const Tile& tile, float* made) {
+    const Matrix<float>& bias = w.expert->down_bias;
+    for (Index i = 0; i < tile.rows; ++i) {
+      float* from = made + i * tile.width;
+      for (Index j = 0; bias.size() > 0 && j < tile.width; ++j) from[j] += bias(0, tile.column + j);
+      if (w.e == config_.shape.num_experts) keep(from, tile.width);  // a routed one's is not stored
+      std::copy_n(from, tile.width, w.out + (tile.first + i) * D + tile.column);
+    }
+  });
 }
 
 /// (X2) on a tile of the pre-activations: of gate and then of the same columns of up, or of up alone.
@@ -192,13 +208,16 @@ void Layer::activate(const Work& work, const Tile& tile, float* made) const {
   const auto add = [&](const Matrix<float>& bias, float* to) {
     for (Index j = 0; bias.size() > 0 && j < n; ++j) to[j] += bias(0, column + j);
   };
+  thread_local std::vector<float> made_hidden;
+  made_hidden.resize(static_cast<std::size_t>(n));
+  float* h = made_hidden.data();
   for (Index i = 0; i < tile.rows; ++i) {
     const Index at = (tile.first + i) * expert.F + column;
-    float *g = made + i * tile.width, *u = glu ? g + n : g, *h = work.hidden + at;
+    float *g = made + i * tile.width, *u = glu ? g + n : g;
     add(expert.up_bias, u), keep(u, n), std::copy_n(u, n, work.up + at);
     if (glu) add(expert.gate_bias, g), keep(g, n), std::copy_n(g, n, work.gate + at);
     cpu::activate(config_.experts.activation, g, glu ? u : nullptr, n, h);
-    keep(h, n);
+    keep(h, n, work.hidden, tile.first + i, column);
   }
 }
 
@@ -212,7 +231,7 @@ void Layer::run_shared() {
   parallel_for(T, [&](Index t) {
     a_.shared.gate_logit(t, 0) = dot_of(row(x_, t), shared_gate_.data(), D);
     const float share = sigmoid(a_.shared.gate_logit(t, 0));
-    for (Index d = 0; d < D; ++d) a_.shared.y(t, d) *= share;
+    scale(share, row(a_.shared.y, t), D, row(a_.shared.y, t));
   });
 }
 
@@ -227,9 +246,9 @@ void Layer::combine() {
     float *y = row(a_.y, t), *v = made.data();
     std::fill_n(y, D, 0.0F);
     const auto add = [&, D](float w, const float* x, bool stored) {
-      for (Index d = 0; d < D; ++d) v[d] = w * x[d];
+      scale(w, x, D, v);
       if (stored) keep(v, D);
-      for (Index d = 0; d < D; ++d) y[d] += v[d];
+      cpu::add(v, D, y);
     };
     for (Index k = 0; k < K; ++k)
       if (const Index n = routed_.dispatch.row(t, k); n >= 0) add(weights_(t, k), row(a_.out, n), true);

@@ -8,6 +8,12 @@
 /// Guarantee: the same bits from run to run and for any number of threads.
 namespace moe::cpu {
 
+/// The gradients of one expert's weights.
+struct WeightGrads {
+  Rows gate, up, down;                          // (F, D), (F, D), (D, F)
+  Matrix<float> gate_bias, up_bias, down_bias;  // single rows, where there are any
+};
+
 class Layer final : public LoadedLayer {
  public:
   Layer(Config config, const Inputs& inputs, Format dtype);
@@ -29,6 +35,7 @@ class Layer final : public LoadedLayer {
   void combine();
   Losses<double> losses() const;
   Expert& expert_of(Index e);
+  Storage kept_as(Index e) const;
 
   // backward.cpp
   void combine_back();
@@ -41,30 +48,36 @@ class Layer final : public LoadedLayer {
 
   /// What a stage or a gradient keeps of n sums.
   void keep(float* x, Index n) const;
+  /// ... where it is multiplied next; x may be changed.
+  void keep(float* x, Index n, const Part& to, Index i, Index j) const;
 
   Config config_;
   const Inputs& inputs_;
   Storage storage_;
+  Storage shared_storage_;  // in which the shared expert is multiplied: f32 where a gate scales its output
   std::vector<Expert> experts_;  // E, and the shared one; without maps until they are used
   Linear router_, noise_router_, router_back_, noise_router_back_;
   Matrix<double> selection_bias_;  // (1, E)
   Matrix<float> shared_gate_;      // (1, D)
 
-  // The last batch. Matrices whose rows are multiplied have kSpareRows more.
+  // The last batch. x_ and dy_ have kSpareRows more rows.
   Matrix<float> x_, dy_;            // (T, D)
   Matrix<double> noise_, uniform_;  // (T, E), (1, T)
   Trace<double> routed_;            // router, dispatch and loss
   Matrix<float> weights_;           // (T, K) as the combine uses them
-  Trace<float> a_;                  // all else
-  Matrix<float> gathered_;          // (N, D)
+  Trace<float> a_;                  // all else, but for what is multiplied:
+  Rows gathered_, hidden_;          // (N, D), (N, F)
+  Rows shared_x_, shared_hidden_;   // (T, D), (T, Fs)
   std::vector<Work> work_;          // of the experts that have rows
 
-  Grads<double> routed_grads_;                                            // of what is in routed_
-  Grads<float> g_;                                                        // all else
-  Matrix<float> dpre_, dx_rows_;                                          // (N, F1), (N, D)
-  Matrix<float> shared_dout_, shared_dhidden_, shared_dpre_, shared_dx_;  // (T, D), (T, Fs), (T, F1), (T, D)
-  std::vector<ExpertWeightGrads<float>> dweights_;                        // as experts_
-  std::vector<char> has_rows_;  // whether those are of the last batch, or 0
+  Grads<double> routed_grads_;                // of what is in routed_
+  Grads<float> g_;                            // all else
+  Rows dout_, dpre_;                          // (N, D), (N, F1)
+  Matrix<float> dx_rows_;                     // (N, D)
+  Rows shared_dout_, shared_dpre_;            // (T, D), (T, F1)
+  Matrix<float> shared_dhidden_, shared_dx_;  // (T, Fs), (T, D)
+  std::vector<WeightGrads> dweights_;         // as experts_
+  std::vector<char> has_rows_;                // whether those are of the last batch, or 0
 };
 
 /// Memory for rows x cols numbers, and in debug builds NaN in it, so that what is not written shows.

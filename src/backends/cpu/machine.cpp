@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <dnnl.hpp>
-
 #include "linear.h"
 
 namespace moe {
@@ -11,38 +9,55 @@ namespace {
 
 constexpr Index kRows = 1024, kWidth = 2048;  // 8.6 GFLOP; a block's weights are 2 MiB
 
-cpu::Buffer<float> filled(Index n) {
-  cpu::Buffer<float> buffer(n);
-  for (Index i = 0; i < n; ++i) buffer.data()[i] = static_cast<float>(i % 17 - 8) / 16;
-  return buffer;
+float number(Index i) { return static_cast<float>(i % 17 - 8) / 16; }
+
+cpu::Rows filled(Index rows, cpu::Storage storage) {
+  cpu::Rows all;
+  all.prepare(rows, kWidth, storage);
+  std::vector<float> line(kWidth);
+  for (Index i = 0; i < rows; ++i) {
+    for (Index j = 0; j < kWidth; ++j) at(line, j) = number(i + j);
+    all.put(i, 0, line.data(), kWidth);
+  }
+  return all;
 }
 
-Limit packed_product() {
+/// `blocks` blocks of 256 rows of weights.
+cpu::Linear weights(Index blocks, cpu::Storage storage) {
+  return {std::vector<Index>(static_cast<std::size_t>(blocks), 256), kWidth, storage,
+          [](Index, float* to) { std::fill_n(to, 256 * kWidth, 0.125F); }};
+}
+
+Limit packed_product(cpu::Storage storage) {
   struct Data {
-    cpu::Buffer<float> x = filled((kRows + cpu::kSpareRows) * kWidth);
-    cpu::Linear W{std::vector<Index>(kWidth / 256, 256), kWidth, cpu::Storage::F32,
-                  [](Index, float* to) { std::fill_n(to, 256 * kWidth, 0.125F); }};
+    cpu::Rows x;
+    cpu::Linear W;
   };
-  const auto data = std::make_shared<Data>();
+  const auto data = std::make_shared<Data>(filled(kRows, storage), weights(kWidth / 256, storage));
   data->W.prepare(cpu::kMostRows);
   return {"packed", 2.0 * kRows * kWidth * kWidth, [data] {
             constexpr Index kTiles = kRows / cpu::kMostRows;
             cpu::parallel_for(data->W.blocks() * kTiles, [&](Index i) {
               thread_local cpu::Buffer<float> made(256 * cpu::kMostRows);
-              data->W.multiply(i / kTiles, cpu::kMostRows,
-                               data->x.data() + i % kTiles * cpu::kMostRows * kWidth, made.data());
+              data->W.multiply(i / kTiles, cpu::kMostRows, data->x.from(i % kTiles * cpu::kMostRows),
+                               made.data());
             });
           }};
 }
 
-Limit plain_product() {
+Limit plain_product(cpu::Storage storage) {
   struct Data {
-    cpu::Buffer<float> A = filled(kWidth * kWidth), B = filled(kWidth * kWidth), C = filled(kWidth * kWidth);
+    cpu::Rows A, B;
+    cpu::Buffer<float> C;
   };
-  const auto data = std::make_shared<Data>();
-  return {"sgemm", 2.0 * kWidth * kWidth * kWidth, [data] {
-            dnnl::sgemm('N', 'N', kWidth, kWidth, kWidth, 1, data->A.data(), kWidth, data->B.data(), kWidth,
-                        0, data->C.data(), kWidth);
+  const auto data = std::make_shared<Data>(filled(kWidth, storage), filled(kWidth, storage),
+                                           cpu::Buffer<float>(kWidth * kWidth));
+  return {"plain", 2.0 * kWidth * kWidth * kWidth, [data] {
+            constexpr Index kPart = 512;
+            cpu::parallel_for(kWidth / kPart, [&](Index i) {
+              cpu::multiply_transposed(kPart, kWidth, kWidth, data->A.from(0, i * kPart), data->B.from(0),
+                                       data->C.data() + i * kPart * kWidth, kWidth);
+            });
           }};
 }
 
@@ -68,25 +83,27 @@ Limit reading(const std::shared_ptr<cpu::Buffer<float>>& data, Index parts) {
 /// One row times a packed matrix: its weights are read once, and little is done with them.
 Limit one_row(Index bytes) {
   struct Data {
-    cpu::Buffer<float> x = filled((1 + cpu::kSpareRows) * kWidth);
+    cpu::Rows x;
     cpu::Linear W;
   };
   const Index blocks = std::max<Index>(1, bytes / static_cast<Index>(sizeof(float)) / (256 * kWidth));
-  const auto data = std::make_shared<Data>();
-  data->W = cpu::Linear(std::vector<Index>(static_cast<std::size_t>(blocks), 256), kWidth, cpu::Storage::F32,
-                        [](Index, float* to) { std::fill_n(to, 256 * kWidth, 0.125F); });
+  const auto data = std::make_shared<Data>(filled(1, cpu::Storage::F32), weights(blocks, cpu::Storage::F32));
   data->W.prepare(1);
   return {"one row", static_cast<double>(blocks * 256 * kWidth) * sizeof(float), [data] {
             cpu::parallel_for(data->W.blocks(), [&](Index b) {
               thread_local cpu::Buffer<float> made(256 * (1 + cpu::kSpareRows));
-              data->W.multiply(b, 1, data->x.data(), made.data());
+              data->W.multiply(b, 1, data->x.from(0), made.data());
             });
           }};
 }
 
 }  // namespace
 
-std::vector<Limit> arithmetic_limits() { return {packed_product(), plain_product()}; }
+std::vector<Limit> arithmetic_limits(Format dtype) {
+  const cpu::Storage storage = dtype == Format::BF16 ? cpu::Storage::BF16 : cpu::Storage::F32;
+  if (storage == cpu::Storage::BF16 && !cpu::multiplies_bf16()) return arithmetic_limits(Format::F32);
+  return {packed_product(storage), plain_product(storage)};
+}
 
 std::vector<Limit> reading_limits(Index bytes) {
   const Index parts = std::max<Index>(1, bytes / (Index{1} << 22));

@@ -5,9 +5,20 @@
 
 #include "moe/tensor.h"
 
-/// Loops over rows of floats, written so that a compiler can vectorise them; each has one order of operations, whatever
-/// the machine.
+/// Loops over rows of floats, which a compiler can vectorise; each has one order of operations, whatever the machine.
 namespace moe::cpu {
+
+/// On a function: it is compiled for several kinds of vectors, and the program takes those of the machine that it runs on.
+/// Sanitizers are not ready when that is decided.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MOE_VECTORISED
+#elif defined(__has_feature) && (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#define MOE_VECTORISED
+#elif defined(__x86_64__) && defined(__linux__)
+#define MOE_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define MOE_VECTORISED
+#endif
 
 /// x rounded to bfloat16, to nearest, ties to even; NaN stays NaN.
 inline float rounded_to_bf16(float x) {
@@ -16,26 +27,19 @@ inline float rounded_to_bf16(float x) {
   return std::bit_cast<float>(x == x ? nearest : (bits | 0x00400000U) & 0xffff0000U);
 }
 
+/// Rounds each of n numbers to bfloat16.
+void round_to_bf16(float* x, Index n);
 /// The upper half of a float is a bfloat16.
-inline void widen(const std::uint16_t* from, Index n, float* to) {
-  for (Index i = 0; i < n; ++i) to[i] = std::bit_cast<float>(static_cast<std::uint32_t>(from[i]) << 16);
-}
-/// ... of numbers that are bfloat16 already.
-inline void narrow(const float* from, Index n, std::uint16_t* to) {
-  for (Index i = 0; i < n; ++i)
-    to[i] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(from[i]) >> 16);
-}
+void widen(const std::uint16_t* from, Index n, float* to);
+/// ... of each number, rounded as above.
+void narrow(const float* from, Index n, std::uint16_t* to);
+
+/// y_i = w x_i
+void scale(float w, const float* x, Index n, float* y);
+/// y_i = y_i + x_i
+void add(const float* x, Index n, float* y);
 
 /// sum_i a_i b_i in 16 sums side by side, which are then added in order.
-inline float dot_of(const float* a, const float* b, Index n) {
-  constexpr Index kLanes = 16;
-  float lane[kLanes] = {}, total = 0;
-  Index i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (Index j = 0; j < kLanes; ++j) lane[j] += a[i + j] * b[i + j];
-  for (const float sum : lane) total += sum;
-  for (; i < n; ++i) total += a[i] * b[i];
-  return total;
-}
+float dot_of(const float* a, const float* b, Index n);
 
 }  // namespace moe::cpu

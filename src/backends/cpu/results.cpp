@@ -16,8 +16,9 @@ void keep_as_float(Matrices&... m) {
 }
 void keep_as_float(double& x) { x = static_cast<double>(static_cast<float>(x)); }
 
-ExpertWeightGrads<double> widened(const ExpertWeightGrads<float>& g) {
-  return {widened(g.gate),      widened(g.up),      widened(g.down),
+ExpertWeightGrads<double> widened(const WeightGrads& g) {
+  const auto all = [](const Rows& rows) { return widened(rows, 0, rows.cols()); };
+  return {all(g.gate),          all(g.up),          all(g.down),
           widened(g.gate_bias), widened(g.up_bias), widened(g.down_bias)};
 }
 
@@ -34,13 +35,14 @@ Trace<double> Layer::trace() const {
   a.x = widened(x_).topRows(T);
   a.gate = widened(a_.gate);
   a.up = widened(a_.up);
-  a.hidden = widened(a_.hidden).topRows(N);
+  a.hidden = widened(hidden_, 0, config_.shape.ffn_size);
   a.out = widened(a_.out);
   a.weighted.resize(N, D);
   for (Index t = 0; t < T; ++t)
     for (Index k = 0; k < config_.shape.top_k; ++k)
       if (const Index n = a.dispatch.row(t, k); n >= 0) {
-        Matrix<float> v = weights_(t, k) * a_.out.row(n);  // as `combine` made them
+        Matrix<float> v(1, D);
+        scale(weights_(t, k), row(a_.out, n), D, v.data());  // as `combine` made them
         keep(v.data(), D);
         a.weighted.row(n) = v.cast<double>();
       }
@@ -51,19 +53,18 @@ Trace<double> Layer::trace() const {
 
 Grads<double> Layer::grads(const Take& take) const {
   const auto [T, D, F, E, K] = Letters(config_);
-  const Index N = routed_.dispatch.N();
   Grads<double> g = routed_grads_;
   keep_as_float(g.topk_weights, g.logits, g.noisy_logits, g.scores);
   g.x = widened(g_.x);
   g.router_weight = widened(g_.router_weight);
   g.noise_weight = widened(g_.noise_weight);
-  if (config_.experts.glu) g.gate = dpre_.topLeftCorner(N, F).cast<double>();
-  g.up = dpre_.topRightCorner(dpre_.rows(), F).topRows(N).cast<double>();
+  if (config_.experts.glu) g.gate = widened(dpre_, 0, F);
+  g.up = widened(dpre_, dpre_.cols() - F, F);
   g.hidden = widened(g_.hidden);
-  g.out = widened(g_.out).topRows(N);
+  g.out = widened(dout_, 0, D);
   g.shared_gate = widened(g_.shared_gate);
   const auto of_expert = [&, D = D, E = E](Index e, Index width) {
-    const ExpertWeightGrads<float>& given = at(dweights_, e);
+    const WeightGrads& given = at(dweights_, e);
     if (at(has_rows_, e) != 0) return widened(given);
     ExpertWeightGrads<double> none;
     if (config_.experts.glu) none.gate = zeros<double>(width, D);
@@ -90,7 +91,7 @@ const Backend kCpuBackend{
       if (dtype != Format::F32 && dtype != Format::BF16)
         return std::string("backend cpu computes in f32 and bf16, not in ") + info_of(dtype).name;
       try {
-        cpu::linear_implementation();
+        cpu::linear_implementation(cpu::Storage::F32);
         return "";
       } catch (const std::exception& error) {  // a oneDNN that was built for another kind of machine
         return std::string("backend cpu cannot run here, oneDNN says: ") + error.what();
@@ -100,6 +101,10 @@ const Backend kCpuBackend{
       return std::make_unique<cpu::Layer>(config, inputs, dtype);
     },
     Format::F32,
-    [] { return cpu::linear_implementation() + "; bf16 weights are widened to f32 where they are used"; }};
+    [] {
+      std::string how = cpu::linear_implementation(cpu::Storage::F32);
+      if (!cpu::multiplies_bf16()) return how + "; bf16 weights are widened to f32 where they are used";
+      return how + "; " + cpu::linear_implementation(cpu::Storage::BF16);
+    }};
 
 }  // namespace moe

@@ -6,17 +6,19 @@ namespace {
 struct Task {
   const Work* work;  // none for a map of its own
   const Linear* map;
-  const float* x;
+  Operand x;
   Tile tile;
 };
 
-void add_tasks(const Work* work, const Linear& map, Index rows, const float* x, std::vector<Task>& tasks) {
-  for (Index b = 0; b < map.blocks(); ++b)
-    for (Index first = 0; first < rows; first += kMostRows) {
-      const Index some = std::min(kMostRows, rows - first);
-      tasks.push_back({work, &map, x + first * map.inputs(), {b, map.first(b), map.width(b), first, some}});
-      map.prepare(some);
-    }
+/// from(i) is where row i lies.
+template <typename From>
+void add_tasks(const Work* work, const Linear& map, Index rows, const From& from, std::vector<Task>& tasks) {
+  for (Index first = 0; first < rows; first += kMostRows) {
+    const Index some = std::min(kMostRows, rows - first);
+    map.prepare(some);
+    for (Index b = 0; b < map.blocks(); ++b)
+      tasks.push_back({work, &map, from(first), {b, map.first(b), map.width(b), first, some}});
+  }
 }
 
 void run(const std::vector<Task>& tasks, const std::function<void(const Task&, float* made)>& use) {
@@ -32,17 +34,20 @@ void run(const std::vector<Task>& tasks, const std::function<void(const Task&, f
 
 }  // namespace
 
-void run_tiles(const std::vector<Work>& work, Linear Expert::*map,
-               const std::function<const float*(const Work&)>& source,
+void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source,
                const std::function<void(const Work&, const Tile&, float* made)>& use) {
   std::vector<Task> tasks;
-  for (const Work& w : work) add_tasks(&w, w.expert->*map, w.rows, source(w), tasks);
+  for (const Work& w : work)
+    add_tasks(
+        &w, w.expert->*map, w.rows, [&](Index i) { return (w.*source).from(i); }, tasks);
   run(tasks, [&](const Task& task, float* made) { use(*task.work, task.tile, made); });
 }
 
 Matrix<float> mapped(const Linear& map, Index rows, const float* x) {
   std::vector<Task> tasks;
-  add_tasks(nullptr, map, rows, x, tasks);
+  const Index k = map.inputs();
+  add_tasks(
+      nullptr, map, rows, [&](Index i) { return operand(x + i * k, k); }, tasks);
   const Index n = map.blocks() == 0 ? 0 : map.first(map.blocks() - 1) + map.width(map.blocks() - 1);
   Matrix<float> y(rows, n);
   run(tasks, [&](const Task& task, const float* made) {

@@ -9,13 +9,14 @@ struct Work {
   Index e = 0;  // E: the shared expert
   const Expert* expert = nullptr;
   Index rows = 0;
-  const float* x = nullptr;                                 // (rows, D)
-  float *gate = nullptr, *up = nullptr, *hidden = nullptr;  // (rows, F)
-  float* out = nullptr;                                     // (rows, D)
-  const float* dout = nullptr;                              // (rows, D)
-  float* dhidden = nullptr;                                 // (rows, F)
-  float* dpre = nullptr;                                    // (rows, F1): dgate beside dup
-  float* dx = nullptr;                                      // (rows, D)
+  Part x{};                              // (rows, D)
+  float *gate = nullptr, *up = nullptr;  // (rows, F)
+  Part hidden{};                         // (rows, F)
+  float* out = nullptr;                  // (rows, D)
+  Part dout{};                           // (rows, D)
+  float* dhidden = nullptr;              // (rows, F)
+  Part dpre{};                           // (rows, F1): dgate beside dup
+  float* dx = nullptr;                   // (rows, D)
 };
 
 /// A block of one of an expert's maps and up to kMostRows of its rows: what one thread computes at a time.
@@ -24,13 +25,12 @@ struct Tile {
   Index first, rows;           // rows [first, first + rows) of the expert's
 };
 
-/// For every expert that has work, and every tile of its `map`: made (rows, width) = the tile of source(work) times the
+/// For every expert that has work, and every tile of its `map`: made (rows, width) = the tile of the source times the
 /// map, then use(work, tile, made). Tiles do not depend on the number of threads.
-void run_tiles(const std::vector<Work>& work, Linear Expert::*map,
-               const std::function<const float*(const Work&)>& source,
+void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source,
                const std::function<void(const Work&, const Tile&, float* made)>& use);
 
-/// y (rows, n) = x (rows, k) times the map; x has kSpareRows more rows.
+/// y (rows, n) = x (rows, k) times a map of f32; x has kSpareRows more rows.
 Matrix<float> mapped(const Linear& map, Index rows, const float* x);
 
 }  // namespace moe::cpu

@@ -5,8 +5,8 @@
 namespace moe::cpu {
 namespace {
 
-/// Rows of a block: of f32 weights, 2 MiB for D = 2048; of bf16 ones, which a thread widens into memory of its own, less.
-Index block_of(Storage storage) { return storage == Storage::F32 ? 256 : 64; }
+/// Rows of a block: of f32 weights, 2 MiB for D = 2048; less of bf16 ones that a thread widens into memory of its own.
+Index block_of(Storage kept) { return kept == Storage::F32 || multiplies_bf16() ? 256 : 64; }
 
 /// A matrix (rows, cols) as it lies in a tensor of the inputs, from element `first` on.
 struct Stored {
@@ -69,21 +69,22 @@ std::vector<Index> widths_of(Index rows, Index block, Index parts) {
   return widths;
 }
 
-/// x -> x W^T for matrices of equal shapes; each block has rows of the first, then the same rows of the next.
-Linear map_of(const std::vector<Stored>& W, Storage storage) {
+/// x -> x W^T for matrices of equal shapes, whose numbers are ones of the storage and are kept as `kept`; each block has
+/// rows of the first, then the same rows of the next.
+Linear map_of(const std::vector<Stored>& W, Storage storage, Storage kept) {
   const auto parts = static_cast<Index>(W.size());
-  const Index block = block_of(storage) / parts, rows = W.front().rows, cols = W.front().cols;
-  return {widths_of(rows, block, parts), cols, storage, [&](Index b, float* to) {
+  const Index block = block_of(kept) / parts, rows = W.front().rows, cols = W.front().cols;
+  return {widths_of(rows, block, parts), cols, kept, [&](Index b, float* to) {
             const Index first = b * block, n = std::min(block, rows - first) * cols;
             for (const Stored& matrix : W) matrix.read(first * cols, n, storage, to), to += n;
           }};
 }
 
 /// dy -> dy W; dy has the columns of the first matrix, then those of the next.
-Linear map_back(const std::vector<Stored>& W, Storage storage) {
-  const Index block = block_of(storage), rows = W.front().rows, cols = W.front().cols;
+Linear map_back(const std::vector<Stored>& W, Storage storage, Storage kept) {
+  const Index block = block_of(kept), rows = W.front().rows, cols = W.front().cols;
   const Index k = static_cast<Index>(W.size()) * rows;
-  return {widths_of(cols, block, 1), k, storage, [&](Index b, float* to) {
+  return {widths_of(cols, block, 1), k, kept, [&](Index b, float* to) {
             const Index first = b * block, n = std::min(block, cols - first);
             for (const Stored& matrix : W) matrix.read_columns(first, n, storage, to, k), to += rows;
           }};
@@ -113,12 +114,12 @@ std::vector<Stored> whole(const Inputs& inputs, Tensor id, Index rows, Index col
 
 }  // namespace
 
-Expert load_expert(const Config& config, const Inputs& inputs, Index e, Storage storage) {
+Expert load_expert(const Config& config, const Inputs& inputs, Index e, Storage storage, Storage kept) {
   const ExpertMatrices W = matrices_of(config, inputs, e);
   Expert expert;
   expert.F = W.in.front().rows, expert.F1 = expert.F * static_cast<Index>(W.in.size());
-  expert.in = map_of(W.in, storage);
-  expert.out = map_of(W.out, storage);
+  expert.in = map_of(W.in, storage, kept);
+  expert.out = map_of(W.out, storage, kept);
   if (!has_bias(config) || e == config.shape.num_experts) return expert;
   const auto bias = [&](Tensor id, Index n) {
     Matrix<float> b(1, n);
@@ -131,17 +132,18 @@ Expert load_expert(const Config& config, const Inputs& inputs, Index e, Storage 
   return expert;
 }
 
-void load_transposes(const Config& config, const Inputs& inputs, Index e, Storage storage, Expert& expert) {
+void load_transposes(const Config& config, const Inputs& inputs, Index e, Storage storage, Storage kept,
+                     Expert& expert) {
   const ExpertMatrices W = matrices_of(config, inputs, e);
-  expert.in_back = map_back(W.in, storage);
-  expert.out_back = map_back(W.out, storage);
+  expert.in_back = map_back(W.in, storage, kept);
+  expert.out_back = map_back(W.out, storage, kept);
 }
 
 Linear load_map(const Inputs& inputs, Tensor id, Index rows, Index D, Storage storage) {
-  return map_of(whole(inputs, id, rows, D), storage);
+  return map_of(whole(inputs, id, rows, D), storage, Storage::F32);
 }
 Linear load_map_back(const Inputs& inputs, Tensor id, Index rows, Index D, Storage storage) {
-  return map_back(whole(inputs, id, rows, D), storage);
+  return map_back(whole(inputs, id, rows, D), storage, Storage::F32);
 }
 
 Matrix<float> load_matrix(const Inputs& inputs, Tensor id, Index rows, Index cols, Storage storage,

@@ -14,11 +14,13 @@ struct Expert {
   Matrix<float> gate_bias, up_bias, down_bias;  // single rows, where there are any
 };
 
-/// Expert e of the layer; for e = E the shared one.
-Expert load_expert(const Config& config, const Inputs& inputs, Index e, Storage storage);
-void load_transposes(const Config& config, const Inputs& inputs, Index e, Storage storage, Expert& expert);
+/// Expert e of the layer; for e = E the shared one. Its numbers are ones of the storage, and kept as `kept`.
+Expert load_expert(const Config& config, const Inputs& inputs, Index e, Storage storage, Storage kept);
+void load_transposes(const Config& config, const Inputs& inputs, Index e, Storage storage, Storage kept,
+                     Expert& expert);
 
-/// The map x (D) -> x W^T of a small matrix W (rows, D), and the one back.
+/// The map x (D) -> x W^T of a small matrix W (rows, D), and the one back. Its numbers are ones of the storage, and
+/// multiplied in f32.
 Linear load_map(const Inputs& inputs, Tensor id, Index rows, Index D, Storage storage);
 Linear load_map_back(const Inputs& inputs, Tensor id, Index rows, Index D, Storage storage);
 
