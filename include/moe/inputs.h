@@ -75,10 +75,11 @@ inline Inputs seeded_inputs(const Config& config, std::uint64_t seed = kDefaultS
 }
 
 /// Params that read `inputs` (which must outlive them) and make every number with make(Tensor, flat index, double);
-/// tick(), if it is there, is called for every row or column that is read.
+/// tick(), if it is there, is called for every row or column that is read, and loop runs what is done with them: where
+/// that is more than one thread, they call make and tick.
 template <typename Num, typename Make>
 Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
-                      const std::function<void()>& tick = {}) {
+                      const std::function<void()>& tick = {}, Loop loop = in_one_piece) {
   const auto view = [&](Tensor id, Index first_row, Index rows, Index cols) -> Weight<Num> {
     const auto found = inputs.find(id);
     if (found == inputs.end()) return {};
@@ -97,7 +98,8 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
                 to[i] = make(id, flat, a->real(flat));
               }
               if (tick) tick();
-            }};
+            },
+            loop};
   };
   const auto [T, D, F, E, K] = Letters(config);
   const Index Fs = config.shared.ffn_size;
@@ -121,14 +123,15 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
 
 /// Params that are just the inputs.
 template <typename Num>
-Params<Num> params_of(const Config& config, const Inputs& inputs, const std::function<void()>& tick = {}) {
+Params<Num> params_of(const Config& config, const Inputs& inputs, const std::function<void()>& tick = {},
+                      Loop loop = in_one_piece) {
   const auto make = [](Tensor, Index, double value) {
     if constexpr (std::is_floating_point_v<Num>)
       return static_cast<Num>(value);
     else
       return value;  // becomes Num in its place, not in one of its own first
   };
-  return params_of<Num>(config, inputs, make, tick);
+  return params_of<Num>(config, inputs, make, tick, loop);
 }
 
 }  // namespace moe

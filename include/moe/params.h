@@ -7,6 +7,12 @@
 
 namespace moe {
 
+/// How a loop over [0, n) is run: piece(first, last) for ranges that are [0, n) together, one after the other or at once.
+/// A piece writes only what no other piece reads or writes, so the result is the same whoever runs which.
+using Piece = std::function<void(Index first, Index last)>;
+using Loop = void (*)(Index n, const Piece& piece);
+inline void in_one_piece(Index n, const Piece& piece) { piece(0, n); }
+
 /// A (rows, cols) matrix of exact numbers as the layer meets it: one row, or one column, at a time, already as Num.
 /// Behind it stands whatever widens, generates or perturbs them (inputs.h). Absent: rows = 0.
 template <typename Num>
@@ -14,6 +20,7 @@ struct Weight {
   Index rows = 0, cols = 0;
   std::function<void(Index i, Num* to)> row;     // to[j] = W_ij, j < cols
   std::function<void(Index j, Num* to)> column;  // to[i] = W_ij, i < rows
+  Loop loop = in_one_piece;                      // over its rows or columns, and over those of its gradient
 };
 
 /// One expert: gate, up (F, D), down (D, F), and their biases as single rows (1, F), (1, F), (1, D).

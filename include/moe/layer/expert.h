@@ -93,15 +93,15 @@ ExpertGrads<Num> expert_backward(const Experts& experts, const ExpertTrace<Num>&
   g.up = stored(at.grad_up, std::move(g.up));
 
   g.x = linear_backward(g.up, weight.up);
-  g.weight.up = stored(at.weight_up, linear_backward_weight(g.up, a.x));
-  g.weight.down = stored(at.weight_down, linear_backward_weight(dout, a.hidden));
+  g.weight.up = stored(at.weight_up, linear_backward_weight(g.up, a.x, weight.up.loop));
+  g.weight.down = stored(at.weight_down, linear_backward_weight(dout, a.hidden, weight.down.loop));
   if (weight.up_bias.rows > 0)
     g.weight.up_bias = stored(Tensor::grad_experts_up_bias, linear_backward_bias(g.up));
   if (weight.down_bias.rows > 0)
     g.weight.down_bias = stored(Tensor::grad_experts_down_bias, linear_backward_bias(dout));
   if (!experts.glu) return g;
   g.x += linear_backward(g.gate, weight.gate);
-  g.weight.gate = stored(at.weight_gate, linear_backward_weight(g.gate, a.x));
+  g.weight.gate = stored(at.weight_gate, linear_backward_weight(g.gate, a.x, weight.gate.loop));
   if (weight.gate_bias.rows > 0)
     g.weight.gate_bias = stored(Tensor::grad_experts_gate_bias, linear_backward_bias(g.gate));
   return g;

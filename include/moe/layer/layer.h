@@ -244,10 +244,12 @@ template <typename Num>
 void router_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Grads<Num>& g) {
   const Matrix<Num> dr = logits_backward(config, a, g);
   if (has_noise(config)) {
-    g.noise_weight = stored(Tensor::grad_router_noise_weight, linear_backward_weight(dr, a.x));
+    g.noise_weight =
+        stored(Tensor::grad_router_noise_weight, linear_backward_weight(dr, a.x, params.noise_weight.loop));
     g.x += linear_backward(dr, params.noise_weight);
   }
-  g.router_weight = stored(Tensor::grad_router_weight, linear_backward_weight(g.logits, a.x));
+  g.router_weight =
+      stored(Tensor::grad_router_weight, linear_backward_weight(g.logits, a.x, params.router.loop));
   g.x += linear_backward(g.logits, params.router);
   if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, config.shape.num_experts);
 }
