@@ -4,6 +4,7 @@
 #include "moe/certify.h"
 #include "moe/config_json.h"
 #include "moe/golden.h"
+#include "moe/parallel.h"
 #include "moe/tensor_json.h"
 #include "verbs.h"
 
@@ -29,7 +30,7 @@ Outcome compute(const Options& options, const Config& config, const Inputs& inpu
                         options.backward),
             ""};
   if (options.scalar == "double")
-    return {evaluate<double>(config, inputs, nullptr, options.backward, progress), ""};
+    return {evaluate<double>(config, inputs, nullptr, options.backward, progress, loop_for(config)), ""};
   if (options.scalar == "float")
     return {evaluate<float>(config, inputs, nullptr, options.backward, progress), ""};
   Certified proof = certify(config, inputs, {options.backward, false, 0, progress});

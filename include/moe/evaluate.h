@@ -1,5 +1,7 @@
 #pragma once
 
+#include <mutex>
+
 #include "moe/inputs.h"
 #include "moe/layer/layer.h"
 #include "moe/safetensors.h"
@@ -50,16 +52,18 @@ inline double weights_read(const Config& config, const Plan& plan, bool backward
 }
 
 /// The layer at Num on given numbers: every tensor of the forward pass and, if asked, every gradient. Without decisions
-/// Num takes them itself.
+/// Num takes them itself. With a loop of several threads, they report progress one at a time.
 template <typename Num>
 Arrays evaluate(
     const Config& config, const Inputs& inputs, const Decisions* decisions, bool backward,
-    const Progress& progress = [](double) {}) {
+    const Progress& progress = [](double) {}, Loop loop = in_one_piece) {
+  std::mutex reporting;
   double read = 0, all = 0;  // known once the decisions are
   const std::function<void()> tick = [&] {
+    const std::lock_guard lock(reporting);
     if (all > 0) progress(std::min(1.0, ++read / all));
   };
-  const Params<Num> params = params_of<Num>(config, inputs, tick);
+  const Params<Num> params = params_of<Num>(config, inputs, tick, loop);
 
   Collector collector;
   const auto visit = [&](auto&&... block) { collector(block...); };

@@ -1,4 +1,5 @@
 #include "backends.h"
+#include "moe/parallel.h"
 #include "moe/validate.h"
 
 // The layer itself at double, as a backend.
@@ -34,7 +35,8 @@ class Reference final : public LoadedLayer {
 
  private:
   Params<double> params() const {
-    Params<double> all = params_of<double>(config_, weights_), of_batch = params_of<double>(config_, batch_);
+    Params<double> all = params_of<double>(config_, weights_, {}, loop_for(config_)),
+                   of_batch = params_of<double>(config_, batch_);
     all.x = std::move(of_batch.x), all.dy = std::move(of_batch.dy);
     all.noise = std::move(of_batch.noise), all.second_policy = std::move(of_batch.second_policy);
     return all;
