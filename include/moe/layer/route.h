@@ -107,29 +107,31 @@ struct RoutingGrads {
 /// gradient of the scores still says what (R3') says, and programs that go through it have roundings for those zeros.
 template <typename Num>
 RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, const Plan& plan,
-                                 Matrix<Num> ds, const Matrix<Num>& dw) {
+                                 Matrix<Num> ds, const Matrix<Num>& dw, Loop loop = in_one_piece) {
   const Index T = r.scores.rows(), E = r.scores.cols();
   const bool through_logits = router.renorm == Renorm::Sum && router.score_function == ScoreFunction::Softmax;
   const Num factor = configured<Num>(router.routed_scaling_factor);
   Matrix<Num> dz(T, E);
-  for (Index t = 0; t < T; ++t) {
-    const std::vector<Index> slots = partners(router, plan, t);
-    const auto n = static_cast<Index>(slots.size());
-    std::vector<Num> p, dp, ds_n = buffer<Num>(n), dz_n = buffer<Num>(n);
-    for (const Index k : slots) p.push_back(r.shares(t, k)), dp.push_back(factor * dw(t, k));
-    const std::vector<Num> s = picked(r.scores, t, r.expert, slots);
-    share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
-    if (through_logits) {
-      softmax_backward(row(r.scores, t), row(ds, t), E, row(dz, t));
-      softmax_backward(p.data(), dp.data(), n, dz_n.data());
+  loop(T, [&](Index first, Index last) {
+    for (Index t = first; t < last; ++t) {
+      const std::vector<Index> slots = partners(router, plan, t);
+      const auto n = static_cast<Index>(slots.size());
+      std::vector<Num> p, dp, ds_n = buffer<Num>(n), dz_n = buffer<Num>(n);
+      for (const Index k : slots) p.push_back(r.shares(t, k)), dp.push_back(factor * dw(t, k));
+      const std::vector<Num> s = picked(r.scores, t, r.expert, slots);
+      share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
+      if (through_logits) {
+        softmax_backward(row(r.scores, t), row(ds, t), E, row(dz, t));
+        softmax_backward(p.data(), dp.data(), n, dz_n.data());
+      }
+      for (Index i = 0; i < n; ++i) ds(t, r.expert(t, at(slots, i))) += at(ds_n, i);
+      if (!through_logits)
+        score_backward(router.score_function, row(r.logits, t), row(r.scores, t), row(ds, t), E, row(dz, t));
+      for (Index i = 0; i < n; ++i) dz(t, r.expert(t, at(slots, i))) += at(dz_n, i);
+      if (through_logits)
+        cover(row(dz, t), E, [&](Num* other) { softmax_backward(row(r.scores, t), row(ds, t), E, other); });
     }
-    for (Index i = 0; i < n; ++i) ds(t, r.expert(t, at(slots, i))) += at(ds_n, i);
-    if (!through_logits)
-      score_backward(router.score_function, row(r.logits, t), row(r.scores, t), row(ds, t), E, row(dz, t));
-    for (Index i = 0; i < n; ++i) dz(t, r.expert(t, at(slots, i))) += at(dz_n, i);
-    if (through_logits)
-      cover(row(dz, t), E, [&](Num* other) { softmax_backward(row(r.scores, t), row(ds, t), E, other); });
-  }
+  });
   return {std::move(ds), std::move(dz)};
 }
 

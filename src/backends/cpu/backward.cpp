@@ -1,5 +1,6 @@
 #include "activations.h"
 #include "layer.h"
+#include "moe/parallel.h"
 #include "numbers.h"
 
 namespace moe::cpu {
@@ -183,7 +184,7 @@ void Layer::weights_back() {
 void Layer::router_back() {
   if (!has_router(config_)) return;
   const auto [T, D, F, E, K] = Letters(config_);
-  const Matrix<double> dr = logits_backward(config_, routed_, routed_grads_);
+  const Matrix<double> dr = logits_backward(config_, routed_, routed_grads_, in_parallel);
   const auto linear_back = [&, T = T, E = E, D = D](const Matrix<double>& exact, Tensor id, Linear& back,
                                                     Matrix<float>& dW) {
     if (back.blocks() == 0) back = load_map_back(inputs_, id, E, D, storage_);
