@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <set>
 
+#include "bench_device.h"
 #include "moe/backend.h"
 #include "moe/check.h"
 #include "moe/machine.h"
@@ -21,7 +22,7 @@ constexpr Index kDecode = 16;           // up to so many tokens the weights are 
 struct Options {
   std::vector<std::string> models;
   std::string tokens = "1,4,16,512,2048,8192", passes = "forward,both", dtypes = "f32,bf16", loads,
-              repeat = "5";
+              repeat = "5", backend = "cpu";
   bool machine = false;
   Output output;
 };
@@ -232,7 +233,28 @@ int print_machine(const Options& options) {
                   with_commas(last_level_cache()) + " bytes."));
 }
 
+int act_on_device(const Options& options) {
+  DeviceBench bench{options.backend,
+                    options.models,
+                    words_of("--dtype", options.dtypes, {}),
+                    {},
+                    {},
+                    false,
+                    static_cast<int>(parse_index("--repeat", options.repeat, 1, 1000))};
+  for (const std::string& word : words_of("--tokens", options.tokens, {}))
+    bench.tokens.push_back(parse_index("--tokens", word, 1, 1 << 24));
+  const std::vector<std::string> all_loads(kLoads.begin(), kLoads.end());
+  for (const std::string& load :
+       words_of("--load", options.loads.empty() ? "balanced" : options.loads, all_loads))
+    bench.loads.push_back(
+        static_cast<Load>(std::find(all_loads.begin(), all_loads.end(), load) - all_loads.begin()));
+  for (const std::string& pass : words_of("--pass", options.passes, {"forward", "both"}))
+    bench.backward = bench.backward || pass == "both";
+  return bench_device(bench, options.output);
+}
+
 int act_on(const Options& options) {
+  if (options.backend != "cpu") return act_on_device(options);
   if (const std::string reason = backend_called("cpu").declines(Config(), Format::F32); !reason.empty())
     throw CannotRun(reason);
   if (options.machine) return print_machine(options);
@@ -302,6 +324,8 @@ void add_bench(CLI::App& app, Act& act) {
   text("--dtype", options->dtypes, "f32, bf16", "DTYPE,...");
   text("--load", options->loads, "balanced (if not given), zipf, all-to-one", "LOAD,...");
   text("--repeat", options->repeat, "samples of each, 5 if not given", "N");
+  text("--backend", options->backend, "cpu (if not given) or cuda, which the device's own clock times",
+       "NAME");
   verb->add_flag("--machine", options->machine, "only what this machine can do at most");
   options->output.add_to(*verb, false);
   verb->callback([options, &act] { act = [options] { return act_on(*options); }; });

@@ -207,8 +207,8 @@ void add_check(CLI::App& app, Act& act) {
        "PATH");
   text("--exec", options->exec, "a command that answers cases, a line of JSON each", "CMD");
   text("--backend", options->backend, "one of ours: reference, cpu, cuda", "NAME");
-  text("--dtype", options->dtype, "what --backend stores numbers as: f64, f32 or bf16; else its own choice",
-       "DTYPE");
+  text("--dtype", options->dtype,
+       "what --backend stores numbers as: f64, f32, bf16 or f16; else its own choice", "DTYPE");
   text("--profile", options->profile, "how the candidate computes: a name, or a JSON file; else by its dtype",
        "P");
   text("--mode", options->mode, "auto, end-to-end, pinned or isolated", "MODE");

@@ -56,7 +56,11 @@ Json backends_json() {
     json[backend.name] =
         reason.empty() ? "available" + (how.empty() ? "" : ": " + how) : "unavailable: " + reason;
   }
-  json["cuda"] = "unavailable: not part of this version";
+  try {
+    backend_called("cuda");
+  } catch (const CannotRun& reason) {
+    json["cuda"] = std::string("unavailable: ") + reason.what();
+  }
   return json;
 }
 

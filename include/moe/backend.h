@@ -28,6 +28,13 @@ class LoadedLayer {
   virtual Matrix<double> rows(Tensor id, Index first, Index n) const = 0;
 };
 
+/// What a device took for a part of a layer, by its own clock, and the least that it could have: by its own rate of large
+/// products of the same format, and of copying.
+struct PartTime {
+  std::string part;
+  double seconds, arithmetic, memory;
+};
+
 /// A row of the table of backends.
 struct Backend {
   const char* name;
@@ -38,6 +45,8 @@ struct Backend {
   std::unique_ptr<LoadedLayer> (*load)(const Config& config, const Inputs& inputs, Format dtype);
   Format dtype;          // the one to use where none is asked for
   std::string (*how)();  // what it computes with on this machine, if there is more to say than its name
+  /// Times parts of the last batch of a layer of this backend; where it computes on a device of its own.
+  std::vector<PartTime> (*times)(LoadedLayer& layer, bool backward, int repeats) = nullptr;
 };
 
 /// The backends of this build, the reference first.

@@ -41,14 +41,20 @@ Array narrowed(const Array& from, Format format) {
 }  // namespace
 
 std::span<const Backend> backends() {
+#ifdef MOE_CUDA
+  static const std::array all{kReferenceBackend, kCpuBackend, kCudaBackend};
+#else
   static const std::array all{kReferenceBackend, kCpuBackend};
+#endif
   return all;
 }
 
 const Backend& backend_called(const std::string& name) {
   for (const Backend& backend : backends())
     if (name == backend.name) return backend;
-  if (name == "cuda") throw CannotRun("backend cuda is not part of this version of moe-oracle");
+  if (name == "cuda")
+    throw CannotRun(
+        "backend cuda is not part of this build of moe-oracle; cmake's -DMOE_CUDA=ON makes one with it");
   throw Error("--backend", "--backend = \"" + name + "\" must be one of reference, cpu, cuda");
 }
 

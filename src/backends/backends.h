@@ -4,7 +4,7 @@
 
 namespace moe {
 
-extern const Backend kReferenceBackend, kCpuBackend;
+extern const Backend kReferenceBackend, kCpuBackend, kCudaBackend;  // the last with MOE_CUDA
 
 /// Throws Error unless `batch` has what enters the layer with its tokens, in shapes that fit each other.
 void require_batch(const Config& config, const Inputs& batch);
