@@ -15,6 +15,9 @@ struct Done {
   std::string out, err;
 };
 
+/// For `run`: a machine that has a GPU is as one that has none.
+inline constexpr const char* kWithoutGpu = "CUDA_VISIBLE_DEVICES= ";
+
 /// Runs `moe-oracle ARGUMENTS` by the shell, in `folder`, after the commands `before`.
 inline Done run(const Scratch& folder, const std::string& arguments, const std::string& before = "") {
   const std::string command = "cd '" + (folder / "") + "' && " + before + "'" MOE_ORACLE "' >'" +

@@ -190,7 +190,7 @@ TEST_CASE("check: bad usage and bad files are one line") {
     CHECK(is_one_line(done.err));
     CHECK(done.out.empty());
   }
-  CHECK(run(folder, "check presets/mixtral --backend cuda").code == 3);
+  CHECK(run(folder, "check presets/mixtral --backend cuda", kWithoutGpu).code == 3);
   CHECK(run(folder, "check presets/mixtral --backend cpu --dtype f64").code == 3);
   for (const std::string file : {"empty.json", "cut.safetensors"}) {
     CAPTURE(file);

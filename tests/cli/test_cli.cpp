@@ -99,11 +99,12 @@ TEST_CASE("cli: bad usage is exit 2 and one line") {
 TEST_CASE("cli: what this build or machine cannot do is exit 3 and one line") {
   const Scratch folder;
   for (const std::string arguments :
-       {"run mixtral --backend cuda", "run mixtral --backend cpu --dtype f64", "run mixtral --out /dev/full",
+       {"run mixtral --backend cuda", "bench mixtral --backend cuda", "bench mixtral --backend reference",
+        "run mixtral --backend cpu --dtype f64", "run mixtral --out /dev/full",
         "run mixtral --tokens 2147483647",
         "run mixtral --tokens 4 --backward --set shape.hidden_size=1000000 --set shape.ffn_size=100000000"}) {
     CAPTURE(arguments);
-    const Done done = run(folder, arguments);
+    const Done done = run(folder, arguments, kWithoutGpu);
     CHECK(done.code == 3);
     CHECK(is_one_line(done.err));
   }
@@ -111,7 +112,7 @@ TEST_CASE("cli: what this build or machine cannot do is exit 3 and one line") {
 
 TEST_CASE("cli: info says what there is, to people and to machines") {
   const Scratch folder;
-  const Json info = parse_json(run(folder, "info --json").out, "info");
+  const Json info = parse_json(run(folder, "info --json", kWithoutGpu).out, "info");
   CHECK(info["backends"]["reference"] == "available");
   CHECK(info["backends"]["cpu"].get<std::string>().starts_with("available: oneDNN "));
   CHECK(info["backends"]["cuda"].get<std::string>().starts_with("unavailable: "));
