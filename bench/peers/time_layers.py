@@ -1,180 +1,156 @@
-"""Times the experts of one MoE layer in PyTorch and onnxruntime beside `moe-oracle bench`, in one run.
+"""Times one MoE layer in PyTorch, onnxruntime and JAX beside `moe-oracle bench`, in one run.
 
-usage: time_layers.py MOE_ORACLE [--models M,...] [--tokens T,...] [--rounds R] [--json OUT.json] [--plot OUT.svg]
+usage: time_layers.py MOE_ORACLE [--models M,...] [--dtypes D,...] [--tokens T,...] [--rounds R] [--csv OUT.csv]
 
-Every round times each program once, in turn, so that what else the machine does meets all alike; the table has the
-medians of the rounds. All have the same shape, two threads or what OMP_NUM_THREADS says, f32, and a balanced load:
-token t takes experts t K ... t K + K - 1, modulo E. Weights are drawn here for the peers and are seeded in moe-oracle;
-no time depends on them. Before it is timed, a peer's result is compared with the eager one of PyTorch.
+All compute the same: the forward pass of one whole layer, with the weights and batches of `moe-oracle bench`, on as many
+threads as OMP_NUM_THREADS says, else all. Up to 16 tokens, eight batches take turns, so that no cache holds their experts.
+First the result of each peer is compared with ours (`moe-oracle run --backend cpu`, on the same numbers); one that differs
+is not timed. Then every round times each program once, in turn, so that what else the machine does meets all alike; the
+table has medians over the rounds. --csv adds rows to a file that is there, so that models can be measured one by one.
 """
 
 import argparse
+import csv
 import json
 import os
 import statistics
 import subprocess
+import tempfile
 import time
 
-import torch
-from transformers import MixtralConfig
-from transformers.models.mixtral.modeling_mixtral import MixtralExperts
+FIELDS = ["shape", "dtype", "tokens", "program", "seconds", "floor_seconds", "why_not"]
+DECODE = 16  # up to so many tokens `moe-oracle bench` has eight batches
+FURTHEST = {"f32": 1e-5, "bf16": 2e-2}  # from ours, of the largest number: summation order; roundings of stages to 2^-9
+MOE_ORACLE = "moe-oracle"
 
 
-class TorchPeer:
-    """The experts of transformers' Mixtral, in one of the implementations that it has."""
-
-    def __init__(self, shape, weights, implementation):
-        config = MixtralConfig(hidden_size=shape["D"], intermediate_size=shape["F"], num_local_experts=shape["E"],
-                               num_experts_per_tok=shape["K"])
-        config._experts_implementation = implementation
-        with torch.device("meta"):
-            self.module = MixtralExperts(config)
-        self.module.gate_up_proj = torch.nn.Parameter(weights["in"], requires_grad=False)
-        self.module.down_proj = torch.nn.Parameter(weights["out"], requires_grad=False)
-
-    def __call__(self, x, experts, shares):
-        with torch.inference_mode():
-            return self.module(x, experts, shares)
+def bench(program, model, dtype, tokens):
+    """The rows of `moe-oracle bench`, by number of tokens."""
+    words = [program, "bench", model, "--tokens", ",".join(map(str, tokens)), "--dtype", dtype, "--pass", "forward",
+             "--repeat", "3", "--json"]
+    rows = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)["rows"]
+    return {row["tokens"]: row for row in rows}
 
 
-class OnnxPeer:
-    """onnxruntime's operator MoE, which takes logits and chooses the experts itself."""
+def results_of(program, layer, dtype, batches):
+    """What ours gives for each batch (T, D): for all in one, since no token's result depends on the others."""
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import save_file
 
-    def __init__(self, shape, weights):
-        import onnx
-        import onnxruntime
-        from onnx import TensorProto, helper
-
-        E, D, F, K = shape["E"], shape["D"], shape["F"], shape["K"]
-        # SwiGLU of this operator takes gate and up in turns.
-        both = weights["in"].view(E, 2, F, D).transpose(1, 2).reshape(E, 2 * F, D).contiguous().numpy()
-        names = ["x", "logits", "fc1", "", "fc2"]
-        node = helper.make_node("MoE", names, ["y"], domain="com.microsoft", k=K, activation_type="swiglu",
-                                swiglu_fusion=1, activation_alpha=1.0, activation_beta=0.0,
-                                normalize_routing_weights=1)
-        value = helper.make_tensor_value_info
-        graph = helper.make_graph(
-            [node], "moe",
-            [value("x", TensorProto.FLOAT, ["T", D]), value("logits", TensorProto.FLOAT, ["T", E]),
-             value("fc1", TensorProto.FLOAT, both.shape), value("fc2", TensorProto.FLOAT, [E, D, F])],
-            [value("y", TensorProto.FLOAT, ["T", D])])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("com.microsoft", 1)])
-        model.ir_version = 8
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        self.session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-        self.weights = {"fc1": both, "fc2": weights["out"].numpy()}
-
-    def __call__(self, x, experts, shares):
-        logits = torch.full((x.shape[0], self.weights["fc1"].shape[0]), -30.0)
-        logits.scatter_(1, experts, torch.log(shares))
-        feeds = {"x": x.numpy(), "logits": logits.numpy(), **self.weights}
-        return torch.from_numpy(self.session.run(["y"], feeds)[0])
+    with tempfile.TemporaryDirectory() as folder:
+        file = lambda name: os.path.join(folder, name + ".safetensors")
+        save_file(layer.weights, file("weights"))
+        save_file({"x": torch.cat(batches)}, file("x"))
+        words = [program, "run", "mixtral", *layer.options(sum(map(len, batches))), "--backend", "cpu", "--dtype", dtype,
+                 "--weights", file("weights"), "--input", file("x"), "--out", file("trace")]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        with safe_open(file("trace"), "pt") as trace:
+            return trace.get_tensor("y").double().split([len(batch) for batch in batches])
 
 
-def ours(program, model, tokens, samples):
-    """One row of `moe-oracle bench`."""
-    words = [program, "bench", model, "--tokens", str(tokens), "--dtype", "f32", "--pass", "forward", "--json",
-             "--repeat", str(samples)]
-    return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)["rows"][0]
+def seconds_of(run, batches, least=0.25):
+    """Of one call: the median of three samples, each of as many calls as take `least` seconds; of one, if it takes more."""
+    turn = iter(range(1 << 30))
 
-
-def seconds_of(run, least=0.2):
-    """The median of three samples, each of as many runs as take `least` seconds."""
-    start = time.perf_counter()
-    run()
-    runs = max(1, int(least / (time.perf_counter() - start)))
-    samples = []
-    for _ in range(3):
+    def sample(calls):
         start = time.perf_counter()
-        for _ in range(runs):
-            run()
-        samples.append((time.perf_counter() - start) / runs)
-    return statistics.median(samples)
+        for _ in range(calls):
+            run(batches[next(turn) % len(batches)])
+        return (time.perf_counter() - start) / calls
+
+    first = sample(1)
+    if first > 4 * least:
+        return first
+    return statistics.median(sample(max(1, round(least / first))) for _ in range(3))
 
 
-def peers_of(shape, weights, x, experts, shares):
-    """Those that run here and are right, by name; why the others are not here."""
-    made, missing = {}, {}
-    make = {"torch eager": lambda: TorchPeer(shape, weights, "eager"),
-            "torch grouped_mm": lambda: TorchPeer(shape, weights, "grouped_mm"),
-            "onnxruntime MoE": lambda: OnnxPeer(shape, weights)}
-    right = None
-    for name, maker in make.items():
-        try:
-            peer = maker()
-            y = peer(x, experts, shares)
-            right = y if right is None else right
-            off = float((y - right).abs().max() / right.abs().max())
-            if not off < 1e-4:
-                raise RuntimeError(f"its result differs from that of torch eager by {off:.2g} of the largest number")
-            made[name] = peer
-        except Exception as error:  # whatever a peer does is its affair, and part of the report
-            missing[name] = str(error).splitlines()[0][:150]
-    return made, missing
+class Measurement:
+    """One layer in one dtype, in every program, for some numbers of tokens."""
+
+    def __init__(self, program, model, dtype, tokens, layer=None):
+        import torch
+        from layer import Layer
+        from peers import PEERS, Tensors
+
+        self.program, self.model, self.dtype, self.tokens = program, model, dtype, tokens
+        self.ours = [bench(program, model, dtype, tokens)]
+        layer = self.layer = layer or Layer(model, next(iter(self.ours[0].values())))
+        self.name, kind = layer.name, {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
+        right = dict(zip(tokens, results_of(program, layer, dtype, [layer.batch(T, 0) for T in tokens])))
+        self.batches = {T: [layer.batch(T, i).to(kind) for i in range(8 if T <= DECODE else 1)] for T in tokens}
+        tensors = Tensors(layer, kind)
+        self.peers, self.why_not, self.seconds = {}, {}, {}
+        for T in tokens:
+            for name, make in PEERS.items():
+                try:
+                    peer = make(tensors, T)
+                    off = float((peer(self.batches[T][0]).double() - right[T]).abs().max() / right[T].abs().max())
+                    if not off < FURTHEST[dtype]:
+                        raise RuntimeError(f"its result is off by {off:.2g} of the largest number")
+                    self.peers[T, name], self.seconds[T, name] = peer, []
+                except Exception as error:  # whatever a peer does is its affair, and part of the report
+                    self.why_not[T, name] = (str(error).splitlines() or [type(error).__name__])[0][:150]
+
+    def time_peers(self):
+        for (T, name), peer in self.peers.items():
+            self.seconds[T, name].append(seconds_of(peer, self.batches[T]))
+
+    def time_ours(self):
+        self.ours.append(bench(self.program, self.model, self.dtype, self.tokens))
+
+    def rows(self):
+        for T in self.tokens:
+            same = {"shape": self.name, "dtype": self.dtype, "tokens": T,
+                    "floor_seconds": statistics.median(r[T]["floor_ratio"] * r[T]["seconds"] for r in self.ours)}
+            yield same | {"program": MOE_ORACLE, "seconds": statistics.median(r[T]["seconds"] for r in self.ours)}
+            for (tokens, name), samples in self.seconds.items():
+                if tokens == T:
+                    yield same | {"program": name, "seconds": statistics.median(samples)}
+            for (tokens, name), why in self.why_not.items():
+                if tokens == T:
+                    yield same | {"program": name, "why_not": why}
 
 
-def measure(program, model, tokens, rounds):
-    first = ours(program, model, tokens, 1)
-    shape = {"D": first["hidden_size"], "F": first["ffn_size"], "E": first["num_experts"], "K": first["top_k"]}
-    E, D, F, K = shape["E"], shape["D"], shape["F"], shape["K"]
-    generator = torch.Generator().manual_seed(2024)
-    draw = lambda *size: torch.empty(*size).uniform_(-1, 1, generator=generator)
-    weights = {"in": draw(E, 2 * F, D) / D**0.5, "out": draw(E, D, F) / F**0.5}
-    x = draw(tokens, D)
-    experts = torch.arange(tokens * K).reshape(tokens, K) % E
-    shares = torch.softmax(draw(tokens, K), dim=1)
-    made, missing = peers_of(shape, weights, x, experts, shares)
-    times = {name: [] for name in ["moe-oracle", *made]}
-    for _ in range(rounds):
-        times["moe-oracle"].append(ours(program, model, tokens, 3)["seconds"])
-        for name, peer in made.items():
-            times[name].append(seconds_of(lambda: peer(x, experts, shares)))
-    return {"shape": first["shape"], **shape, "tokens": tokens, "missing": missing,
-            "seconds": {name: statistics.median(samples) for name, samples in times.items()}}
-
-
-def plot(rows, path):
-    """Tokens per second, a bar for each program and row, by gnuplot."""
-    names = list(dict.fromkeys(name for row in rows for name in row["seconds"]))
-    lines = []
-    for row in rows:
-        rates = [row["tokens"] / row["seconds"][name] if name in row["seconds"] else 0 for name in names]
-        lines.append('"%s, T %d" %s' % (row["shape"], row["tokens"], " ".join("%g" % rate for rate in rates)))
-    bars = ", ".join(f'$data using {i + 2}:xtic(1) title "{name}"' for i, name in enumerate(names))
-    script = "\n".join([f"set terminal svg size 900,500; set output '{path}'", "$data << EOD", *lines, "EOD",
-                        "set style data histogram; set style fill solid 0.8; set logscale y",
-                        "set ylabel 'tokens per second'; set grid y; set key outside top; set xtics rotate by -20",
-                        f"plot {bars}"])
-    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+def add_to(path, rows):
+    """Earlier rows of the same shape, dtype and tokens are replaced."""
+    key = lambda row: (row["shape"], row["dtype"], str(row["tokens"]))
+    old = list(csv.DictReader(open(path))) if os.path.exists(path) else []
+    new = {key(row) for row in rows}
+    with open(path, "w", newline="") as out:
+        writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([row for row in old if key(row) not in new] + rows)
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
-    parser.add_argument("--models", default="mixtral-8x7b,qwen3-30b-a3b,olmoe-1b-7b")
+    parser.add_argument("--models", default="mixtral-8x7b,qwen3-30b-a3b,deepseek-v3,olmoe-1b-7b,gpt-oss-20b")
+    parser.add_argument("--dtypes", default="f32,bf16")
     parser.add_argument("--tokens", default="1,16,512,2048")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json")
-    parser.add_argument("--plot")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--csv")
     options = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count())))
-    rows = []
+    threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count()))
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])  # JAX takes as many threads as it sees processors
+    import torch
+    from table import print_table
+
+    torch.set_num_threads(threads)
     for model in options.models.split(","):
-        for tokens in options.tokens.split(","):
-            row = measure(options.program, model, int(tokens), options.rounds)
-            rows.append(row)
-            best = min([s for name, s in row["seconds"].items() if name != "moe-oracle"], default=float("nan"))
-            print(f'{row["shape"]:20} T {row["tokens"]:5}  ' +
-                  "  ".join(f"{name} {1e3 * s:.4g} ms" for name, s in row["seconds"].items()) +
-                  f'  best peer / ours {best / row["seconds"]["moe-oracle"]:.2f}', flush=True)
-            for name, why in row["missing"].items():
-                print(f"  not run: {name}: {why}", flush=True)
-    if options.json:
-        with open(options.json, "w") as out:
-            json.dump({"torch": torch.__version__, "threads": torch.get_num_threads(), "rows": rows}, out, indent=1)
-    if options.plot:
-        plot(rows, options.plot)
+        layer = None
+        for dtype in options.dtypes.split(","):
+            measurement = Measurement(options.program, model, dtype, list(map(int, options.tokens.split(","))), layer)
+            for i in range(options.rounds):
+                if i > 0:
+                    measurement.time_ours()
+                measurement.time_peers()
+            rows, layer = list(measurement.rows()), measurement.layer
+            del measurement  # the next one needs its memory
+            print_table(rows)
+            if options.csv:
+                add_to(options.csv, rows)
 
 
 if __name__ == "__main__":
