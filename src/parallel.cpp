@@ -13,17 +13,22 @@ constexpr Index kPieces = 4;  // a thread, so that one that is late has less lef
 
 }  // namespace
 
-void in_parallel(Index n, const Piece& piece) {
-  const Index pieces = omp_in_parallel() != 0 ? 1 : std::min(n, kPieces * omp_get_max_threads());
+void parallel_for(Index n, const std::function<void(Index)>& f) {
   std::exception_ptr failed;
-#pragma omp parallel for schedule(dynamic) if (pieces > 1)
-  for (Index i = 0; i < pieces; ++i) try {
-      piece(n * i / pieces, n * (i + 1) / pieces);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (Index i = 0; i < n; ++i) try {
+      f(i);
     } catch (...) {
 #pragma omp critical(moe_parallel_failed)
       if (!failed) failed = std::current_exception();
     }
   if (failed) std::rethrow_exception(failed);
+}
+
+void in_parallel(Index n, const Piece& piece) {
+  const Index pieces = std::min(n, kPieces * omp_get_max_threads());
+  if (omp_in_parallel() != 0 || pieces <= 1) return piece(0, n);
+  parallel_for(pieces, [&](Index i) { piece(n * i / pieces, n * (i + 1) / pieces); });
 }
 
 Loop loop_for(const Config& config) {

@@ -4,8 +4,11 @@
 
 namespace moe {
 
-/// A Loop on the threads of OpenMP; in one piece where the caller is one of several already. The first of what pieces
-/// throw reaches the caller, once all have ended.
+/// f(i) for i in [0, n) by all threads of OpenMP, one at a time each. Throws what one of them threw, once all have ended.
+void parallel_for(Index n, const std::function<void(Index)>& f);
+
+/// A Loop on the threads of OpenMP; in one piece where the caller is one of several already.
+/// Throws what one of the pieces threw, once all have ended.
 void in_parallel(Index n, const Piece& piece);
 
 /// in_parallel where a linear map of a layer is worth the threads' wake, else in_one_piece. What runs in it has to be

@@ -99,15 +99,6 @@ TEST_CASE("linear: rows of another format than the weights' are refused") {
   CHECK_THROWS_AS(multiply_transposed(2, 2, 4, wide.from(0), narrow.from(0), y.data(), 2), std::logic_error);
 }
 
-TEST_CASE("linear: parallel_for visits every index once, and throws what one of them threw") {
-  std::vector<int> visits(1000, 0);
-  parallel_for(1000, [&](Index i) { at(visits, i) += 1; });
-  CHECK(visits == std::vector<int>(1000, 1));
-  CHECK_THROWS_WITH_AS(parallel_for(100, [](Index i) { require(i != 42, "i", i, "must not be 42"); }),
-                       "i = 42 must not be 42", Error);
-  parallel_for(0, [](Index) { FAIL("there is nothing to visit"); });
-}
-
 TEST_CASE("rows: numbers come back as they were put, in any format, and stay where they are put") {
   for (const Storage storage : {Storage::F32, Storage::BF16}) {
     const Matrix<float> m = integers(7, 9, 9);

@@ -2,6 +2,7 @@
 #include "activations.h"
 #include "choose.h"
 #include "layer.h"
+#include "moe/parallel.h"
 #include "moe/validate.h"
 #include "numbers.h"
 

@@ -1,6 +1,7 @@
 #include "linear.h"
 
 #include "kernels.h"
+#include "moe/parallel.h"
 #include "numbers.h"
 
 namespace moe::cpu {
@@ -112,20 +113,6 @@ std::string linear_implementation(Storage storage) {
   const dnnl_version_t* v = dnnl_version();
   return "oneDNN " + std::to_string(v->major) + '.' + std::to_string(v->minor) + '.' +
          std::to_string(v->patch) + ", " + kernel_for(multiplied_as(storage), kMostRows, 256, 1024).name;
-}
-
-void parallel_for(Index n, const std::function<void(Index)>& f) {
-  std::exception_ptr failed;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (Index i = 0; i < n; ++i) {
-    try {
-      f(i);
-    } catch (...) {
-#pragma omp critical(moe_cpu_failed)
-      failed = std::current_exception();
-    }
-  }
-  if (failed) std::rethrow_exception(failed);
 }
 
 }  // namespace moe::cpu

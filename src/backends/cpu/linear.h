@@ -52,7 +52,4 @@ void multiply_transposed(Index m, Index n, Index k, Operand A, Operand B, float*
 /// Which implementation multiplies numbers of a storage, as oneDNN calls it, with its version.
 std::string linear_implementation(Storage storage);
 
-/// f(i) for i in [0, n) by all threads, one at a time each. Throws what one of them threw.
-void parallel_for(Index n, const std::function<void(Index)>& f);
-
 }  // namespace moe::cpu

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "linear.h"
+#include "moe/parallel.h"
 
 namespace moe {
 namespace {
@@ -37,7 +38,7 @@ Limit packed_product(cpu::Storage storage) {
   data->W.prepare(cpu::kMostRows);
   return {"packed", 2.0 * kRows * kWidth * kWidth, [data] {
             constexpr Index kTiles = kRows / cpu::kMostRows;
-            cpu::parallel_for(data->W.blocks() * kTiles, [&](Index i) {
+            parallel_for(data->W.blocks() * kTiles, [&](Index i) {
               thread_local cpu::Buffer<float> made(256 * cpu::kMostRows);
               data->W.multiply(i / kTiles, cpu::kMostRows, data->x.from(i % kTiles * cpu::kMostRows),
                                made.data());
@@ -54,7 +55,7 @@ Limit plain_product(cpu::Storage storage) {
                                            cpu::Buffer<float>(kWidth * kWidth));
   return {"plain", 2.0 * kWidth * kWidth * kWidth, [data] {
             constexpr Index kPart = 512;
-            cpu::parallel_for(kWidth / kPart, [&](Index i) {
+            parallel_for(kWidth / kPart, [&](Index i) {
               cpu::multiply_transposed(kPart, kWidth, kWidth, data->A.from(0, i * kPart), data->B.from(0),
                                        data->C.data() + i * kPart * kWidth, kWidth);
             });
@@ -67,7 +68,7 @@ Limit reading(const std::shared_ptr<cpu::Buffer<float>>& data, Index parts) {
   constexpr Index kPart = 1 << 20, kLanes = 16, kStream = kPart / kStreams;
   return {std::to_string(kStreams) + " streams", static_cast<double>(parts * kPart) * sizeof(float),
           [data, parts] {
-            cpu::parallel_for(parts, [&](Index part) {
+            parallel_for(parts, [&](Index part) {
               const float* from = data->data() + part * kPart;
               float lane[kStreams][kLanes] = {};
               for (Index i = 0; i < kStream; i += kLanes)
@@ -90,7 +91,7 @@ Limit one_row(Index bytes) {
   const auto data = std::make_shared<Data>(filled(1, cpu::Storage::F32), weights(blocks, cpu::Storage::F32));
   data->W.prepare(1);
   return {"one row", static_cast<double>(blocks * 256 * kWidth) * sizeof(float), [data] {
-            cpu::parallel_for(data->W.blocks(), [&](Index b) {
+            parallel_for(data->W.blocks(), [&](Index b) {
               thread_local cpu::Buffer<float> made(256 * (1 + cpu::kSpareRows));
               data->W.multiply(b, 1, data->x.from(0), made.data());
             });

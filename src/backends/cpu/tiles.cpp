@@ -1,5 +1,7 @@
 #include "tiles.h"
 
+#include "moe/parallel.h"
+
 namespace moe::cpu {
 namespace {
 

@@ -1,5 +1,6 @@
 #include "weights.h"
 
+#include "moe/parallel.h"
 #include "numbers.h"
 
 namespace moe::cpu {
