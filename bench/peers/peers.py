@@ -169,7 +169,7 @@ class Jax:
         layer, N = tensors.layer, T * tensors.layer.K
         masked = layer.E * N * max(layer.D, layer.F) * tensors.dtype.itemsize
         if product == ragged and masked > MOST_MASKED:
-            raise RuntimeError(f"it masks all rows for every expert, which takes {masked / 1e9:.1f} GB here")
+            raise RuntimeError(f"it masks all rows for every expert, which takes more than {MOST_MASKED / 1e9} GB")
         given = {"router": tensors["router.weight"], "in": tensors.fused, "out": tensors.down}
         if layer.bias:
             given |= {"in_bias": tensors.fused_bias(turns=False), "out_bias": tensors["experts.down_bias"]}

@@ -5,6 +5,7 @@ usage: table.py TABLE.csv [CHART.svg]
 Prints the table with milliseconds, then what it says in one line; the chart, tokens per second by shape, needs gnuplot.
 """
 
+import collections
 import csv
 import re
 import statistics
@@ -41,13 +42,9 @@ def print_table(rows):
         peer = best_peer(group)
         ratio = f'{peer / seconds(group[OURS]):18.2f}' if peer else ""
         print(f"{shape:19} {dtype:5} {tokens:6} " + " ".join(texts) + ratio)
-    reasons = {}
-    for (shape, dtype, tokens), group in groups.items():
-        for name, row in group.items():
-            if row.get("why_not"):
-                reasons.setdefault(f'{name}: {row["why_not"]}', []).append(f"{shape} {dtype} T {tokens}")
-    for why, where in reasons.items():
-        print(f'not run: {why} ({", ".join(where)})')
+    why_not = collections.Counter(f'{row["program"]}: {row["why_not"]}' for row in rows if row.get("why_not"))
+    for why, times in why_not.items():
+        print(f"not run on {times} row{'s' if times > 1 else ''}: {why}")
     sys.stdout.flush()
 
 
@@ -68,8 +65,10 @@ def chart(rows, path):
     names = list(dict.fromkeys(row["program"] for row in rows))
     unique = lambda i: list(dict.fromkeys(key[i] for key in groups))
     shapes, dtypes, tokens = unique(0), unique(1), sorted(unique(2))
-    script = [f"set terminal svg size {520 * len(dtypes)},{210 * len(tokens) + 60} noenhanced font 'sans-serif,10' background 'white'",
-              f"set multiplot layout {len(tokens)},{len(dtypes)} margins 0.07,0.99,0.05,0.91 spacing 0.07,0.085",
+    height = 210 * len(tokens) + 60
+    script = [f"set terminal svg size {520 * len(dtypes)},{height} noenhanced font 'sans-serif,10' background 'white'",
+              f"set multiplot layout {len(tokens)},{len(dtypes)} "
+              f"margins 0.07,0.99,{45 / height},{1 - 70 / height} spacing 0.07,{75 / height}",
               "set style data histogram; set style histogram cluster gap 1; set style fill solid noborder; set boxwidth 1; set xrange [-0.7:*]",
               "set grid y; set border 3; set tics nomirror out scale 0.5; set yrange [0:*]; set format y '%.0f'"]
     for T in tokens:

@@ -65,6 +65,23 @@ def seconds_of(run, batches, least=0.25):
     return statistics.median(sample(max(1, round(least / first))) for _ in range(3))
 
 
+class Company:
+    """How much of the processors others take meanwhile; where OpenMP's threads wait for each other, a little hurts much."""
+
+    def __init__(self):
+        self.start = self.now()
+
+    def now(self):
+        with open("/proc/stat") as file:
+            busy = sum(map(int, file.readline().split()[1:4])) / os.sysconf("SC_CLK_TCK")
+        own = os.times()
+        return busy - sum(own[:4]), own.elapsed * os.cpu_count()
+
+    def share(self):
+        (others, all_), (before, all_before) = self.now(), self.start
+        return (others - before) / (all_ - all_before)
+
+
 class Measurement:
     """One layer in one dtype, in every program, for some numbers of tokens."""
 
@@ -141,6 +158,7 @@ def main():
     for model in options.models.split(","):
         layer = None
         for dtype in options.dtypes.split(","):
+            company = Company()
             measurement = Measurement(options.program, model, dtype, list(map(int, options.tokens.split(","))), layer)
             for i in range(options.rounds):
                 if i > 0:
@@ -149,6 +167,7 @@ def main():
             rows, layer = list(measurement.rows()), measurement.layer
             del measurement  # the next one needs its memory
             print_table(rows)
+            print(f"other programs took {100 * company.share():.1f} % of the processors", flush=True)
             if options.csv:
                 add_to(options.csv, rows)
 

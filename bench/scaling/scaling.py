@@ -15,7 +15,7 @@ import tempfile
 
 D, F = 1024, 384
 TIMES = [  # what grows, its values, what stays
-    ("E", [8, 16, 32, 64, 128, 256, 512], {"K": 8, "T": 4096}),
+    ("E", [8, 16, 32, 64, 128, 256, 512], {"K": 8, "T": 16384}),
     ("T", [512, 1024, 2048, 4096, 8192], {"K": 8, "E": 64}),
     ("K", [1, 2, 4, 8, 16], {"E": 64, "T": 4096}),
 ]
@@ -40,7 +40,7 @@ def ran(words):
 def time_table(build, dtype, repeat, letter, values, rest):
     print(f"time against {letter}, " + ", ".join(f"{name} = {value}" for name, value in rest.items()) + f", {dtype}")
     print(f'{letter:>5} {"rows an expert":>15} {"seconds":>12} {"per token K":>13} {"floor_ratio":>12} {"dense_ratio":>12}')
-    per = []
+    times, per = [], []
     with tempfile.TemporaryDirectory() as folder:
         for value in values:
             sizes = rest | {letter: value}
@@ -50,26 +50,33 @@ def time_table(build, dtype, repeat, letter, values, rest):
             row = ran([os.path.join(build, "moe-oracle"), "bench", path, "--tokens", str(sizes["T"]), "--dtype", dtype,
                        "--pass", "forward", "--repeat", str(repeat), "--json"])["rows"][0]
             assignments = sizes["T"] * sizes["K"]
-            per.append(row["seconds"] / assignments)
+            times.append(row["seconds"])
+            per.append(times[-1] / assignments)
             print(f'{value:5} {assignments // sizes["E"]:15} {1e3 * row["seconds"]:9.4g} ms {1e6 * per[-1]:10.4g} us '
                   f'{row["floor_ratio"]:12.3f} {row["dense_ratio"]:12.3f}', flush=True)
-    print(f"largest over smallest time per token K: {max(per) / min(per):.3f}\n")
+    first, each = line(values, times)
+    off = max(abs(first + each * value - time) / time for value, time in zip(values, times))
+    print(f"least squares: {1e3 * first:.4g} ms + {1e3 * each:.4g} ms {letter}, off by at most {100 * off:.1f} %; "
+          f"time per token K varies by {max(per) / min(per):.3f}\n")
 
 
-def slope(xs, ys):
-    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
-    return sum((a - x) * (b - y) for a, b in zip(xs, ys)) / sum((a - x) ** 2 for a in xs)
+def line(xs, ys):
+    """Where it begins and its slope, by least squares of what it is off relative to y, so that small ones count as well."""
+    w = [1 / y**2 if y > 0 else 1 for y in ys]
+    x, y = (sum(a * b for a, b in zip(w, values)) / sum(w) for values in (xs, ys))
+    each = sum(c * (a - x) * (b - y) for a, b, c in zip(xs, ys, w)) / sum(c * (a - x) ** 2 for a, c in zip(xs, w))
+    return y - each * x, each
 
 
 def expected(letter, T, E, K, dtype):
     """Bytes for each more of E, T or K: of the weights as given, of those that are packed, and of the stages.
 
-    A row of an expert keeps its x, gate, up, hidden and result in f32; a token its x and y, dy, and of each expert a logit
-    and a score, in f64.
+    A row of an expert keeps its x and hidden in the dtype, gate, up and its result in f32; a token its x, dy and y in f32,
+    and of each expert a logit and a score, in f64.
     """
     weights = 3 * D * F + D  # and a row of the router
     packed = {"f32": 4, "bf16": 2}[dtype]
-    row, token = 4 * (2 * D + 3 * F), 4 * 3 * D + 16 * E
+    row, token = packed * (D + F) + 4 * (D + 2 * F), 4 * 3 * D + 16 * E
     return {"E": (2 * weights, packed * weights, 16 * T), "T": (0, 0, K * row + token), "K": (0, 0, T * row)}[letter]
 
 
@@ -84,7 +91,7 @@ def memory_table(build, dtype, letter, values, rest):
               flush=True)
     for name, part, bytes_of_each in zip(("weights", "packed", "stages"), ("inputs", "loaded", "batch"),
                                          expected(letter, dtype=dtype, **({"T": 0, "E": 0, "K": 0} | rest))):
-        measured = slope(values, [row[part] for row in rows])
+        measured = line(values, [row[part] for row in rows])[1]
         ratio = f", measured / expected {measured / bytes_of_each:.3f}" if bytes_of_each else ""
         print(f"  {name}: measured {measured:,.0f} bytes for each more of {letter}, expected {bytes_of_each:,}{ratio}")
     print(flush=True)
