@@ -1,4 +1,5 @@
 #include "layer.h"
+#include "moe/parallel.h"
 #include "results.h"
 
 // The losses and what they want of the router, and the router's way back.
@@ -48,7 +49,7 @@ void Layer<S>::logits_back() {
   const cudaStream_t stream = lanes_.stream();
   if (router_on_host()) {
     routed_grads_.topk_weights = host_matrix(r.dw, T, K, stream);
-    const Matrix<double> dr = logits_backward(config_, routed_, routed_grads_);
+    const Matrix<double> dr = logits_backward(config_, routed_, routed_grads_, in_parallel);
     const auto put = [&](const Matrix<double>& from, Memory<A>& to) {
       const Matrix<A> as_sums = from.template cast<A>();
       to.put(as_sums.data(), as_sums.size(), stream);
