@@ -62,6 +62,7 @@ Linear::Linear(std::vector<Index> widths, Index k, Storage storage, const Fetch&
     pack(type, rows, n, k_, desc, wide);
     narrow(wide, numbers_of(desc, type), to);
   });
+  prepare(1);  // making kernels takes longer than a single token, which is not to wait for it
 }
 
 void Linear::prepare(Index m) const {
