@@ -32,8 +32,8 @@ double value_of(LawArgument argument, const LawPoint& at);
 
 /// An argument, and between which values of it the models were that a law was fitted to.
 struct LawRange {
-  LawArgument argument;
-  double least, most;
+  LawArgument argument = LawArgument::Active;
+  double least = 0, most = 0;
   bool needed = true;  // false: the law has no such argument, but its models had
 };
 

@@ -23,9 +23,14 @@ Step<Arguments...> then(const Step<Arguments...>& a, const Step<Arguments...>& b
   if (!a || !b) return a ? a : b;
   return [a, b](Arguments... arguments) { a(arguments...), b(arguments...); };
 }
-Bug both(const Bug& a, const Bug& b) {
-  return {a.name + ", and " + b.name,     then(a.config, b.config), then(a.inputs, b.inputs),
-          then(a.decisions, b.decisions), then(a.trace, b.trace),   then(a.tensors, b.tensors)};
+Bug both(Bug a, const Bug& b) {
+  a.name += ", and " + b.name;
+  a.config = then(a.config, b.config);
+  a.inputs = then(a.inputs, b.inputs);
+  a.decisions = then(a.decisions, b.decisions);
+  a.trace = then(a.trace, b.trace);
+  a.tensors = then(a.tensors, b.tensors);
+  return a;
 }
 
 /// The inputs that a config has; throws Error where one is missing or has another shape.

@@ -7,8 +7,9 @@ namespace moe {
 /// What a family of models does and its config.json does not say.
 struct Family {
   const char* model_type = "";
-  bool tied = false;  // where tie_word_embeddings is absent
+  std::int64_t mtp_modules = 0;  // in the checkpoint, whatever the config says
   Gqa::QkNorm qk_norm = Gqa::QkNorm::None;
+  bool tied = false;              // where tie_word_embeddings is absent
   bool qk_norm_if_asked = false;  // only where use_qk_norm says so
   bool qkv_bias = false;          // where no key says so
   bool output_bias = false;       // the key for the bias of queries, keys and values is the output's, too
@@ -19,7 +20,6 @@ struct Family {
   bool ungated = false;  // two matrices an expert
   bool llama4 = false;   // intermediate_size is the experts' width and that of the one shared expert
   bool norm_bias = false;
-  std::int64_t mtp_modules = 0;  // in the checkpoint, whatever the config says
 };
 
 /// The family of this name; null where it is not known.

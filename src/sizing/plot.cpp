@@ -105,10 +105,13 @@ std::string decades(const std::vector<std::vector<double>>& values) {
     for (const double value : row)
       if (value > 0 && std::isfinite(value)) least = std::min(least, value), most = std::max(most, value);
   std::string ticks;
-  for (double ten = std::pow(10, std::floor(std::log10(least))); ten <= most; ten *= 10)
-    for (const int step : {1, 2, 5})
-      if (step * ten >= least && step * ten <= most)
-        ticks += (ticks.empty() ? "" : ", ") + number(step * ten);
+  if (least > most) return ticks;  // no positive number
+  const auto exponent_of = [](double x) { return static_cast<int>(std::floor(std::log10(x))); };
+  for (int exponent = exponent_of(least); exponent <= exponent_of(most); ++exponent)
+    for (const int step : {1, 2, 5}) {
+      const double tick = step * std::pow(10, exponent);
+      if (tick >= least && tick <= most) ticks += (ticks.empty() ? "" : ", ") + number(tick);
+    }
   return ticks;
 }
 
