@@ -215,6 +215,7 @@ int print_machine(const Options& options) {
   const std::size_t products = limits.size();
   for (Limit& reading : reading_limits(Index{1} << 30)) limits.push_back(std::move(reading));
   std::vector<std::function<void()>> functions;
+  functions.reserve(limits.size());
   for (const Limit& limit : limits) functions.push_back(limit.run);
   const std::vector<double> seconds = median_seconds(functions, 9, 0.05);
   Table table({"limit", "in_one_go", "rate"});

@@ -16,7 +16,7 @@ constexpr double kMostNumbers = 1 << 23,
 
 Config affordable(const Mixture& x, std::int64_t D, Index T) {
   for (std::int64_t s = 1; s <= D; s *= 2) {
-    const Config c = layer_of(x, D, T, s);
+    Config c = layer_of(x, D, T, s);
     if (expert_weights(c) <= kMostNumbers &&
         static_cast<double>(layer_multiply_adds(c, T * c.shape.top_k)) <= kMostProducts)
       return c;
