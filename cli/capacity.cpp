@@ -75,9 +75,7 @@ Plot capacity_plot(const Question& q) {
   Curve expected{"U(T) = E (1 - (1 - K/E)^T)", {}, {}, Mark::Line, 0},
       drawn{"by our router, 20 batches each", {}, {}, Mark::Dots, 1};
   const double last = 4 * static_cast<double>(q.E) / static_cast<double>(q.K);
-  const int steps = static_cast<int>(std::log(last * 1.01) / std::log(1.1));
-  for (int step = 0; step <= steps; ++step) {
-    const double T = std::pow(1.1, step);
+  for (const double T : geometric(1, 1.1, last * 1.01)) {
     expected.x.push_back(T);
     expected.y.push_back(unique_experts(T, static_cast<double>(q.E), static_cast<double>(q.K)));
   }

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "moe/laws.h"
+#include "sizing.h"
 #include "table.h"
 #include "verbs.h"
 
@@ -43,7 +44,7 @@ std::string joined(const List& list, const std::string& between, const Text& tex
 }
 
 std::string range_text(const LawRange& r) {
-  const std::string name = name_of(r.argument);
+  std::string name = name_of(r.argument);
   if (r.least == r.most) return name + ' ' + real(r.least).text;
   if (std::isinf(r.most)) return name;
   return name + ' ' + real(r.least, 6).text + " to " + real(r.most, 6).text;
@@ -94,7 +95,7 @@ Plot equivalents_plot(const std::vector<Law>& chosen, const LawPoint& at) {
   panel.y = {"dense-equivalent size (parameters), dashed: extrapolated", true};
   Curve active{"active", {}, {}, Mark::Dots, 6}, total{"total", {}, {}, Mark::Line, 6};
   std::vector<double> experts;
-  for (double E = 1; E <= 513; E *= std::sqrt(2)) experts.push_back(std::round(E * 1e6) / 1e6);
+  for (const double E : geometric(1, std::sqrt(2), 513)) experts.push_back(std::round(E * 1e6) / 1e6);
   for (const double E : experts) {
     active.x.push_back(E), active.y.push_back(at.active);
     total.x.push_back(E), total.y.push_back(total_of_top1(at.active, E));
@@ -164,7 +165,7 @@ Plot budget_plot(const Law& law, double flops, const std::vector<LawOptimum>& be
     const LawOptimum& b = best[i];
     Curve curve{"E = " + real(b.experts).text, {}, {}, Mark::Line, static_cast<int>(i)};
     Curve whole = curve, dot{"", {b.active}, {b.loss}, Mark::Dots, static_cast<int>(i)}, whole_dot = dot;
-    for (double N = b.active / 12; N < b.active * 12.1; N *= std::pow(12, 0.05)) {
+    for (const double N : geometric(b.active / 12, std::pow(12, 0.05), b.active * 12.1)) {
       LawPoint p{.active = N, .tokens = flops / (6 * N), .experts = b.experts};
       curve.x.push_back(N), curve.y.push_back(evaluate_law(law, p));
       whole.x.push_back(total_of_top1(N, b.experts));

@@ -13,7 +13,7 @@ struct Options {
 
 /// What the verb prints: bytes, with what they were computed from.
 struct Bytes {
-  const WeightFormat *format, *expert_format, *cache_format;
+  const WeightFormat *format = nullptr, *expert_format = nullptr, *cache_format = nullptr;
   std::array<double, kComponents> weights{};
   double all_weights = 0;
   std::int64_t context = 0, batch = 0;

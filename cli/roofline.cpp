@@ -56,7 +56,7 @@ Plot roofline_plot(const Question& q) {
       ridge{"ridge of " + q.machine.name, {}, {}, Mark::Dashes, 1},
       tokens{"memory or arithmetic", {}, {}, Mark::Line, 0},
       arithmetic{"arithmetic alone", {}, {}, Mark::Dashes, 1};
-  for (double T = 1; T <= most * 1.01; T *= std::pow(10, 0.05)) {
+  for (const double T : geometric(1, std::pow(10, 0.05), most * 1.01)) {
     experts.x.push_back(T), experts.y.push_back(expert_intensity(T, q.E, q.K, b));
     dense.x.push_back(T), dense.y.push_back(expert_intensity(T, 1, 1, b));
     ridge.x.push_back(T), ridge.y.push_back(q.machine.ridge());
@@ -70,9 +70,10 @@ Plot roofline_plot(const Question& q) {
 
 Table table_of(const Question& q) {
   Table table({"batch", "distinct experts", "FLOP/byte", "weights", "cache", "tokens/s", "limit"});
-  for (double batch = 1; batch <= 16384; batch *= 4) {
+  for (std::int64_t sequences = 1; sequences <= 16384; sequences *= 4) {
+    const double batch = static_cast<double>(sequences);
     const DecodeBound bound = bound_at(q, batch);
-    table.add({whole(static_cast<std::int64_t>(batch)), real(unique_experts(batch, q.E, q.K)),
+    table.add({whole(sequences), real(unique_experts(batch, q.E, q.K)),
                real(expert_intensity(batch, q.E, q.K, q.setting.expert_bytes)),
                scaled(bound.other_bytes + bound.expert_bytes, "B"), scaled(bound.cache_bytes, "B"),
                real(bound.tokens_per_second), words(bound.memory_bound ? "memory" : "arithmetic")});

@@ -114,6 +114,13 @@ std::string bytes_text(double bytes) {
   return text;
 }
 
+std::vector<double> geometric(double first, double ratio, double last) {
+  const int steps = static_cast<int>(std::floor(std::log(last / first) / std::log(ratio)));
+  std::vector<double> points;
+  for (int i = 0; i <= steps; ++i) points.push_back(first * std::pow(ratio, i));
+  return points;
+}
+
 void print_wrapped(const std::string& label, const std::string& text) {
   constexpr std::size_t kColumns = 80, kIndent = 10;
   std::string line = label + std::string(kIndent - label.size(), ' ');

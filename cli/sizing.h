@@ -29,6 +29,8 @@ std::string amount_text(double amount, const char* billion = " B");
 std::string percent_text(double percent, int digits = 2);
 /// A number of bytes as "1.250 GB, 1.164 GiB".
 std::string bytes_text(double bytes);
+/// first, first * ratio, first * ratio^2, ... up to `last`: where a curve over a logarithmic axis has its points.
+std::vector<double> geometric(double first, double ratio, double last);
 /// The text in lines of at most 80 columns, under a label of ten.
 void print_wrapped(const std::string& label, const std::string& text);
 /// The lines on what was published about the model, or about one that it resembles, if anything was.

@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 
@@ -33,9 +34,8 @@ class Samples final : public benchmark::BenchmarkReporter {
 
 void initialize_once() {
   static const bool done = [] {
-    std::vector<std::string> words{"moe-oracle", "--benchmark_enable_random_interleaving=true"};
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
+    std::string program = "moe-oracle", flag = "--benchmark_enable_random_interleaving=true";
+    std::array arguments{program.data(), flag.data()};
     int count = static_cast<int>(arguments.size());
     benchmark::Initialize(&count, arguments.data());
     return true;

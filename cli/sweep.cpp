@@ -122,8 +122,9 @@ std::string shown_text(const SweepGrid& grid, const std::vector<SweepPoint>& poi
   Table table(names);
   for (std::size_t i = 0; i < std::min(points.size(), kShown); ++i) {
     std::vector<Cell> row;
+    row.reserve(cells.size());
     for (const auto& cell : cells) row.push_back(cell(points[i]));
-    table.add(row);
+    table.add(std::move(row));
   }
   return table.text();
 }
