@@ -19,6 +19,7 @@ double mean(const std::vector<double>& v) {
 double variation(const std::vector<double>& v) {
   const double m = mean(v);
   std::vector<double> squares;
+  squares.reserve(v.size());
   for (const double x : v) squares.push_back((x - m) * (x - m));
   return ratio(std::sqrt(mean(squares)), m);
 }

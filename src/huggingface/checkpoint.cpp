@@ -13,40 +13,40 @@ enum class Rows { All, First, Second };
 
 /// One way to keep a tensor of layer I: its name after "model.layers.I.", with {e} where each expert has its own.
 struct Place {
-  Tensor id;
-  const char* name;
+  const char* name = "";
+  Tensor id = Tensor::router_weight;
   Rows rows = Rows::All;
 };
 
 // Mixtral; DeepSeek, Kimi, GLM, dots, Qwen, OLMoE; the fused form of huggingface/transformers 5; Jamba; Granite.
 constexpr Place kPlaces[] = {
-    {Tensor::router_weight, "block_sparse_moe.gate.weight"},
-    {Tensor::router_weight, "mlp.gate.weight"},
-    {Tensor::router_weight, "feed_forward.router.weight"},
-    {Tensor::router_weight, "block_sparse_moe.router.layer.weight"},
-    {Tensor::router_selection_bias, "mlp.gate.e_score_correction_bias"},
-    {Tensor::experts_gate, "block_sparse_moe.experts.{e}.w1.weight"},
-    {Tensor::experts_gate, "mlp.experts.{e}.gate_proj.weight"},
-    {Tensor::experts_gate, "mlp.experts.gate_up_proj", Rows::First},
-    {Tensor::experts_gate, "feed_forward.experts.{e}.gate_proj.weight"},
-    {Tensor::experts_gate, "block_sparse_moe.input_linear.weight", Rows::First},
-    {Tensor::experts_up, "block_sparse_moe.experts.{e}.w3.weight"},
-    {Tensor::experts_up, "mlp.experts.{e}.up_proj.weight"},
-    {Tensor::experts_up, "mlp.experts.gate_up_proj", Rows::Second},
-    {Tensor::experts_up, "feed_forward.experts.{e}.up_proj.weight"},
-    {Tensor::experts_up, "block_sparse_moe.input_linear.weight", Rows::Second},
-    {Tensor::experts_down, "block_sparse_moe.experts.{e}.w2.weight"},
-    {Tensor::experts_down, "mlp.experts.{e}.down_proj.weight"},
-    {Tensor::experts_down, "mlp.experts.down_proj"},
-    {Tensor::experts_down, "feed_forward.experts.{e}.down_proj.weight"},
-    {Tensor::experts_down, "block_sparse_moe.output_linear.weight"},
-    {Tensor::shared_gate, "mlp.shared_experts.gate_proj.weight"},
-    {Tensor::shared_gate, "mlp.shared_expert.gate_proj.weight"},
-    {Tensor::shared_up, "mlp.shared_experts.up_proj.weight"},
-    {Tensor::shared_up, "mlp.shared_expert.up_proj.weight"},
-    {Tensor::shared_down, "mlp.shared_experts.down_proj.weight"},
-    {Tensor::shared_down, "mlp.shared_expert.down_proj.weight"},
-    {Tensor::shared_gate_weight, "mlp.shared_expert_gate.weight"},
+    {"block_sparse_moe.gate.weight", Tensor::router_weight},
+    {"mlp.gate.weight", Tensor::router_weight},
+    {"feed_forward.router.weight", Tensor::router_weight},
+    {"block_sparse_moe.router.layer.weight", Tensor::router_weight},
+    {"mlp.gate.e_score_correction_bias", Tensor::router_selection_bias},
+    {"block_sparse_moe.experts.{e}.w1.weight", Tensor::experts_gate},
+    {"mlp.experts.{e}.gate_proj.weight", Tensor::experts_gate},
+    {"mlp.experts.gate_up_proj", Tensor::experts_gate, Rows::First},
+    {"feed_forward.experts.{e}.gate_proj.weight", Tensor::experts_gate},
+    {"block_sparse_moe.input_linear.weight", Tensor::experts_gate, Rows::First},
+    {"block_sparse_moe.experts.{e}.w3.weight", Tensor::experts_up},
+    {"mlp.experts.{e}.up_proj.weight", Tensor::experts_up},
+    {"mlp.experts.gate_up_proj", Tensor::experts_up, Rows::Second},
+    {"feed_forward.experts.{e}.up_proj.weight", Tensor::experts_up},
+    {"block_sparse_moe.input_linear.weight", Tensor::experts_up, Rows::Second},
+    {"block_sparse_moe.experts.{e}.w2.weight", Tensor::experts_down},
+    {"mlp.experts.{e}.down_proj.weight", Tensor::experts_down},
+    {"mlp.experts.down_proj", Tensor::experts_down},
+    {"feed_forward.experts.{e}.down_proj.weight", Tensor::experts_down},
+    {"block_sparse_moe.output_linear.weight", Tensor::experts_down},
+    {"mlp.shared_experts.gate_proj.weight", Tensor::shared_gate},
+    {"mlp.shared_expert.gate_proj.weight", Tensor::shared_gate},
+    {"mlp.shared_experts.up_proj.weight", Tensor::shared_up},
+    {"mlp.shared_expert.up_proj.weight", Tensor::shared_up},
+    {"mlp.shared_experts.down_proj.weight", Tensor::shared_down},
+    {"mlp.shared_expert.down_proj.weight", Tensor::shared_down},
+    {"mlp.shared_expert_gate.weight", Tensor::shared_gate_weight},
 };
 /// What a layer has in place of a mixture, which the config need not say: some models begin or alternate with such layers.
 constexpr const char* kDense[] = {"mlp.gate_proj.weight", "feed_forward.gate_proj.weight"};
@@ -142,7 +142,7 @@ std::vector<std::string> checkpoint_files(const std::string& path) {
 Inputs checkpoint_weights(const std::string& path, const Config& config, Index layer) {
   Checkpoint file(path);
   for (const char* dense : kDense)
-    if (const std::string name = name_at({Tensor::count, dense}, layer, 0); file.has(name))
+    if (const std::string name = name_at({dense, Tensor::count}, layer, 0); file.has(name))
       throw Error("--layer", path + ": layer " + std::to_string(layer) + " is dense: it has " + name);
   std::map<Tensor, Dims> wanted;
   for (const InputInfo& info : inputs_of(config))
