@@ -9,7 +9,11 @@ namespace {
 /// Numbers of all sizes, of both signs, and those where exp leaves its range.
 std::vector<float> sweep() {
   std::vector<float> z{0, -0.0F, 88, -88, 104, -104, -1e30F, 1e30F, -87.34F, 0x1p-149F, -0x1p-149F};
-  for (float x = 0x1p-30F; x < 110; x *= 1.0007F) z.push_back(x), z.push_back(-x);
+  float x = 0x1p-30F;
+  while (x < 110) {
+    z.push_back(x), z.push_back(-x);
+    x *= 1.0007F;
+  }
   return z;
 }
 

@@ -166,7 +166,7 @@ TEST_CASE("backend: a batch that lacks something, or has it in another shape, is
     const Layer layer = layer_of("shazeer2017");
     const Backend& backend = backend_called(name);
     const auto loaded = backend.load(layer.config, layer.inputs, backend.dtype);
-    const auto refused = [&](Inputs batch, const char* message) {
+    const auto refused = [&](const Inputs& batch, const char* message) {
       CHECK_THROWS_WITH_AS(loaded->forward(batch), message, Error);
     };
     CAPTURE(name);

@@ -168,7 +168,7 @@ TEST_CASE("check: a program that refuses is skipped, but right for an invalid ca
 TEST_CASE("check: bad usage and bad files are one line") {
   const Scratch folder;
   write(folder / "empty.json", "");
-  write(folder / "cut.safetensors", "\x08\x00\x00");
+  write(folder / "cut.safetensors", std::string("\x08\0\0", 3));
   write(folder / "p.json", "{\"inside\": \"f12\"}");
   write_answer(folder, "answer.json");
   for (const std::string arguments :

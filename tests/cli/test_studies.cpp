@@ -237,7 +237,7 @@ TEST_CASE("studies: the stories have the published numbers") {
   CHECK(stories[3]["moral"].get<std::string>().starts_with(
       "9.7 million multiply-adds a timestep, not 8 billion"));
   CHECK(stories[4]["steps"][0]["value"] == 2 * 2LL * 4096 * 14336);
-  CHECK(stories[4]["steps"][1]["value"] == 3 * 2 * 2LL * 4096 * 14336);
+  CHECK(stories[4]["steps"][1]["value"] == 3LL * 2 * 2 * 4096 * 14336);
 }
 
 TEST_CASE("studies: a twin differs by the rounding of its width, and by nothing if it is the model") {

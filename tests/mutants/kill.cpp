@@ -16,11 +16,13 @@
 #include "moe/scalar/dual.h"
 #include "mutant.h"
 
-// A mutant that crashes need not say where.
-extern "C" const char* __asan_default_options() {
+// A mutant that crashes need not say where. The names are the sanitizers'.
+extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
   return "symbolize=0:detect_leaks=0:print_legend=0:quarantine_size_mb=1";
 }
-extern "C" const char* __ubsan_default_options() { return "symbolize=0:print_summary=0"; }
+extern "C" const char* __ubsan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "symbolize=0:print_summary=0";
+}
 
 namespace {
 

@@ -192,7 +192,8 @@ TEST_CASE("bound: formulas that subtract from 1 are covered, two of three by the
     const ProfileScope scope(profile_called(name));
     const auto one = [](double x) { return current_profile().result.round(x); };
     int silu = 0, gelu = 0, tanh_gelu = 0;  // how often the blur is needed
-    for (double z = -9; z < 12; z += 0x1p-4) {
+    for (int i = -9 * 16; i < 12 * 16; ++i) {
+      const double z = i * 0x1p-4;
       const double s = one(1 / one(1 + one(std::exp(-z))));
       const auto use = [&](const Bound& b, double blurred, double got, int& needed) {
         CAPTURE(name);

@@ -51,7 +51,7 @@ TEST_CASE("count model: one expert of one is the dense twin and a router") {
   m.moe->num_experts = m.moe->top_k = 1;
   dense.dense_size = m.moe->ffn_size;
   for (Layer& layer : dense.layers) layer.moe = false, layer.dense = true;
-  CHECK(count(m).total == count(dense).total + 32 * 4096);
+  CHECK(count(m).total == count(dense).total + 32 * 4096LL);
   CHECK(count(dense).active.full == count(dense).total);
 }
 

@@ -158,7 +158,7 @@ TEST_CASE("model config: the fields of other families give the integers of their
   const Json fields = config("fields");
   CHECK(fields.size() == 15);
   for (const auto& field : fields.items()) {
-    const std::string id = field.key();
+    const std::string& id = field.key();
     CAPTURE(id);
     const ModelCount c = count(read(field.value()));
     CHECK(c.total == expected_counts()[id]["total"]);

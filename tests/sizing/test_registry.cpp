@@ -133,7 +133,7 @@ TEST_CASE("registry: FLOPs of training and with recompute") {
 TEST_CASE("registry: an encoder sees all of its context, and so does cross attention") {
   const Model& m = find_published("switch-base-128")->model;
   // 12 layers of 12 heads of 64, a multiply-add for a score and one for its value, of 2 FLOPs.
-  const std::int64_t layers = 12 * 12 * (64 + 64) * 2;
+  const std::int64_t layers = 12LL * 12 * (64 + 64) * 2;
   CHECK(flops(m, 100).scores == layers * 100 + layers * 50 + layers * 100);  // encoder, decoder, cross
 }
 

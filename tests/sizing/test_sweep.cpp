@@ -24,7 +24,7 @@ TEST_CASE("sweep: the point of the model itself is its count") {
   CHECK(itself.padded == static_cast<double>(itself.forward));
   CHECK(itself.dropped == 0);
   // By hand: eight more experts of 3 4096 14336 in 32 layers, and eight more rows of 4096 of each router.
-  CHECK(points[3].total - itself.total == 32 * (8 * 176160768LL + 8 * 4096));
+  CHECK(points[3].total - itself.total == 32 * (8 * 176160768LL + 8 * 4096LL));
   CHECK(points[3].active - itself.active == 32 * 8 * 4096);
   CHECK(itself.active - points[0].active == 32 * 176160768LL);
 }
@@ -36,8 +36,8 @@ TEST_CASE("sweep: splitting experts changes routers and nothing else") {
   REQUIRE(points.size() == 3);
   for (const SweepPoint& p : points) {
     CHECK(p.ffn_size * p.granularity == 14336);
-    CHECK(p.total - points[0].total == 32 * 4096 * 8 * (p.granularity - 1));
-    CHECK(p.forward - points[0].forward == 2 * 32 * 4096 * 8 * (p.granularity - 1));
+    CHECK(p.total - points[0].total == 32LL * 4096 * 8 * (p.granularity - 1));
+    CHECK(p.forward - points[0].forward == 2LL * 32 * 4096 * 8 * (p.granularity - 1));
   }
   g.granularity = {3};
   CHECK(error_of([&] { sweep(mixtral(), g); }) ==
@@ -51,7 +51,7 @@ TEST_CASE("sweep: capacity, shared experts and context by hand") {
   REQUIRE(points.size() == 8);
   CHECK(points[4].total - points[0].total == 32 * 176160768LL);
   CHECK(points[1].forward - points[0].forward ==
-        4096 * 32 * 2 * 4096LL);  // half of 2 32 (128 + 128) for each token, in 32 layers
+        4096LL * 32 * 2 * 4096);  // half of 2 32 (128 + 128) for each token, in 32 layers
   const double routed = 2.0 * 32 * 2 * 176160768;
   CHECK(std::abs(points[0].padded - static_cast<double>(points[0].forward) - 0.25 * routed) < 1);
   CHECK(points[2].padded == static_cast<double>(points[2].forward));
