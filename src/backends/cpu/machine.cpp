@@ -34,7 +34,7 @@ Limit packed_product(cpu::Storage storage) {
     cpu::Rows x;
     cpu::Linear W;
   };
-  const auto data = std::make_shared<Data>(filled(kRows, storage), weights(kWidth / 256, storage));
+  const auto data = std::make_shared<Data>(Data{filled(kRows, storage), weights(kWidth / 256, storage)});
   data->W.prepare(cpu::kMostRows);
   return {"packed", 2.0 * kRows * kWidth * kWidth, [data] {
             constexpr Index kTiles = kRows / cpu::kMostRows;
@@ -51,8 +51,8 @@ Limit plain_product(cpu::Storage storage) {
     cpu::Rows A, B;
     cpu::Buffer<float> C;
   };
-  const auto data = std::make_shared<Data>(filled(kWidth, storage), filled(kWidth, storage),
-                                           cpu::Buffer<float>(kWidth * kWidth));
+  const auto data = std::make_shared<Data>(
+      Data{filled(kWidth, storage), filled(kWidth, storage), cpu::Buffer<float>(kWidth * kWidth)});
   return {"plain", 2.0 * kWidth * kWidth * kWidth, [data] {
             constexpr Index kPart = 512;
             parallel_for(kWidth / kPart, [&](Index i) {
@@ -88,7 +88,8 @@ Limit one_row(Index bytes) {
     cpu::Linear W;
   };
   const Index blocks = std::max<Index>(1, bytes / static_cast<Index>(sizeof(float)) / (256 * kWidth));
-  const auto data = std::make_shared<Data>(filled(1, cpu::Storage::F32), weights(blocks, cpu::Storage::F32));
+  const auto data =
+      std::make_shared<Data>(Data{filled(1, cpu::Storage::F32), weights(blocks, cpu::Storage::F32)});
   data->W.prepare(1);
   return {"one row", static_cast<double>(blocks * 256 * kWidth) * sizeof(float), [data] {
             parallel_for(data->W.blocks(), [&](Index b) {
