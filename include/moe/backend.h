@@ -37,14 +37,14 @@ struct PartTime {
 
 /// A row of the table of backends.
 struct Backend {
-  const char* name;
+  const char* name = nullptr;
   /// Why this backend cannot compute a layer, stored as `dtype`: a sentence, or nothing if it can.
-  std::string (*declines)(const Config& config, Format dtype);
+  std::string (*declines)(const Config& config, Format dtype) = nullptr;
   /// `inputs` has the weights, must outlive the layer and is what `params_of` takes. Throws CannotRun where a number does
   /// not fit `dtype`.
-  std::unique_ptr<LoadedLayer> (*load)(const Config& config, const Inputs& inputs, Format dtype);
-  Format dtype;          // the one to use where none is asked for
-  std::string (*how)();  // what it computes with on this machine, if there is more to say than its name
+  std::unique_ptr<LoadedLayer> (*load)(const Config& config, const Inputs& inputs, Format dtype) = nullptr;
+  Format dtype = Format::F32;      // the one to use where none is asked for
+  std::string (*how)() = nullptr;  // what it computes with on this machine, if there is more to say than its name
   /// Times parts of the last batch of a layer of this backend; where it computes on a device of its own.
   std::vector<PartTime> (*times)(LoadedLayer& layer, bool backward, int repeats) = nullptr;
 };
