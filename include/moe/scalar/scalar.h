@@ -150,13 +150,15 @@ Num log_sum_exp(const Num* z, Index n) {
 }
 
 /// c_i = d_i - sum_j p_j d_j, where sum p = 1: how far d_i lies from the weighted mean (both softmax' and
-/// normalize' need it). Written with differences so that equal d, or n = 1, give exactly zero.
+/// normalize' need it). Written with differences so that equal d, or n = 1, give exactly zero; and with the sums side by
+/// side, each in the order of j, so that they do not wait for themselves.
 template <typename Num>
 void deviations(const Num* d, const Num* p, Index n, Num* c) {
-  for (Index i = 0; i < n; ++i) {
-    c[i] = Num(0);
-    for (Index j = 0; j < n; ++j)
-      if (j != i) c[i] += p[j] * (d[i] - d[j]);
+  for (Index i = 0; i < n; ++i) c[i] = Num(0);
+  for (Index j = 0; j < n; ++j) {
+    const Num share = p[j], other = d[j];
+    for (Index i = 0; i < j; ++i) c[i] += share * (d[i] - other);
+    for (Index i = j + 1; i < n; ++i) c[i] += share * (d[i] - other);
   }
 }
 
