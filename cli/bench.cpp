@@ -87,10 +87,15 @@ class Subject {
       layer.forward(batch);
       if (backward) layer.backward();
     };
-    for (const Inputs& batch : batches) run(*layer_, batch);  // what is made once, for each expert that is used
+    for (const Inputs& batch : batches)
+      run(*layer_, batch);  // what is made once, for each expert that is used
     const double bytes = unique_bytes(batches, T, backward);
     const std::vector<Limit> products = arithmetic_limits(dtype_);
-    const std::vector<Limit> readings = reading_limits(static_cast<Index>(std::min(bytes, 1e9)));
+    const auto bytes_of = [](double some) { return static_cast<Index>(std::min(some, 1e9)); };
+    const std::vector<Limit> readings = reading_limits(
+        bytes_of(bytes),
+        bytes_of(std::min(bytes * static_cast<double>(batches.size()),
+                          expert_weights(case_.config) * static_cast<double>(info_of(dtype_).bytes))));
     std::vector<std::function<void()>> functions{[&] { run(*layer_, batches[next++ % batches.size()]); },
                                                  [&] { run(*twin_, dense_batch); }};
     for (const Limit& limit : products) functions.push_back(limit.run);
@@ -213,7 +218,7 @@ int print_machine(const Options& options) {
       limits.push_back(std::move(product));
     }
   const std::size_t products = limits.size();
-  for (Limit& reading : reading_limits(Index{1} << 30)) limits.push_back(std::move(reading));
+  for (Limit& reading : reading_limits(Index{1} << 30, Index{1} << 30)) limits.push_back(std::move(reading));
   std::vector<std::function<void()>> functions;
   functions.reserve(limits.size());
   for (const Limit& limit : limits) functions.push_back(limit.run);

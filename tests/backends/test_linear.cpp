@@ -41,9 +41,7 @@ Matrix<float> product(const Linear& map, const Matrix<float>& x, Index rows) {
   Matrix<float> y(rows, map.first(map.blocks() - 1) + map.width(map.blocks() - 1));
   for (Index b = 0; b < map.blocks(); ++b) {
     map.prepare(rows);
-    Matrix<float> made(rows + kSpareRows, map.width(b));
-    map.multiply(b, rows, source.from(0), made.data());
-    y.middleCols(map.first(b), map.width(b)) = made.topRows(rows);
+    map.multiply(b, rows, source.from(0), y.data() + map.first(b), y.cols());
   }
   return y;
 }
@@ -89,13 +87,52 @@ TEST_CASE("linear: a transposed product is exact, also for part of its columns")
     }
 }
 
+TEST_CASE("linear: a gradient of weights is exact, in its format, and stays in its rows") {
+  for (const Storage storage : {Storage::F32, Storage::BF16})
+    for (const Storage kept : {Storage::F32, Storage::BF16})
+      for (const Index rows : {1, 2, 7, 40})
+        for (const Index n : {1, 18, 64, 100, 128, 600})
+          for (const Index m : {1, 6, 29}) {
+            const Matrix<float> A = integers(rows, m + 7, 5), B = integers(rows, n, 6);
+            const Rows dy = as_rows(A, storage);
+            Rows x = as_rows(B, storage), dW = as_rows(Matrix<float>::Constant(m + 4, n, -1), kept);
+            multiply_transposed(m, rows, dy.from(0, 2), {&x, 0}, dW, 3);
+            Matrix<double> want = Matrix<double>::Constant(m + 4, n, -1);
+            want.middleRows(3, m) = A.middleCols(2, m).transpose().cast<double>() * B.cast<double>();
+            if (dW.narrow()) want = want.cast<float>().cast<Eigen::bfloat16>().cast<double>();
+            CAPTURE(rows);
+            CAPTURE(n);
+            CAPTURE(m);
+            REQUIRE(difference(widened(dW, 0, n), want, 0) == "");
+          }
+}
+
+TEST_CASE("linear: our own products are oneDNN's, and a row's bits do not depend on how many there are") {
+  for (const Storage storage : {Storage::F32, Storage::BF16}) {
+    const Index k = 480, n = 128, rows = 23;
+    Matrix<float> W(n, k), x(rows + kSpareRows, k);
+    for (Matrix<float>* m : {&W, &x})
+      for (Index i = 0; i < m->size(); ++i)
+        m->data()[i] = rounded_to_bf16(small_integer(i) + small_integer(i + 77) / 128);
+    const Linear map = map_of(W, n, storage);
+    const Rows source = as_rows(x, storage);
+    const Matrix<float> y = product(map, x, rows);
+    Matrix<float> other(rows, n);
+    map.multiply_by_onednn(0, rows, source.from(0), other.data(), n);
+    CHECK(difference(y, Matrix<double>(other.cast<double>()), 1e-2) == "");
+    for (const Index some : {1, 5, 6, 7, 12})
+      if (multiplies_panels(storage))
+        CHECK(difference(product(map, x, some), Matrix<float>(y.topRows(some)), 0) == "");
+  }
+}
+
 TEST_CASE("linear: rows of another format than the weights' are refused") {
   if (!multiplies_bf16()) return;  // then there is one format
   const Matrix<float> x = integers(4 + kSpareRows, 8, 1);
   const Rows wide = as_rows(x, Storage::F32), narrow = as_rows(x, Storage::BF16);
   const Linear map = map_of(integers(5, 8, 2), 5, Storage::BF16);
   std::vector<float> y(5 * (4 + kSpareRows));
-  CHECK_THROWS_AS(map.multiply(0, 4, wide.from(0), y.data()), std::logic_error);
+  CHECK_THROWS_AS(map.multiply(0, 4, wide.from(0), y.data(), 5), std::logic_error);
   CHECK_THROWS_AS(multiply_transposed(2, 2, 4, wide.from(0), narrow.from(0), y.data(), 2), std::logic_error);
 }
 

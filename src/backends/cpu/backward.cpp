@@ -6,7 +6,7 @@
 namespace moe::cpu {
 namespace {
 
-constexpr Index kGradRows = 256, kGradColumns = 512;  // of weights that one thread computes at a time
+constexpr Index kGradRows = 256;  // of weights that one thread computes at a time
 
 /// (L1b) of columns [first, first + n).
 Matrix<float> column_sums(const Part& dy, Index first, Index rows, Index n) {
@@ -29,7 +29,7 @@ Matrix<float> with_spare_rows(const Matrix<double>& m) {
 }  // namespace
 
 void Layer::backward() {
-  if (dy_.size() == 0 && config_.shape.num_tokens > 0)
+  if (a_.dy.empty() && config_.shape.num_tokens > 0)
     throw Error("dy", "dy must be part of the batch where gradients are asked for");
   combine_back();
   shared_back();
@@ -44,22 +44,23 @@ void Layer::combine_back() {
   const auto [T, D, F, E, K] = Letters(config_);
   const DroppedOutput dropped = config_.capacity.dropped_output;
   routed_grads_.topk_weights = zeros<double>(T, K);
-  g_.x = zeros<float>(T, D);
+  g_.x.prepare(T, D);
   dout_.prepare(routed_.dispatch.N(), D, storage_);
   parallel_for(T, [&, D = D, K = K](Index t) {
     thread_local std::vector<float> line;
     line.resize(static_cast<std::size_t>(D));
-    const float* dy = row(dy_, t);
+    const float* dy = a_.dy.row(t);
+    std::fill_n(g_.x.row(t), D, 0.0F);
     for (Index k = 0; k < K; ++k)
       if (const Index n = routed_.dispatch.row(t, k); n >= 0) {
-        routed_grads_.topk_weights(t, k) = static_cast<double>(dot_of(row(a_.out, n), dy, D));
+        routed_grads_.topk_weights(t, k) = static_cast<double>(dot_of(a_.out.row(n), dy, D));
         scale(weights_(t, k), dy, D, line.data());
         keep(line.data(), D, {&dout_, n}, 0, 0);
       }
     if (dropped == DroppedOutput::Zero || !all_dropped(routed_.dispatch, t)) return;
-    scale(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), dy, D, row(g_.x, t));
+    scale(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), dy, D, g_.x.row(t));
     if (dropped == DroppedOutput::ScaledIdentity)
-      routed_grads_.topk_weights(t, 0) = static_cast<double>(dot_of(row(x_, t), dy, D));
+      routed_grads_.topk_weights(t, 0) = static_cast<double>(dot_of(a_.x.row(t), dy, D));
   });
 }
 
@@ -71,19 +72,17 @@ void Layer::shared_back() {
   const bool gated = config_.shared.mode != SharedMode::Add;
   Matrix<float> da(T, 1);
   parallel_for(T, [&](Index t) {
-    if (!gated) return shared_dout_.put(t, 0, row(dy_, t), D);
+    if (!gated) return shared_dout_.put(t, 0, a_.dy.row(t), D);
     thread_local std::vector<float> line;
     line.resize(static_cast<std::size_t>(D));
-    scale(sigmoid(a_.shared.gate_logit(t, 0)), row(dy_, t), D, line.data());
+    scale(sigmoid(a_.gate_logit(t, 0)), a_.dy.row(t), D, line.data());
     shared_dout_.put(t, 0, line.data(), D);  // not stored by any profile: f32
-    da(t, 0) =
-        dot_of(row(a_.shared.expert.out, t), row(dy_, t), D) * SigmoidSlope()(a_.shared.gate_logit(t, 0));
-    for (Index d = 0; d < D; ++d) g_.x(t, d) += da(t, 0) * shared_gate_(0, d);
+    da(t, 0) = dot_of(a_.shared_out.row(t), a_.dy.row(t), D) * SigmoidSlope()(a_.gate_logit(t, 0));
+    add_scaled(da(t, 0), shared_gate_.row(0), D, g_.x.row(t));
   });
   if (!gated) return;
   g_.shared_gate = zeros<float>(1, D);
-  for (Index t = 0; t < T; ++t)
-    for (Index d = 0; d < D; ++d) g_.shared_gate(0, d) += da(t, 0) * x_(t, d);
+  for (Index t = 0; t < T; ++t) add_scaled(da(t, 0), a_.x.row(t), D, g_.shared_gate.data());
   keep(g_.shared_gate.data(), D);
 }
 
@@ -91,27 +90,23 @@ void Layer::shared_back() {
 void Layer::run_experts_back() {
   const auto [T, D, F, E, K] = Letters(config_);
   const Index N = routed_.dispatch.N(), parts = config_.experts.glu ? 2 : 1, Fs = config_.shared.ffn_size;
-  prepare(g_.hidden, N, F), dpre_.prepare(N, parts * F, storage_), prepare(dx_rows_, N, D);
+  g_.hidden.prepare(N, F), dpre_.prepare(N, parts * F, storage_), g_.dx_rows.prepare(N, D);
   if (has_shared(config_))
-    prepare(shared_dhidden_, T, Fs), shared_dpre_.prepare(T, parts * Fs, shared_storage_),
-        prepare(shared_dx_, T, D);
+    g_.shared_hidden.prepare(T, Fs), shared_dpre_.prepare(T, parts * Fs, shared_storage_),
+        g_.shared_x.prepare(T, D);
   for (Work& w : work_) {
     Expert& expert = expert_of(w.e);
     if (expert.in_back.blocks() == 0) load_transposes(config_, inputs_, w.e, storage_, kept_as(w.e), expert);
     const bool shared = w.e == E;
     const Index first = shared ? 0 : routed_.dispatch.first(w.e);
     w.dout = {shared ? &shared_dout_ : &dout_, first};
-    w.dhidden = row(shared ? shared_dhidden_ : g_.hidden, first);
+    w.dhidden = (shared ? g_.shared_hidden : g_.hidden).row(first);
     w.dpre = {shared ? &shared_dpre_ : &dpre_, first};
-    w.dx = row(shared ? shared_dx_ : dx_rows_, first);
+    w.dx = (shared ? g_.shared_x : g_.dx_rows).row(first);
   }
   run_tiles(work_, &Expert::out_back, &Work::dout,
             [&](const Work& w, const Tile& tile, float* made) { slope(w, tile, made); });
-  run_tiles(work_, &Expert::in_back, &Work::dpre,
-            [D = D](const Work& w, const Tile& tile, const float* made) {
-              for (Index i = 0; i < tile.rows; ++i)
-                std::copy_n(made + i * tile.width, tile.width, w.dx + (tile.first + i) * D + tile.column);
-            });
+  run_tiles(work_, &Expert::in_back, &Work::dpre, &Work::dx);
 }
 
 /// (X2') on a tile of the gradient of hidden.
@@ -165,18 +160,9 @@ void Layer::weights_back() {
     }
   }
   parallel_for(static_cast<Index>(pieces.size()), [&](Index i) {
-    thread_local std::vector<float> made(kGradRows * kGradColumns);
     const Piece& p = at(pieces, i);
-    const Index m = p.dW->cols();
-    if (float* to = p.dW->floats(p.first); to != nullptr) {
-      multiply_transposed(p.some, m, p.rows, p.dy, p.x.from(0), to, m);
-      return keep(to, p.some * m);
-    }
-    for (Index j = 0; j < m; j += kGradColumns) {  // what is rounded next is still in a cache
-      const Index n = std::min(kGradColumns, m - j);
-      multiply_transposed(p.some, n, p.rows, p.dy, p.x.from(0, j), made.data(), n);
-      for (Index r = 0; r < p.some; ++r) p.dW->put(p.first + r, j, made.data() + r * n, n);
-    }
+    multiply_transposed(p.some, p.rows, p.dy, p.x, *p.dW, p.first);
+    if (!p.dW->narrow()) keep(static_cast<float*>(p.dW->to(p.first)), p.some * p.dW->cols());
   });
 }
 
@@ -189,13 +175,14 @@ void Layer::router_back() {
                                                     Matrix<float>& dW) {
     if (back.blocks() == 0) back = load_map_back(inputs_, id, E, D, storage_);
     const Matrix<float> dz = with_spare_rows(exact);
-    g_.x += mapped(back, T, dz.data());
+    const Matrix<float> dx = mapped(back, T, dz.data());
+    parallel_for(T, [&, D = D](Index t) { add(row(dx, t), D, g_.x.row(t)); });
     constexpr Index kColumns = 512;
     dW = zeros<float>(E, D);
     if (T == 0) return;
     parallel_for((D + kColumns - 1) / kColumns, [&](Index i) {
       const Index d = i * kColumns, n = std::min(kColumns, D - d);
-      multiply_transposed(E, n, T, operand(dz.data(), E), operand(x_.data() + d, D), dW.data() + d, D);
+      multiply_transposed(E, n, T, operand(dz.data(), E), operand(a_.x.row(0) + d, D), dW.data() + d, D);
     });
     keep(dW.data(), dW.size());
   };
@@ -208,10 +195,10 @@ void Layer::router_back() {
 void Layer::gather_back() {
   const auto [T, D, F, E, K] = Letters(config_);
   parallel_for(T, [&, D = D, K = K](Index t) {
-    float* dx = row(g_.x, t);
+    float* dx = g_.x.row(t);
     for (Index k = 0; k < K; ++k)
-      if (const Index n = routed_.dispatch.row(t, k); n >= 0) add(row(dx_rows_, n), D, dx);
-    if (has_shared(config_)) add(row(shared_dx_, t), D, dx);
+      if (const Index n = routed_.dispatch.row(t, k); n >= 0) add(g_.dx_rows.row(n), D, dx);
+    if (has_shared(config_)) add(g_.shared_x.row(t), D, dx);
     keep(dx, D);
   });
 }

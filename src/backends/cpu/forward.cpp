@@ -16,8 +16,10 @@ Layer::Layer(Config config, const Inputs& inputs, Format dtype)
   const auto [T, D, F, E, K] = Letters(config_);
   if (has_router(config_)) router_ = load_map(inputs, Tensor::router_weight, E, D, storage_);
   if (has_noise(config_)) noise_router_ = load_map(inputs, Tensor::router_noise_weight, E, D, storage_);
-  selection_bias_ = load_matrix(inputs, Tensor::router_selection_bias, 1, E, storage_).cast<double>();
-  shared_gate_ = load_matrix(inputs, Tensor::shared_gate_weight, 1, D, storage_);
+  Floats bias;
+  load_matrix(inputs, Tensor::router_selection_bias, 1, E, storage_, bias);
+  selection_bias_ = widened(bias, 0, bias.rows());
+  load_matrix(inputs, Tensor::shared_gate_weight, 1, D, storage_, shared_gate_);
   experts_.resize(static_cast<std::size_t>(E + (has_shared(config_) ? 1 : 0)));
   // Weights that are only a recipe may be more than fits: they are made where an expert is first used.
   if (inputs.at(Tensor::experts_up).bytes.empty()) return;
@@ -57,8 +59,8 @@ void Layer::read_batch(const Inputs& batch) {
     config_.shape.num_tokens = T;
     validate(config_);
   }
-  x_ = load_matrix(batch, Tensor::x, T, D, storage_, kSpareRows);
-  dy_ = load_matrix(batch, Tensor::dy, T, D, storage_, kSpareRows);
+  load_matrix(batch, Tensor::x, T, D, storage_, a_.x);
+  load_matrix(batch, Tensor::dy, T, D, storage_, a_.dy);
   const auto exact = [&](Tensor id, Index rows, Index cols) {
     const auto found = batch.find(id);
     Matrix<double> m(found == batch.end() ? 0 : rows, cols);
@@ -79,10 +81,10 @@ void Layer::route() {
     return;
   }
   NoiseTrace<double> noise;
-  Matrix<double> z = mapped(router_, T, x_.data()).cast<double>();
+  Matrix<double> z = mapped(router_, T, a_.x.row(0)).cast<double>();
   Decisions made;
   if (has_noise(config_)) {
-    noise = {std::move(z), mapped(noise_router_, T, x_.data()).cast<double>(), {}, std::move(noise_)};
+    noise = {std::move(z), mapped(noise_router_, T, a_.x.row(0)).cast<double>(), {}, std::move(noise_)};
     z = noise_forward(config_.noise, noise);
     NoisyChoice choice = choose_noisy(config_.noise, noise, z, K);
     made = decide_for(config_, z, std::move(choice.expert));
@@ -134,9 +136,9 @@ Routing<double> Layer::routing_of(Matrix<double> z, const IdMatrix& expert) cons
 Losses<double> Layer::losses() const {
   Losses<double> loss;
   loss.aux.resize(config_.aux.size());
-  if (dy_.size() == 0) return loss;
+  if (a_.dy.empty()) return loss;
   for (Index t = 0; t < config_.shape.num_tokens; ++t)
-    loss.task += static_cast<double>(dot_of(row(a_.y, t), row(dy_, t), config_.shape.hidden_size));
+    loss.task += static_cast<double>(dot_of(a_.y.row(t), a_.dy.row(t), config_.shape.hidden_size));
   loss.total = loss.task;
   for (std::size_t i = 0; i < config_.aux.size(); ++i) {
     loss.aux[i] = aux_forward(config_, config_.aux[i], routed_.router, routed_.dispatch);
@@ -150,53 +152,70 @@ void Layer::gather() {
   const auto [T, D, F, E, K] = Letters(config_);
   const Index N = routed_.dispatch.N();
   gathered_.prepare(N, D, storage_);
-  parallel_for(N, [&, D = D](Index n) { gathered_.put(n, 0, row(x_, routed_.dispatch.token(n)), D); });
-  if (config_.experts.glu) prepare(a_.gate, N, F);
-  prepare(a_.up, N, F), hidden_.prepare(N, F, storage_), prepare(a_.out, N, D);
+  parallel_for(T, [&, D = D, K = K](Index t) {
+    Index first = -1;  // where it is already, in its format
+    for (Index k = 0; k < K; ++k) {
+      const Index n = routed_.dispatch.row(t, k);
+      if (n < 0) continue;
+      first < 0 ? gathered_.put(n, 0, a_.x.row(t), D) : gathered_.copy(first, n);
+      first = n;
+    }
+  });
+  if (config_.experts.glu) a_.gate.prepare(N, F);
+  a_.up.prepare(N, F), hidden_.prepare(N, F, storage_), a_.out.prepare(N, D);
   work_.clear();
   for (Index e = 0; e < E; ++e) {
     const Index first = routed_.dispatch.first(e), rows = routed_.dispatch.count(e);
     if (rows == 0) continue;
-    float* gate = config_.experts.glu ? row(a_.gate, first) : nullptr;
+    float* gate = config_.experts.glu ? a_.gate.row(first) : nullptr;
     work_.push_back({e,
                      &expert_of(e),
                      rows,
                      {&gathered_, first},
                      gate,
-                     row(a_.up, first),
+                     a_.up.row(first),
                      {&hidden_, first},
-                     row(a_.out, first)});
+                     a_.out.row(first)});
   }
   if (!has_shared(config_)) return;
-  ExpertTrace<float>& a = a_.shared.expert;
   const Index Fs = config_.shared.ffn_size;
-  if (config_.experts.glu) prepare(a.gate, T, Fs);
-  prepare(a.up, T, Fs), prepare(a.out, T, D);
+  if (config_.experts.glu) a_.shared_gate.prepare(T, Fs);
+  a_.shared_up.prepare(T, Fs), a_.shared_out.prepare(T, D);
   shared_x_.prepare(T, D, shared_storage_), shared_hidden_.prepare(T, Fs, shared_storage_);
-  parallel_for(T, [&, D = D](Index t) { shared_x_.put(t, 0, row(x_, t), D); });
+  parallel_for(T, [&, D = D](Index t) { shared_x_.put(t, 0, a_.x.row(t), D); });
   if (T > 0)
     work_.push_back({E,
                      &expert_of(E),
                      T,
                      {&shared_x_, 0},
-                     a.gate.data(),
-                     a.up.data(),
+                     config_.experts.glu ? a_.shared_gate.row(0) : nullptr,
+                     a_.shared_up.row(0),
                      {&shared_hidden_, 0},
-                     a.out.data()});
+                     a_.shared_out.row(0)});
 }
 
 /// (X1) to (X3)
 void Layer::run_experts() {
   run_tiles(work_, &Expert::in, &Work::x,
             [&](const Work& w, const Tile& tile, float* made) { activate(w, tile, made); });
+  run_tiles(work_, &Expert::out, &Work::hidden, &Work::out);
+  finish_out();
+}
+
+/// The bias of (X3), and what is kept of the shared expert's sums; a routed one's are not stored.
+void Layer::finish_out() {
+  constexpr Index kPart = 64;
   const Index D = config_.shape.hidden_size;
-  run_tiles(work_, &Expert::out, &Work::hidden, [&](const Work& w, const Tile& tile, float* made) {
-    const Matrix<float>& bias = w.expert->down_bias;
-    for (Index i = 0; i < tile.rows; ++i) {
-      float* from = made + i * tile.width;
-      for (Index j = 0; bias.size() > 0 && j < tile.width; ++j) from[j] += bias(0, tile.column + j);
-      if (w.e == config_.shape.num_experts) keep(from, tile.width);  // a routed one's is not stored
-      std::copy_n(from, tile.width, w.out + (tile.first + i) * D + tile.column);
+  std::vector<std::pair<const Work*, Index>> parts;  // of so many rows
+  for (const Work& w : work_)
+    if (w.expert->down_bias.size() > 0 || (w.e == config_.shape.num_experts && storage_ == Storage::BF16))
+      for (Index first = 0; first < w.rows; first += kPart) parts.emplace_back(&w, first);
+  parallel_for(static_cast<Index>(parts.size()), [&](Index p) {
+    const auto [w, first] = at(parts, p);
+    const Matrix<float>& bias = w->expert->down_bias;
+    for (Index i = first; i < std::min(first + kPart, w->rows); ++i) {
+      if (bias.size() > 0) add(bias.data(), D, w->out + i * D);
+      if (w->e == config_.shape.num_experts) keep(w->out + i * D, D);
     }
   });
 }
@@ -206,17 +225,20 @@ void Layer::activate(const Work& work, const Tile& tile, float* made) const {
   const Expert& expert = *work.expert;
   const bool glu = config_.experts.glu;
   const Index n = glu ? tile.width / 2 : tile.width, column = glu ? tile.column / 2 : tile.column;
-  const auto add = [&](const Matrix<float>& bias, float* to) {
-    for (Index j = 0; bias.size() > 0 && j < n; ++j) to[j] += bias(0, column + j);
-  };
+  for (Index i = 0; expert.up_bias.size() > 0 && i < tile.rows; ++i) {
+    float *g = made + i * tile.width, *u = glu ? g + n : g;
+    add(expert.up_bias.data() + column, n, u);
+    if (glu) add(expert.gate_bias.data() + column, n, g);
+  }
+  keep(made, tile.rows * tile.width);
   thread_local std::vector<float> made_hidden;
   made_hidden.resize(static_cast<std::size_t>(n));
   float* h = made_hidden.data();
   for (Index i = 0; i < tile.rows; ++i) {
     const Index at = (tile.first + i) * expert.F + column;
-    float *g = made + i * tile.width, *u = glu ? g + n : g;
-    add(expert.up_bias, u), keep(u, n), std::copy_n(u, n, work.up + at);
-    if (glu) add(expert.gate_bias, g), keep(g, n), std::copy_n(g, n, work.gate + at);
+    const float *g = made + i * tile.width, *u = glu ? g + n : g;
+    std::copy_n(u, n, work.up + at);
+    if (glu) std::copy_n(g, n, work.gate + at);
     cpu::activate(config_.experts.activation, g, glu ? u : nullptr, n, h);
     keep(h, n, work.hidden, tile.first + i, column);
   }
@@ -224,38 +246,33 @@ void Layer::activate(const Work& work, const Tile& tile, float* made) const {
 
 /// (H1), (H2)
 void Layer::run_shared() {
-  if (!has_shared(config_)) return;
+  if (!has_shared(config_) || config_.shared.mode == SharedMode::Add) return;
   const Index T = config_.shape.num_tokens, D = config_.shape.hidden_size;
-  a_.shared.y = a_.shared.expert.out;
-  if (config_.shared.mode == SharedMode::Add) return;
-  a_.shared.gate_logit.resize(T, 1);
+  a_.gate_logit.resize(T, 1), a_.gated_out.prepare(T, D);
   parallel_for(T, [&](Index t) {
-    a_.shared.gate_logit(t, 0) = dot_of(row(x_, t), shared_gate_.data(), D);
-    const float share = sigmoid(a_.shared.gate_logit(t, 0));
-    scale(share, row(a_.shared.y, t), D, row(a_.shared.y, t));
+    a_.gate_logit(t, 0) = dot_of(a_.x.row(t), shared_gate_.row(0), D);
+    scale(sigmoid(a_.gate_logit(t, 0)), a_.shared_out.row(t), D, a_.gated_out.row(t));
   });
+}
+const Floats& Layer::shared_output() const {
+  return config_.shared.mode == SharedMode::Add ? a_.shared_out : a_.gated_out;
 }
 
 /// (C1) to (C3), token by token: the slots in their order, then the shared expert.
 void Layer::combine() {
   const auto [T, D, F, E, K] = Letters(config_);
   const DroppedOutput dropped = config_.capacity.dropped_output;
-  prepare(a_.y, T, D);
+  a_.y.prepare(T, D);
   parallel_for(T, [&, D = D, K = K](Index t) {
-    thread_local std::vector<float> made;
-    made.resize(static_cast<std::size_t>(D));
-    float *y = row(a_.y, t), *v = made.data();
+    float* y = a_.y.row(t);
     std::fill_n(y, D, 0.0F);
-    const auto add = [&, D](float w, const float* x, bool stored) {
-      scale(w, x, D, v);
-      if (stored) keep(v, D);
-      cpu::add(v, D, y);
-    };
+    const auto add_weighted = storage_ == Storage::BF16 ? add_scaled_in_bf16 : add_scaled;
     for (Index k = 0; k < K; ++k)
-      if (const Index n = routed_.dispatch.row(t, k); n >= 0) add(weights_(t, k), row(a_.out, n), true);
+      if (const Index n = routed_.dispatch.row(t, k); n >= 0)
+        add_weighted(weights_(t, k), a_.out.row(n), D, y);
     if (dropped != DroppedOutput::Zero && all_dropped(routed_.dispatch, t))
-      add(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), row(x_, t), false);
-    if (a_.shared.y.size() > 0) add(1, row(a_.shared.y, t), false);
+      add_scaled(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), a_.x.row(t), D, y);
+    if (has_shared(config_)) add(shared_output().row(t), D, y);
     keep(y, D);
   });
 }

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "linear.h"
+#include "panels.h"
 
 namespace moe::cpu {
 namespace {
@@ -39,8 +40,8 @@ dnnl::primitive_attr attributes() {
 
 template <typename Primitive, typename Desc>
 Kernel kernel_of(const Desc& desc) {
-  return {desc.impl_info_str(), desc.src_desc(),        desc.weights_desc(),
-          desc.dst_desc(),      desc.scratchpad_desc(), Primitive(desc)};
+  return {desc.impl_info_str(),   false,          desc.src_desc(), desc.weights_desc(), desc.dst_desc(),
+          desc.scratchpad_desc(), Primitive(desc)};
 }
 
 matmul::primitive_desc describe_matmul(const memory::desc& x, const memory::desc& W, const memory::desc& y) {
@@ -53,6 +54,16 @@ matmul::primitive_desc describe_matmul(const memory::desc& x, const memory::desc
 
 Kernel by_matmul(DataType type, Index m, Index n, Index k, const memory::desc& W) {
   return kernel_of<matmul>(describe_matmul({{m, k}, type, Tag::ab}, W, {{m, n}, DataType::f32, Tag::ab}));
+}
+
+/// Does this machine have the instructions of `multiply_panels`, as the name of oneDNN's implementation tells, and are these
+/// its panels? With instructions for matrices (amx) oneDNN is the faster one.
+bool are_panels(const Kernel& kernel, DataType type, Index n, Index k) {
+  const auto has = [&](const char* word) { return kernel.name.find(word) != std::string::npos; };
+  const bool bf16 = type == DataType::bf16;
+  return has(bf16 ? "avx512_core_bf16" : "avx512_core") && !has("amx") && n % kPanel == 0 &&
+         (!bf16 || k % 2 == 0) &&
+         kernel.W == memory::desc({k, n}, type, bf16 ? Tag::BA16a64b2a : Tag::BA16a64b);
 }
 
 Kernel by_convolution(DataType type, Index m, Index n, Index k, const memory::desc& W) {
@@ -120,6 +131,7 @@ const Kernel& kernel_for(DataType type, Index m, Index n, Index k) {
       m == kMostRows ? weights(way, type, n, k, true) : kernel_for(type, kMostRows, n, k).W;
   const OneThread alone;
   Kernel made = way == Way::Convolution ? by_convolution(type, m, n, k, W) : by_matmul(type, m, n, k, W);
+  made.panels = way == Way::PackedMatmul && are_panels(made, type, n, k);
   return known.emplace(std::tuple{type, m, n, k}, std::move(made)).first->second;
 }
 

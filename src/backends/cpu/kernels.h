@@ -12,7 +12,8 @@ using DataType = dnnl::memory::data_type;
 
 /// y (m, n) = x (m, k) W^T for packed W (n, k), on one thread.
 struct Kernel {
-  std::string name;  // of the implementation
+  std::string name;     // of the implementation
+  bool panels = false;  // is W what `multiply_panels` reads on this machine?
   dnnl::memory::desc x, W, y, scratch;
   dnnl::primitive run;
 };

@@ -14,6 +14,20 @@ struct WeightGrads {
   Matrix<float> gate_bias, up_bias, down_bias;  // single rows, where there are any
 };
 
+/// What our own loops read of a batch: f32 that hold numbers of the storage. All else is multiplied, and kept as Rows.
+struct Stages {
+  Floats x, dy;                               // (T, D)
+  Floats gate, up, out, y;                    // (N, F), (N, F), (N, D), (T, D)
+  Floats shared_gate, shared_up, shared_out;  // (T, Fs), (T, Fs), (T, D)
+  Floats gated_out;                           // (T, D), where a gate scales shared_out
+  Matrix<float> gate_logit;                   // (T, 1), of that gate
+};
+struct StageGrads {
+  Floats x, hidden, dx_rows;       // (T, D), (N, F), (N, D)
+  Floats shared_hidden, shared_x;  // (T, Fs), (T, D)
+  Matrix<float> router_weight, noise_weight, shared_gate;
+};
+
 class Layer final : public LoadedLayer {
  public:
   Layer(Config config, const Inputs& inputs, Format dtype);
@@ -31,7 +45,9 @@ class Layer final : public LoadedLayer {
   void gather();
   void run_experts();
   void activate(const Work& work, const Tile& tile, float* made) const;
+  void finish_out();
   void run_shared();
+  const Floats& shared_output() const;
   void combine();
   Losses<double> losses() const;
   Expert& expert_of(Index e);
@@ -58,34 +74,23 @@ class Layer final : public LoadedLayer {
   std::vector<Expert> experts_;  // E, and the shared one; without maps until they are used
   Linear router_, noise_router_, router_back_, noise_router_back_;
   Matrix<double> selection_bias_;  // (1, E)
-  Matrix<float> shared_gate_;      // (1, D)
+  Floats shared_gate_;             // (1, D)
 
-  // The last batch. x_ and dy_ have kSpareRows more rows.
-  Matrix<float> x_, dy_;            // (T, D)
+  // The last batch.
+  Stages a_;
   Matrix<double> noise_, uniform_;  // (T, E), (1, T)
   Trace<double> routed_;            // router, dispatch and loss
   Matrix<float> weights_;           // (T, K) as the combine uses them
-  Trace<float> a_;                  // all else, but for what is multiplied:
   Rows gathered_, hidden_;          // (N, D), (N, F)
   Rows shared_x_, shared_hidden_;   // (T, D), (T, Fs)
   std::vector<Work> work_;          // of the experts that have rows
 
-  Grads<double> routed_grads_;                // of what is in routed_
-  Grads<float> g_;                            // all else
-  Rows dout_, dpre_;                          // (N, D), (N, F1)
-  Matrix<float> dx_rows_;                     // (N, D)
-  Rows shared_dout_, shared_dpre_;            // (T, D), (T, F1)
-  Matrix<float> shared_dhidden_, shared_dx_;  // (T, Fs), (T, D)
-  std::vector<WeightGrads> dweights_;         // as experts_
-  std::vector<char> has_rows_;                // whether those are of the last batch, or 0
+  Grads<double> routed_grads_;  // of what is in routed_
+  StageGrads g_;
+  Rows dout_, dpre_;                   // (N, D), (N, F1)
+  Rows shared_dout_, shared_dpre_;     // (T, D), (T, F1)
+  std::vector<WeightGrads> dweights_;  // as experts_
+  std::vector<char> has_rows_;         // whether those are of the last batch, or 0
 };
-
-/// Memory for rows x cols numbers, and in debug builds NaN in it, so that what is not written shows.
-inline void prepare(Matrix<float>& m, Index rows, Index cols) {
-  m.resize(rows, cols);
-#ifndef NDEBUG
-  m.setConstant(std::numeric_limits<float>::quiet_NaN());
-#endif
-}
 
 }  // namespace moe::cpu

@@ -19,6 +19,14 @@ MOE_VECTORISED void scale(float w, const float* x, Index n, float* y) {
   for (Index i = 0; i < n; ++i) y[i] = w * x[i];
 }
 
+MOE_VECTORISED void add_scaled(float w, const float* x, Index n, float* y) {
+  for (Index i = 0; i < n; ++i) y[i] += w * x[i];
+}
+
+MOE_VECTORISED void add_scaled_in_bf16(float w, const float* x, Index n, float* y) {
+  for (Index i = 0; i < n; ++i) y[i] += rounded_to_bf16(w * x[i]);
+}
+
 MOE_VECTORISED void add(const float* x, Index n, float* y) {
   for (Index i = 0; i < n; ++i) y[i] += x[i];
 }

@@ -36,6 +36,9 @@ void narrow(const float* from, Index n, std::uint16_t* to);
 
 /// y_i = w x_i
 void scale(float w, const float* x, Index n, float* y);
+/// y_i = y_i + w x_i, or with w x_i rounded to bfloat16
+void add_scaled(float w, const float* x, Index n, float* y);
+void add_scaled_in_bf16(float w, const float* x, Index n, float* y);
 /// y_i = y_i + x_i
 void add(const float* x, Index n, float* y);
 

@@ -32,22 +32,22 @@ Trace<double> Layer::trace() const {
   keep_as_float(a.loss.task), keep_as_float(a.loss.total);
   for (double& loss : a.loss.aux) keep_as_float(loss);
   const Index T = config_.shape.num_tokens, N = a.dispatch.N(), D = config_.shape.hidden_size;
-  a.x = widened(x_).topRows(T);
-  a.gate = widened(a_.gate);
-  a.up = widened(a_.up);
+  a.x = widened(a_.x, 0, T);
+  a.gate = widened(a_.gate, 0, a_.gate.rows());
+  a.up = widened(a_.up, 0, N);
   a.hidden = widened(hidden_, 0, config_.shape.ffn_size);
-  a.out = widened(a_.out);
+  a.out = widened(a_.out, 0, N);
   a.weighted.resize(N, D);
   for (Index t = 0; t < T; ++t)
     for (Index k = 0; k < config_.shape.top_k; ++k)
       if (const Index n = a.dispatch.row(t, k); n >= 0) {
         Matrix<float> v(1, D);
-        scale(weights_(t, k), row(a_.out, n), D, v.data());  // as `combine` made them
+        scale(weights_(t, k), a_.out.row(n), D, v.data());  // as `combine` made them
         keep(v.data(), D);
         a.weighted.row(n) = v.cast<double>();
       }
-  a.shared.y = widened(a_.shared.y);
-  a.y = widened(a_.y);
+  if (has_shared(config_)) a.shared.y = widened(shared_output(), 0, T);
+  a.y = widened(a_.y, 0, T);
   return a;
 }
 
@@ -55,12 +55,12 @@ Grads<double> Layer::grads(const Take& take) const {
   const auto [T, D, F, E, K] = Letters(config_);
   Grads<double> g = routed_grads_;
   keep_as_float(g.topk_weights, g.logits, g.noisy_logits, g.scores);
-  g.x = widened(g_.x);
+  g.x = widened(g_.x, 0, T);
   g.router_weight = widened(g_.router_weight);
   g.noise_weight = widened(g_.noise_weight);
   if (config_.experts.glu) g.gate = widened(dpre_, 0, F);
   g.up = widened(dpre_, dpre_.cols() - F, F);
-  g.hidden = widened(g_.hidden);
+  g.hidden = widened(g_.hidden, 0, g_.hidden.rows());
   g.out = widened(dout_, 0, D);
   g.shared_gate = widened(g_.shared_gate);
   const auto of_expert = [&, D = D, E = E](Index e, Index width) {
@@ -80,7 +80,7 @@ Grads<double> Layer::grads(const Take& take) const {
 }
 
 Matrix<double> Layer::rows(Tensor id, Index first, Index n) const {
-  return (id == Tensor::y ? a_.y : g_.x).middleRows(first, n).cast<double>();
+  return widened(id == Tensor::y ? a_.y : g_.x, first, n);
 }
 
 }  // namespace cpu

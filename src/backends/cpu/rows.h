@@ -35,17 +35,36 @@ class Rows {
   /// Writes n numbers from (i, j) on, rounded where the format is bf16; or reads them.
   void put(Index i, Index j, const float* from, Index n);
   void get(Index i, Index j, Index n, float* to) const;
+  /// Row `to` as row `from` is.
+  void copy(Index from, Index to);
 
   /// The numbers from (i, j) on.
   Operand from(Index i, Index j = 0) const;
-  /// Row i where the format is f32, else null.
-  float* floats(Index i) { return narrow_ ? nullptr : floats_.data() + i * cols_; }
+  /// Where row i is, as float or bf16.
+  void* to(Index i);
 
  private:
-  Index rows_ = 0, cols_ = 0, room_ = 0;
+  Index rows_ = 0, cols_ = 0;
   bool narrow_ = false;
-  Buffer<std::uint16_t> halves_;
-  Buffer<float> floats_;
+  Room<std::uint16_t> halves_;
+  Room<float> floats_;
+};
+
+/// A matrix of f32 that our own loops read and write, or that f32 weights multiply.
+class Floats {
+ public:
+  /// Room for a matrix and kSpareRows more rows, of which nothing is known; in debug builds it is NaN.
+  void prepare(Index rows, Index cols);
+
+  Index rows() const { return rows_; }
+  Index cols() const { return cols_; }
+  bool empty() const { return rows_ * cols_ == 0; }
+  float* row(Index i) { return floats_.data() + i * cols_; }
+  const float* row(Index i) const { return floats_.data() + i * cols_; }
+
+ private:
+  Index rows_ = 0, cols_ = 0;
+  Room<float> floats_;
 };
 
 /// Some rows of such a matrix, from `first` on.
@@ -60,5 +79,7 @@ struct Part {
 
 /// Columns [first, first + n) of all rows, as doubles.
 Matrix<double> widened(const Rows& rows, Index first, Index n);
+/// Rows [first, first + n), as doubles.
+Matrix<double> widened(const Floats& m, Index first, Index n);
 
 }  // namespace moe::cpu

@@ -22,15 +22,22 @@ void add_tasks(const Work* work, const Linear& map, Index rows, const From& from
       tasks.push_back({work, &map, from(first), {b, map.first(b), map.width(b), first, some}});
   }
 }
+std::vector<Task> tasks_of(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source) {
+  std::vector<Task> tasks;
+  for (const Work& w : work)
+    add_tasks(
+        &w, w.expert->*map, w.rows, [&](Index i) { return (w.*source).from(i); }, tasks);
+  return tasks;
+}
 
-void run(const std::vector<Task>& tasks, const std::function<void(const Task&, float* made)>& use) {
+/// to(task) is where row 0 of the result is to lie, whose rows are `outputs` numbers apart.
+template <typename To>
+void run(const std::vector<Task>& tasks, const To& to) {
   parallel_for(static_cast<Index>(tasks.size()), [&](Index i) {
-    thread_local std::vector<float> made;
     const Task& task = at(tasks, i);
-    made.resize(static_cast<std::size_t>(
-        std::max<Index>(static_cast<Index>(made.size()), kMostRows * task.tile.width)));
-    task.map->multiply(task.tile.block, task.tile.rows, task.x, made.data());
-    use(task, made.data());
+    const Tile& tile = task.tile;
+    const Index n = task.map->outputs();
+    task.map->multiply(tile.block, tile.rows, task.x, to(task) + tile.first * n + tile.column, n);
   });
 }
 
@@ -38,11 +45,19 @@ void run(const std::vector<Task>& tasks, const std::function<void(const Task&, f
 
 void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source,
                const std::function<void(const Work&, const Tile&, float* made)>& use) {
-  std::vector<Task> tasks;
-  for (const Work& w : work)
-    add_tasks(
-        &w, w.expert->*map, w.rows, [&](Index i) { return (w.*source).from(i); }, tasks);
-  run(tasks, [&](const Task& task, float* made) { use(*task.work, task.tile, made); });
+  const std::vector<Task> tasks = tasks_of(work, map, source);
+  parallel_for(static_cast<Index>(tasks.size()), [&](Index i) {
+    thread_local std::vector<float> made;
+    const Task& task = at(tasks, i);
+    const Tile& tile = task.tile;
+    made.resize(std::max(made.size(), static_cast<std::size_t>(kMostRows * tile.width)));
+    task.map->multiply(tile.block, tile.rows, task.x, made.data(), tile.width);
+    use(*task.work, tile, made.data());
+  });
+}
+
+void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source, float* Work::*to) {
+  run(tasks_of(work, map, source), [&](const Task& task) { return task.work->*to; });
 }
 
 Matrix<float> mapped(const Linear& map, Index rows, const float* x) {
@@ -50,13 +65,8 @@ Matrix<float> mapped(const Linear& map, Index rows, const float* x) {
   const Index k = map.inputs();
   add_tasks(
       nullptr, map, rows, [&](Index i) { return operand(x + i * k, k); }, tasks);
-  const Index n = map.blocks() == 0 ? 0 : map.first(map.blocks() - 1) + map.width(map.blocks() - 1);
-  Matrix<float> y(rows, n);
-  run(tasks, [&](const Task& task, const float* made) {
-    const Tile& tile = task.tile;
-    for (Index i = 0; i < tile.rows; ++i)
-      std::copy_n(made + i * tile.width, tile.width, row(y, tile.first + i) + tile.column);
-  });
+  Matrix<float> y(rows, map.outputs());
+  run(tasks, [&](const Task&) { return y.data(); });
   return y;
 }
 

@@ -26,9 +26,12 @@ struct Tile {
 };
 
 /// For every expert that has work, and every tile of its `map`: made (rows, width) = the tile of the source times the
-/// map, then use(work, tile, made). Tiles do not depend on the number of threads.
+/// map, then use(work, tile, made); rows of `made` are beside each other. Tiles do not depend on the number of threads.
 void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source,
                const std::function<void(const Work&, const Tile&, float* made)>& use);
+
+/// to (rows, n) = the source times the map (n, .), for every expert that has work.
+void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source, float* Work::*to);
 
 /// y (rows, n) = x (rows, k) times a map of f32; x has kSpareRows more rows.
 Matrix<float> mapped(const Linear& map, Index rows, const float* x);

@@ -147,14 +147,12 @@ Linear load_map_back(const Inputs& inputs, Tensor id, Index rows, Index D, Stora
   return map_back(whole(inputs, id, rows, D), storage, Storage::F32);
 }
 
-Matrix<float> load_matrix(const Inputs& inputs, Tensor id, Index rows, Index cols, Storage storage,
-                          Index spare) {
+void load_matrix(const Inputs& inputs, Tensor id, Index rows, Index cols, Storage storage, Floats& to) {
   const auto found = inputs.find(id);
-  if (found == inputs.end()) return {};
+  if (found == inputs.end()) return to.prepare(0, cols);
   const Stored stored{&found->second, id, 0, rows, cols};
-  Matrix<float> m = zeros<float>(rows + spare, cols);
-  parallel_for(rows, [&](Index i) { stored.read(i * cols, cols, storage, row(m, i)); });
-  return m;
+  to.prepare(rows, cols);
+  parallel_for(rows, [&](Index i) { stored.read(i * cols, cols, storage, to.row(i)); });
 }
 
 }  // namespace moe::cpu

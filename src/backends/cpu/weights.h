@@ -24,9 +24,8 @@ void load_transposes(const Config& config, const Inputs& inputs, Index e, Storag
 Linear load_map(const Inputs& inputs, Tensor id, Index rows, Index D, Storage storage);
 Linear load_map_back(const Inputs& inputs, Tensor id, Index rows, Index D, Storage storage);
 
-/// A tensor as a matrix with `spare` more rows of zeros; an empty one where it is not among the inputs.
+/// A tensor as a matrix (rows, cols); one without rows where it is not among the inputs.
 /// This and the others throw CannotRun for a number that the storage does not hold.
-Matrix<float> load_matrix(const Inputs& inputs, Tensor id, Index rows, Index cols, Storage storage,
-                          Index spare = 0);
+void load_matrix(const Inputs& inputs, Tensor id, Index rows, Index cols, Storage storage, Floats& to);
 
 }  // namespace moe::cpu
