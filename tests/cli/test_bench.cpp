@@ -35,7 +35,7 @@ TEST_CASE("bench: the limits of the machine are positive") {
   const Done done = run(folder, "bench --machine --json");
   CHECK(done.code == 0);
   const Json document = parse_json(done.out, "bench");
-  CHECK(document["limits"].size() == 7);  // two products in two types, three ways to read
+  CHECK(document["limits"].size() >= 7);  // two products in two types, three ways to read; our own products
   for (const Json& limit : document["limits"])
     CHECK(limit["amount"].get<double>() / limit["seconds"].get<double>() > 0);
 }
