@@ -53,7 +53,8 @@ void Layer::combine_back() {
     std::fill_n(g_.x.row(t), D, 0.0F);
     for (Index k = 0; k < K; ++k)
       if (const Index n = routed_.dispatch.row(t, k); n >= 0) {
-        routed_grads_.topk_weights(t, k) = static_cast<double>(dot_of(a_.out.row(n), dy, D));
+        routed_grads_.topk_weights(t, k) =
+            static_cast<double>(dot_of(a_.out.row(n), dy, D, of_slot(a_.out, t, k + 1)));
         scale(weights_(t, k), dy, D, line.data());
         keep(line.data(), D, {&dout_, n}, 0, 0);
       }
@@ -197,7 +198,8 @@ void Layer::gather_back() {
   parallel_for(T, [&, D = D, K = K](Index t) {
     float* dx = g_.x.row(t);
     for (Index k = 0; k < K; ++k)
-      if (const Index n = routed_.dispatch.row(t, k); n >= 0) add(g_.dx_rows.row(n), D, dx);
+      if (const float* part = of_slot(g_.dx_rows, t, k); part != nullptr)
+        add(part, D, dx, of_slot(g_.dx_rows, t, k + 1));
     if (has_shared(config_)) add(g_.shared_x.row(t), D, dx);
     keep(dx, D);
   });

@@ -258,6 +258,12 @@ const Floats& Layer::shared_output() const {
   return config_.shared.mode == SharedMode::Add ? a_.shared_out : a_.gated_out;
 }
 
+/// The row of token t's choice k among those of experts; null where it was dropped, and beyond the last choice.
+const float* Layer::of_slot(const Floats& rows, Index t, Index k) const {
+  const Index n = k < config_.shape.top_k ? routed_.dispatch.row(t, k) : -1;
+  return n < 0 ? nullptr : rows.row(n);
+}
+
 /// (C1) to (C3), token by token: the slots in their order, then the shared expert.
 void Layer::combine() {
   const auto [T, D, F, E, K] = Letters(config_);
@@ -268,8 +274,8 @@ void Layer::combine() {
     std::fill_n(y, D, 0.0F);
     const auto add_weighted = storage_ == Storage::BF16 ? add_scaled_in_bf16 : add_scaled;
     for (Index k = 0; k < K; ++k)
-      if (const Index n = routed_.dispatch.row(t, k); n >= 0)
-        add_weighted(weights_(t, k), a_.out.row(n), D, y);
+      if (const float* out = of_slot(a_.out, t, k); out != nullptr)
+        add_weighted(weights_(t, k), out, D, y, of_slot(a_.out, t, k + 1));
     if (dropped != DroppedOutput::Zero && all_dropped(routed_.dispatch, t))
       add_scaled(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), a_.x.row(t), D, y);
     if (has_shared(config_)) add(shared_output().row(t), D, y);

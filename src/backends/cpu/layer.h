@@ -48,6 +48,7 @@ class Layer final : public LoadedLayer {
   void finish_out();
   void run_shared();
   const Floats& shared_output() const;
+  const float* of_slot(const Floats& rows, Index t, Index k) const;
   void combine();
   Losses<double> losses() const;
   Expert& expert_of(Index e);

@@ -36,13 +36,14 @@ void narrow(const float* from, Index n, std::uint16_t* to);
 
 /// y_i = w x_i
 void scale(float w, const float* x, Index n, float* y);
+/// Rows that lie anywhere are read faster where the next one is known: if there is a `next`, its n numbers are fetched.
 /// y_i = y_i + w x_i, or with w x_i rounded to bfloat16
-void add_scaled(float w, const float* x, Index n, float* y);
-void add_scaled_in_bf16(float w, const float* x, Index n, float* y);
+void add_scaled(float w, const float* x, Index n, float* y, const float* next = nullptr);
+void add_scaled_in_bf16(float w, const float* x, Index n, float* y, const float* next = nullptr);
 /// y_i = y_i + x_i
-void add(const float* x, Index n, float* y);
+void add(const float* x, Index n, float* y, const float* next = nullptr);
 
 /// sum_i a_i b_i in 16 sums side by side, which are then added in order.
-float dot_of(const float* a, const float* b, Index n);
+float dot_of(const float* a, const float* b, Index n, const float* next = nullptr);
 
 }  // namespace moe::cpu
