@@ -137,8 +137,11 @@ Losses<double> Layer::losses() const {
   Losses<double> loss;
   loss.aux.resize(config_.aux.size());
   if (a_.dy.empty()) return loss;
-  for (Index t = 0; t < config_.shape.num_tokens; ++t)
-    loss.task += static_cast<double>(dot_of(a_.y.row(t), a_.dy.row(t), config_.shape.hidden_size));
+  std::vector<float> each(static_cast<std::size_t>(config_.shape.num_tokens));
+  parallel_for(config_.shape.num_tokens, [&](Index t) {
+    at(each, t) = dot_of(a_.y.row(t), a_.dy.row(t), config_.shape.hidden_size);
+  });
+  for (const float part : each) loss.task += static_cast<double>(part);
   loss.total = loss.task;
   for (std::size_t i = 0; i < config_.aux.size(); ++i) {
     loss.aux[i] = aux_forward(config_, config_.aux[i], routed_.router, routed_.dispatch);
