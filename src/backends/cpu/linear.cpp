@@ -135,11 +135,9 @@ bool multiplies_panels(Storage storage) {
 
 std::string linear_implementation(Storage storage) {
   const dnnl_version_t* v = dnnl_version();
-  const std::string version =
-      "oneDNN " + std::to_string(v->major) + '.' + std::to_string(v->minor) + '.' + std::to_string(v->patch);
-  const std::string name = kernel_for(multiplied_as(storage), kMostRows, 256, 1024).name;
-  return multiplies_panels(storage) ? "own products of what " + version + " packs, " + name
-                                    : version + ", " + name;
+  return "oneDNN " + std::to_string(v->major) + '.' + std::to_string(v->minor) + '.' +
+         std::to_string(v->patch) + ", " + kernel_for(multiplied_as(storage), kMostRows, 256, 1024).name +
+         (multiplies_panels(storage) ? ", and own products of what it packs" : "");
 }
 
 }  // namespace moe::cpu
