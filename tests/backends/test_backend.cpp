@@ -59,9 +59,9 @@ TEST_CASE("cpu: every preset is correct in f32 and in bf16, forward and backward
         const CaseVerdict verdict =
             verdict_on(layer, evaluate_on(backend_called("cpu"), layer.config, layer.inputs, dtype, true));
         CAPTURE(preset);
-        CAPTURE(tokens);
+        CAPTURE(std::string(tokens));
         CAPTURE(info_of(dtype).name);
-        CHECK(name_of(verdict.status) == std::string("PASS"));
+        CHECK(std::string(name_of(verdict.status)) == "PASS");
         CHECK(verdict.missing.empty());
         CHECK(verdict.unknown.empty());
       }

@@ -56,7 +56,7 @@ struct Next {
 
 /// sum += x W, of one step
 template <typename Type, int M>
-MOE_AVX512 [[gnu::always_inline]] inline void add_step(const char* x, Index row, const char* W,
+[[gnu::always_inline]] MOE_AVX512 inline void add_step(const char* x, Index row, const char* W,
                                                        __m512 (&sum)[M][kVectors]) {
   __m512 w[kVectors];
 #pragma GCC unroll 4
@@ -73,7 +73,7 @@ MOE_AVX512 [[gnu::always_inline]] inline void add_step(const char* x, Index row,
 
 /// sum += x W
 template <typename Type, int M>
-MOE_AVX512 [[gnu::always_inline]] inline void accumulate(const Factors& f, Next next,
+[[gnu::always_inline]] MOE_AVX512 inline void accumulate(const Factors& f, Next next,
                                                          __m512 (&sum)[M][kVectors]) {
   const char *x = f.x, *W = f.W;
   const Index row = f.row, step = f.step;
