@@ -183,6 +183,23 @@ TEST_CASE("numbers: narrow and widen give a bf16 number back, and narrow rounds 
   CHECK(again[2] == 0xbf82);
 }
 
+TEST_CASE("numbers: rows of every length are added, whether a next one is fetched or not") {
+  for (const Index n : {1, 17, 256, 257, 700}) {
+    const Matrix<float> x = integers(1, n, 7), y = integers(1, n, 8), next = integers(1, n, 9);
+    for (const float* fetched : {static_cast<const float*>(nullptr), next.data()}) {
+      Matrix<float> sum = y, weighted = y, rounded = y, by_hand = y;
+      add(x.data(), n, sum.data(), fetched);
+      add_scaled(0.375F, x.data(), n, weighted.data(), fetched);
+      add_scaled_in_bf16(0x1.01p0F, x.data(), n, rounded.data(), fetched);
+      for (Index i = 0; i < n; ++i) by_hand(0, i) += rounded_to_bf16(0x1.01p0F * x(0, i));
+      CHECK(difference(sum, Matrix<float>(y + x), 0) == "");
+      CHECK(difference(weighted, Matrix<float>(y + 0.375F * x), 0) == "");
+      CHECK(difference(rounded, by_hand, 0) == "");
+      CHECK(approx(dot_of(x.data(), y.data(), n, fetched)) == approx(dot_of(x.data(), y.data(), n)));
+    }
+  }
+}
+
 TEST_CASE("numbers: a dot product of integers is exact for every length") {
   for (Index n = 0; n < 70; ++n) {
     const Matrix<float> a = integers(1, n, 7), b = integers(1, n, 8);
