@@ -13,8 +13,8 @@
 namespace moe::cpu {
 namespace {
 
-constexpr int kRows = 6,
-              kVectors = 4;  // of a tile: 24 sums, 4 vectors of W and a number of x fill 29 of 32 registers
+/// Of a tile: 24 sums, 4 vectors of W and a number of x fill 29 of 32 registers.
+constexpr int kRows = 6, kVectors = 4;
 constexpr Index kStep = 4 * kPanel;  // bytes of a panel's row of f32, or pair of rows of bf16
 constexpr Index kGroup = 4;          // steps between two fetches
 constexpr Index kLine = 64;          // bytes of a cache's line, and of a vector
@@ -227,8 +227,7 @@ void multiply_transposed(Index m, Index n, Index k, Operand A, Operand B, char* 
   std::uint32_t *strips = strip_room.of((m + kRows) * steps), *panel = panel_room.of(kPanel * steps);
   gather_strips<Type>(m, k, steps, A, strips);
   for (Index j = 0; j < n; j += kPanel) {
-    const Index columns =
-        std::min(kPanel, n - j);  // what a panel has beyond them is computed, and not written
+    const Index columns = std::min(kPanel, n - j);  // the panel has more: they are computed, and not written
     for (Index s = 0; s < steps; ++s) gather_step(Type(), k, B, s, j, columns, panel + s * kPanel);
     for (Index i = 0; i < m; i += kRows)
       gradient_rows<Type>(std::min<Index>(kRows, m - i),

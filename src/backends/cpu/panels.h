@@ -4,7 +4,8 @@
 
 /// Products of our own for x86 CPUs with AVX-512, which fetch weights from memory while they compute. oneDNN 2.6 waits for
 /// memory in its first of several passes over some weights, and computes in the others.
-/// Both sum a number in the order of k, in f32, whatever m is: a row's bits do not depend on what it is multiplied with.
+/// Both sum a number in the order of k, in f32, whatever m is: a row's bits do not depend on what it is multiplied with. Where
+/// the numbers are bf16, the instruction takes subnormal ones, and sums, for zeros.
 namespace moe::cpu {
 
 /// Columns of a panel: W (n, k) is packed as n / 64 of them, each with k rows of 64 numbers beside each other; where they
