@@ -60,14 +60,14 @@ template <typename Type, int M>
                                                        __m512 (&sum)[M][kVectors]) {
   __m512 w[kVectors];
 #pragma GCC unroll 4
-  for (int j = 0; j < kVectors; ++j) w[j] = _mm512_loadu_ps(W + kLine * j);
+  for (Index j = 0; j < kVectors; ++j) w[j] = _mm512_loadu_ps(W + kLine * j);
 #pragma GCC unroll 6
-  for (int r = 0; r < M; ++r) {
+  for (Index r = 0; r < M; ++r) {
     int numbers = 0;
     __builtin_memcpy(&numbers, x + r * row, sizeof numbers);
     const __m512i factor = _mm512_set1_epi32(numbers);
 #pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) sum[r][j] = Type::add(sum[r][j], factor, w[j]);
+    for (Index j = 0; j < kVectors; ++j) sum[r][j] = Type::add(sum[r][j], factor, w[j]);
   }
 }
 
@@ -82,7 +82,7 @@ template <typename Type, int M>
     for (Index i = 0; i < next.lines; ++i) _mm_prefetch(next.at + kLine * i, _MM_HINT_T1);
     next.at += kLine * next.lines;
 #pragma GCC unroll 8
-    for (int s = 0; s < kGroup; ++s) {
+    for (Index s = 0; s < kGroup; ++s) {
       add_step<Type>(x, row, W, sum);
       x += step, W += kStep;
     }
@@ -98,15 +98,15 @@ template <typename Type, int M>
 MOE_AVX512 void multiply_tile(const Factors& f, Next next, bool begun, float* y, Index ldy) {
   __m512 sum[M][kVectors];
 #pragma GCC unroll 6
-  for (int r = 0; r < M; ++r)
+  for (Index r = 0; r < M; ++r)
 #pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j)
+    for (Index j = 0; j < kVectors; ++j)
       sum[r][j] = begun ? _mm512_loadu_ps(y + r * ldy + 16 * j) : _mm512_setzero_ps();
   accumulate<Type>(f, next, sum);
 #pragma GCC unroll 6
-  for (int r = 0; r < M; ++r)
+  for (Index r = 0; r < M; ++r)
 #pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) _mm512_storeu_ps(y + r * ldy + 16 * j, sum[r][j]);
+    for (Index j = 0; j < kVectors; ++j) _mm512_storeu_ps(y + r * ldy + 16 * j, sum[r][j]);
 }
 
 /// The first `columns` of a row of a panel, to C.
@@ -114,12 +114,12 @@ MOE_AVX512 inline void put(F32, const __m512 (&sum)[kVectors], Index columns, vo
   float* to = static_cast<float*>(C);
   if (columns == kPanel && reinterpret_cast<std::uintptr_t>(C) % kLine == 0) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) _mm512_stream_ps(to + 16 * j, sum[j]);
+    for (Index j = 0; j < kVectors; ++j) _mm512_stream_ps(to + 16 * j, sum[j]);
     return;
   }
   const auto mask = static_cast<std::uint64_t>(columns == kPanel ? -1 : (Index{1} << columns) - 1);
 #pragma GCC unroll 4
-  for (int j = 0; j < kVectors; ++j)
+  for (Index j = 0; j < kVectors; ++j)
     _mm512_mask_storeu_ps(to + 16 * j, static_cast<__mmask16>(mask >> 16 * j), sum[j]);
 }
 MOE_AVX512 inline void put(BF16, const __m512 (&sum)[kVectors], Index columns, void* C) {
@@ -127,7 +127,7 @@ MOE_AVX512 inline void put(BF16, const __m512 (&sum)[kVectors], Index columns, v
   const auto mask = static_cast<std::uint64_t>(columns == kPanel ? -1 : (Index{1} << columns) - 1);
   const bool whole = columns == kPanel && reinterpret_cast<std::uintptr_t>(C) % kLine == 0;
 #pragma GCC unroll 2
-  for (int j = 0; j < kVectors / 2; ++j) {
+  for (Index j = 0; j < kVectors / 2; ++j) {
     const auto halves = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(sum[2 * j + 1], sum[2 * j]));
     if (whole)
       _mm512_stream_si512(reinterpret_cast<__m512i*>(to + 32 * j), halves);
@@ -141,12 +141,12 @@ template <typename Type, int M>
 MOE_AVX512 void gradient_tile(const Factors& f, Index columns, char* C, Index ldc) {
   __m512 sum[M][kVectors];
 #pragma GCC unroll 6
-  for (int r = 0; r < M; ++r)
+  for (Index r = 0; r < M; ++r)
 #pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j) sum[r][j] = _mm512_setzero_ps();
+    for (Index j = 0; j < kVectors; ++j) sum[r][j] = _mm512_setzero_ps();
   accumulate<Type>(f, {f.W, 0}, sum);
 #pragma GCC unroll 6
-  for (int r = 0; r < M; ++r) put(Type(), sum[r], columns, C + r * ldc);
+  for (Index r = 0; r < M; ++r) put(Type(), sum[r], columns, C + r * ldc);
 }
 
 template <typename Type, int M = kRows>
