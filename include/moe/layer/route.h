@@ -61,38 +61,54 @@ std::vector<Num> picked(const Matrix<Num>& m, Index t, const IdMatrix& expert,
   return values;
 }
 
-/// (R2), (R3) and (R5) for every token.   z (T, E), b (1, E) or absent, expert (T, K) -> scores (T, E), weights (T, K)
-/// Source: Switch Transformer eq. 1; Mixtral sec. 2.1; DeepSeek-V3 eq. 12 to 16.
+/// (R2) for every token.   z (T, E) -> logits, scores, logsumexp
 template <typename Num>
-Routing<Num> route_forward(const Router& router, Matrix<Num> z, const Matrix<Num>& b, const IdMatrix& expert,
-                           const Plan& plan) {
-  const Index T = z.rows(), E = z.cols(), K = expert.cols(), G = router.n_group;
+Routing<Num> scores_forward(const Router& router, Matrix<Num> z) {
+  const Index T = z.rows(), E = z.cols();
   Routing<Num> r;
   r.logits = std::move(z);
-  r.scores.resize(T, E), r.logsumexp.resize(T, 1), r.denominator.resize(T, 1);
-  r.expert = expert;
-  r.shares = zeros<Num>(T, K);
-  if (G > 1) r.group_scores.resize(T, G);
+  r.scores.resize(T, E), r.logsumexp.resize(T, 1);
   for (Index t = 0; t < T; ++t) {
     score_forward(router.score_function, row(r.logits, t), E, row(r.scores, t));
     r.logsumexp(t, 0) = log_sum_exp(row(r.logits, t), E);
   }
   r.scores = stored(Tensor::router_scores, std::move(r.scores));
-  for (Index t = 0; t < T; ++t) {
-    const std::vector<Index> slots = partners(router, plan, t);
-    const auto n = static_cast<Index>(slots.size());
-    const std::vector<Num> s = picked(r.scores, t, expert, slots);
-    std::vector<Num> p = buffer<Num>(n);
-    share_forward(router, picked(r.logits, t, expert, slots).data(), s.data(), n, p.data());
-    for (Index i = 0; i < n; ++i) r.shares(t, at(slots, i)) = at(p, i);
-    r.denominator(t, 0) = sum(s.data(), n);
-    for (Index g = 0; G > 1 && g < G; ++g)
-      r.group_scores(t, g) = group_key(router, row(r.logits, t), row(r.scores, t), b.data(), E, g).score;
-  }
-  r.weights = r.shares;
-  for (Index i = 0; i < r.weights.size(); ++i)
-    r.weights.data()[i] = configured<Num>(router.routed_scaling_factor) * r.shares.data()[i];
+  return r;
+}
+
+/// (R3) and (R5) of the logits and scores in r, for every token.   b (1, E) or absent, expert (T, K) -> the rest of r
+template <typename Num>
+void weights_forward(const Router& router, const Matrix<Num>& b, const IdMatrix& expert, const Plan& plan,
+                     Routing<Num>& r, Loop loop = in_one_piece) {
+  const Index T = r.logits.rows(), E = r.logits.cols(), K = expert.cols(), G = router.n_group;
+  r.expert = expert;
+  r.denominator.resize(T, 1), r.shares = zeros<Num>(T, K), r.weights.resize(T, K);
+  if (G > 1) r.group_scores.resize(T, G);
+  const Num factor = configured<Num>(router.routed_scaling_factor);
+  loop(T, [&](Index first, Index last) {
+    for (Index t = first; t < last; ++t) {
+      const std::vector<Index> slots = partners(router, plan, t);
+      const auto n = static_cast<Index>(slots.size());
+      const std::vector<Num> s = picked(r.scores, t, expert, slots);
+      std::vector<Num> p = buffer<Num>(n);
+      share_forward(router, picked(r.logits, t, expert, slots).data(), s.data(), n, p.data());
+      for (Index i = 0; i < n; ++i) r.shares(t, at(slots, i)) = at(p, i);
+      for (Index k = 0; k < K; ++k) r.weights(t, k) = factor * r.shares(t, k);
+      r.denominator(t, 0) = sum(s.data(), n);
+      for (Index g = 0; G > 1 && g < G; ++g)
+        r.group_scores(t, g) = group_key(router, row(r.logits, t), row(r.scores, t), b.data(), E, g).score;
+    }
+  });
   r.weights = stored(Tensor::router_topk_weights, std::move(r.weights));
+}
+
+/// Both.
+/// Source: Switch Transformer eq. 1; Mixtral sec. 2.1; DeepSeek-V3 eq. 12 to 16.
+template <typename Num>
+Routing<Num> route_forward(const Router& router, Matrix<Num> z, const Matrix<Num>& b, const IdMatrix& expert,
+                           const Plan& plan) {
+  Routing<Num> r = scores_forward(router, std::move(z));
+  weights_forward(router, b, expert, plan, r);
   return r;
 }
 

@@ -176,8 +176,10 @@ void Layer::router_back() {
                                                     Matrix<float>& dW) {
     if (back.blocks() == 0) back = load_map_back(inputs_, id, E, D, storage_);
     const Matrix<float> dz = with_spare_rows(exact);
-    const Matrix<float> dx = mapped(back, T, dz.data());
-    parallel_for(T, [&, D = D](Index t) { add(row(dx, t), D, g_.x.row(t)); });
+    run_tiles(back, T, dz.data(), [&](const Tile& tile, const float* dx) {
+      for (Index i = 0; i < tile.rows; ++i)
+        add(dx + i * tile.width, tile.width, g_.x.row(tile.first + i) + tile.column);
+    });
     constexpr Index kColumns = 512;
     dW = zeros<float>(E, D);
     if (T == 0) return;

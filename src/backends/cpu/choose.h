@@ -2,19 +2,21 @@
 
 #include <functional>
 
-#include "moe/layer/score.h"
+#include "scores.h"
 
 /// (R1) on doubles: a second writing of layer/choose.h, where two keys tie if they are the same double.
 namespace moe::cpu {
 
-/// The n best keys of those that are not closed, the best first; ties go to the smaller index. It closes what it chose.
-inline void best(const std::vector<double>& key, Index n, std::vector<char>& closed, std::int32_t* chosen) {
-  for (Index k = 0; k < n; ++k) {
-    Index top = -1;
-    for (Index i = 0; i < static_cast<Index>(key.size()); ++i)
-      if (at(closed, i) == 0 && (top < 0 || at(key, i) > at(key, top))) top = i;
-    at(closed, top) = 1;
-    chosen[k] = static_cast<std::int32_t>(top);
+/// The n best keys of those that are not closed, the best first; ties go to the smaller index.
+inline void best(const std::vector<double>& key, Index n, const std::vector<char>& closed,
+                 std::int32_t* chosen) {
+  Index found = 0;
+  for (Index i = 0; i < static_cast<Index>(key.size()); ++i) {
+    const double mine = at(key, i);
+    if (at(closed, i) != 0 || (found == n && !(mine > at(key, chosen[n - 1])))) continue;
+    Index place = found < n ? found++ : n - 1;
+    for (; place > 0 && mine > at(key, chosen[place - 1]); --place) chosen[place] = chosen[place - 1];
+    chosen[place] = static_cast<std::int32_t>(i);
   }
 }
 
@@ -26,7 +28,7 @@ class Chooser {
                   std::int32_t* expert) {
     closed_.assign(static_cast<std::size_t>(E), 0);
     score_.assign(z, z + E);
-    if (b != nullptr || router.n_group > 1) score_forward(router.score_function, z, E, score_.data());
+    if (b != nullptr || router.n_group > 1) score(router.score_function, z, E, score_.data());
     for (Index e = 0; b != nullptr && e < E; ++e) at(score_, e) += b[e];
     if (router.n_group > 1) close_groups(router, E);
     if (b == nullptr) score_.assign(z, z + E);  // (R4): logits still differ where scores have saturated

@@ -5,6 +5,7 @@
 #include "moe/parallel.h"
 #include "moe/validate.h"
 #include "numbers.h"
+#include "scores.h"
 
 namespace moe::cpu {
 
@@ -80,56 +81,59 @@ void Layer::route() {
     routed_.router.weights = weights_.cast<double>();
     return;
   }
-  NoiseTrace<double> noise;
-  Matrix<double> z = mapped(router_, T, a_.x.row(0)).cast<double>();
-  Decisions made;
-  if (has_noise(config_)) {
-    noise = {std::move(z), mapped(noise_router_, T, a_.x.row(0)).cast<double>(), {}, std::move(noise_)};
-    z = noise_forward(config_.noise, noise);
-    NoisyChoice choice = choose_noisy(config_.noise, noise, z, K);
-    made = decide_for(config_, z, std::move(choice.expert));
-    made.runner_up = std::move(choice.runner_up);
-  } else {
-    const double* bias = selection_bias_.size() > 0 ? selection_bias_.data() : nullptr;
-    IdMatrix expert(T, K);
-    parallel_for(T, [&, E = E, K = K](Index t) {
-      thread_local Chooser choose;
-      choose(config_.router, row(z, t), bias, E, K, row(expert, t));
-    });
-    made = decide_for(config_, z, std::move(expert), uniform_);
-  }
+  Routing<double>& r = routed_.router;  // of this batch, in the memory of the last
+  Decisions made = has_noise(config_) ? choose_noisily() : choose();
   routed_.dispatch = std::move(made.plan);
-  Routing<double>& r = routed_.router;
-  r = routing_of(std::move(z), made.expert);
-  r.noise = std::move(noise), r.retopk = std::move(made.retopk), r.runner_up = std::move(made.runner_up);
+  r.retopk = std::move(made.retopk), r.runner_up = std::move(made.runner_up);
+  score_all();
+  weights_forward(config_.router, selection_bias_, made.expert, routed_.dispatch, r, in_parallel);
   if (config_.bias_update.kind != BiasUpdate::None)
     r.next_bias = updated_bias(config_.bias_update, selection_bias_, routed_.dispatch);
   weights_ = r.weights.cast<float>();
 }
 
-/// (R2), (R3), (R5): tokens do not depend on each other, so threads take some of them each.
-Routing<double> Layer::routing_of(Matrix<double> z, const IdMatrix& expert) const {
-  constexpr Index kTokens = 64;
-  const Index T = z.rows(), K = expert.cols(), G = config_.router.n_group;
-  Routing<double> r;
-  r.expert = expert;
-  r.scores.resize(T, z.cols()), r.logsumexp.resize(T, 1), r.denominator.resize(T, 1);
-  r.shares.resize(T, K), r.weights.resize(T, K), r.group_scores.resize(G > 1 ? T : 0, G);
-  parallel_for((T + kTokens - 1) / kTokens, [&](Index i) {
-    const Index first = i * kTokens, n = std::min(kTokens, T - first);
-    Plan plan;  // as much of it as is asked for
-    plan.kept = rows_of(routed_.dispatch.kept, first, n);
-    Routing<double> some =
-        route_forward(config_.router, rows_of(z, first, n), selection_bias_, rows_of(expert, first, n), plan);
-    place_rows(std::move(some.scores), first, r.scores);
-    place_rows(std::move(some.logsumexp), first, r.logsumexp);
-    place_rows(std::move(some.denominator), first, r.denominator);
-    place_rows(std::move(some.shares), first, r.shares);
-    place_rows(std::move(some.weights), first, r.weights);
-    if (G > 1) place_rows(std::move(some.group_scores), first, r.group_scores);
+/// (R0): z (T, E) = x times one of the router's maps.
+void Layer::map_tokens(const Linear& map, Matrix<double>& z) const {
+  z.resize(config_.shape.num_tokens, map.outputs());
+  run_tiles(map, z.rows(), a_.x.row(0), [&](const Tile& tile, const float* made) {
+    for (Index i = 0; i < tile.rows; ++i)
+      std::copy_n(made + i * tile.width, tile.width, row(z, tile.first + i) + tile.column);
   });
-  r.logits = std::move(z);
-  return r;
+}
+
+Decisions Layer::choose() {
+  const auto [T, D, F, E, K] = Letters(config_);
+  const Matrix<double>& z = routed_.router.logits;
+  map_tokens(router_, routed_.router.logits);
+  const double* bias = selection_bias_.size() > 0 ? selection_bias_.data() : nullptr;
+  IdMatrix expert(T, K);
+  in_parallel(T, [&, E = E, K = K](Index first, Index last) {
+    thread_local Chooser choose;
+    for (Index t = first; t < last; ++t) choose(config_.router, row(z, t), bias, E, K, row(expert, t));
+  });
+  return decide_for(config_, z, std::move(expert), uniform_);
+}
+
+Decisions Layer::choose_noisily() {
+  Routing<double>& r = routed_.router;
+  map_tokens(router_, r.noise.clean), map_tokens(noise_router_, r.noise.raw);
+  r.noise.noise = std::move(noise_);
+  r.logits = noise_forward(config_.noise, r.noise);
+  NoisyChoice choice = choose_noisy(config_.noise, r.noise, r.logits, config_.shape.top_k);
+  Decisions made = decide_for(config_, r.logits, std::move(choice.expert));
+  made.runner_up = std::move(choice.runner_up);
+  return made;
+}
+
+/// (R2): tokens do not depend on each other, so threads take some of them each.
+void Layer::score_all() {
+  Routing<double>& r = routed_.router;
+  const Index T = r.logits.rows(), E = r.logits.cols();
+  r.scores.resize(T, E), r.logsumexp.resize(T, 1);
+  in_parallel(T, [&](Index first, Index last) {
+    for (Index t = first; t < last; ++t)
+      r.logsumexp(t, 0) = score(config_.router.score_function, row(r.logits, t), E, row(r.scores, t));
+  });
 }
 
 /// (B0), where there is a dy.
@@ -137,11 +141,7 @@ Losses<double> Layer::losses() const {
   Losses<double> loss;
   loss.aux.resize(config_.aux.size());
   if (a_.dy.empty()) return loss;
-  std::vector<float> each(static_cast<std::size_t>(config_.shape.num_tokens));
-  parallel_for(config_.shape.num_tokens, [&](Index t) {
-    at(each, t) = dot_of(a_.y.row(t), a_.dy.row(t), config_.shape.hidden_size);
-  });
-  for (const float part : each) loss.task += static_cast<double>(part);
+  for (const float part : a_.task) loss.task += static_cast<double>(part);
   loss.total = loss.task;
   for (std::size_t i = 0; i < config_.aux.size(); ++i) {
     loss.aux[i] = aux_forward(config_, config_.aux[i], routed_.router, routed_.dispatch);
@@ -267,11 +267,12 @@ const float* Layer::of_slot(const Floats& rows, Index t, Index k) const {
   return n < 0 ? nullptr : rows.row(n);
 }
 
-/// (C1) to (C3), token by token: the slots in their order, then the shared expert.
+/// (C1) to (C3), token by token: the slots in their order, then the shared expert; and while y is in a cache, (B0) of it.
 void Layer::combine() {
   const auto [T, D, F, E, K] = Letters(config_);
   const DroppedOutput dropped = config_.capacity.dropped_output;
   a_.y.prepare(T, D);
+  a_.task.resize(a_.dy.empty() ? 0 : static_cast<std::size_t>(T));
   parallel_for(T, [&, D = D, K = K](Index t) {
     float* y = a_.y.row(t);
     std::fill_n(y, D, 0.0F);
@@ -283,6 +284,7 @@ void Layer::combine() {
       add_scaled(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), a_.x.row(t), D, y);
     if (has_shared(config_)) add(shared_output().row(t), D, y);
     keep(y, D);
+    if (!a_.dy.empty()) at(a_.task, t) = dot_of(y, a_.dy.row(t), D);
   });
 }
 

@@ -4,7 +4,8 @@
 #include "tiles.h"
 
 /// The layer on this machine's CPU: f32, or bf16 weights and stages with sums in f32. The router's logits are f32; what
-/// becomes of them, little work, is the layer itself at double, so that no score underflows and no long sum drifts.
+/// becomes of them is double, so that no score underflows and no long sum drifts: by the layer itself, but for what each of
+/// many experts takes its time for, choosing (choose.h) and scores (scores.h).
 /// Guarantee: the same bits from run to run and for any number of threads.
 namespace moe::cpu {
 
@@ -21,6 +22,7 @@ struct Stages {
   Floats shared_gate, shared_up, shared_out;  // (T, Fs), (T, Fs), (T, D)
   Floats gated_out;                           // (T, D), where a gate scales shared_out
   Matrix<float> gate_logit;                   // (T, 1), of that gate
+  std::vector<float> task;                    // (T) y dy of each token, where there is a dy
 };
 struct StageGrads {
   Floats x, hidden, dx_rows;       // (T, D), (N, F), (N, D)
@@ -41,7 +43,10 @@ class Layer final : public LoadedLayer {
   // forward.cpp
   void read_batch(const Inputs& batch);
   void route();
-  Routing<double> routing_of(Matrix<double> z, const IdMatrix& expert) const;
+  void map_tokens(const Linear& map, Matrix<double>& z) const;
+  Decisions choose_noisily();
+  Decisions choose();
+  void score_all();
   void gather();
   void run_experts();
   void activate(const Work& work, const Tile& tile, float* made) const;

@@ -30,14 +30,16 @@ std::vector<Task> tasks_of(const std::vector<Work>& work, Linear Expert::*map, P
   return tasks;
 }
 
-/// to(task) is where row 0 of the result is to lie, whose rows are `outputs` numbers apart.
-template <typename To>
-void run(const std::vector<Task>& tasks, const To& to) {
+/// use(task, made) after made (rows, width) = the tile of the task, dense.
+template <typename Use>
+void run(const std::vector<Task>& tasks, const Use& use) {
   parallel_for(static_cast<Index>(tasks.size()), [&](Index i) {
+    thread_local std::vector<float> made;
     const Task& task = at(tasks, i);
     const Tile& tile = task.tile;
-    const Index n = task.map->outputs();
-    task.map->multiply(tile.block, tile.rows, task.x, to(task) + tile.first * n + tile.column, n);
+    made.resize(std::max(made.size(), static_cast<std::size_t>(kMostRows * tile.width)));
+    task.map->multiply(tile.block, tile.rows, task.x, made.data(), tile.width);
+    use(task, made.data());
   });
 }
 
@@ -45,29 +47,25 @@ void run(const std::vector<Task>& tasks, const To& to) {
 
 void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source,
                const std::function<void(const Work&, const Tile&, float* made)>& use) {
-  const std::vector<Task> tasks = tasks_of(work, map, source);
-  parallel_for(static_cast<Index>(tasks.size()), [&](Index i) {
-    thread_local std::vector<float> made;
-    const Task& task = at(tasks, i);
-    const Tile& tile = task.tile;
-    made.resize(std::max(made.size(), static_cast<std::size_t>(kMostRows * tile.width)));
-    task.map->multiply(tile.block, tile.rows, task.x, made.data(), tile.width);
-    use(*task.work, tile, made.data());
-  });
+  run(tasks_of(work, map, source), [&](const Task& task, float* made) { use(*task.work, task.tile, made); });
 }
 
 void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source, float* Work::*to) {
-  run(tasks_of(work, map, source), [&](const Task& task) { return task.work->*to; });
+  const std::vector<Task> tasks = tasks_of(work, map, source);
+  parallel_for(static_cast<Index>(tasks.size()), [&](Index i) {
+    const auto& [w, linear, x, tile] = at(tasks, i);
+    const Index n = linear->outputs();
+    linear->multiply(tile.block, tile.rows, x, w->*to + tile.first * n + tile.column, n);
+  });
 }
 
-Matrix<float> mapped(const Linear& map, Index rows, const float* x) {
+void run_tiles(const Linear& map, Index rows, const float* x,
+               const std::function<void(const Tile&, const float* made)>& use) {
   std::vector<Task> tasks;
   const Index k = map.inputs();
   add_tasks(
       nullptr, map, rows, [&](Index i) { return operand(x + i * k, k); }, tasks);
-  Matrix<float> y(rows, map.outputs());
-  run(tasks, [&](const Task&) { return y.data(); });
-  return y;
+  run(tasks, [&](const Task& task, const float* made) { use(task.tile, made); });
 }
 
 }  // namespace moe::cpu

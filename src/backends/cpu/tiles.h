@@ -33,7 +33,8 @@ void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*s
 /// to (rows, n) = the source times the map (n, .), for every expert that has work.
 void run_tiles(const std::vector<Work>& work, Linear Expert::*map, Part Work::*source, float* Work::*to);
 
-/// y (rows, n) = x (rows, k) times a map of f32; x has kSpareRows more rows.
-Matrix<float> mapped(const Linear& map, Index rows, const float* x);
+/// The same of a map of f32 for x (rows, k), which has kSpareRows more rows.
+void run_tiles(const Linear& map, Index rows, const float* x,
+               const std::function<void(const Tile&, const float* made)>& use);
 
 }  // namespace moe::cpu

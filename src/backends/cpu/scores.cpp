@@ -1,0 +1,107 @@
+#include "scores.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+#include "numbers.h"
+
+namespace moe::cpu {
+namespace {
+
+constexpr Index kLanes = 16;  // sums side by side, which are added in order
+
+/// 2^n for -1022 <= n <= 1023.
+inline double power_of_two(std::int64_t n) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(n + 1023) << 52);
+}
+
+/// exp(x) for x <= 0, down to the subnormal numbers, and 0 below.
+///   x = n log 2 + r, |r| <= log(2) / 2;   exp(r) by its Taylor polynomial of degree 13, off by less than 2^-57
+/// log 2 is split so that n times its first part is exact; 2^n is applied in two steps, because it may be subnormal.
+inline double exp_of_negative(double x) {
+  constexpr double kLog2e = 0x1.71547652b82fep0, kHigh = 0x1.62e42feep-1, kLow = 0x1.a39ef35793c76p-33,
+                   kRound = 0x1.8p52;
+  x = x < -746 ? -746.0 : x;
+  const double shifted = x * kLog2e + kRound, n = shifted - kRound;
+  const double r = (x - n * kHigh) - n * kLow;
+  double p = 1.0 / 6227020800;
+  p = p * r + 1.0 / 479001600;
+  p = p * r + 1.0 / 39916800;
+  p = p * r + 1.0 / 3628800;
+  p = p * r + 1.0 / 362880;
+  p = p * r + 1.0 / 40320;
+  p = p * r + 1.0 / 5040;
+  p = p * r + 1.0 / 720;
+  p = p * r + 1.0 / 120;
+  p = p * r + 1.0 / 24;
+  p = p * r + 1.0 / 6;
+  p = p * r + 0.5;
+  p = p * r + 1;
+  p = p * r + 1;
+  const std::int64_t whole = std::bit_cast<std::int64_t>(shifted) - std::bit_cast<std::int64_t>(kRound);
+  const std::int64_t half = -static_cast<std::int64_t>(static_cast<std::uint64_t>(-whole) >> 1);
+  return p * power_of_two(half) * power_of_two(whole - half);
+}
+
+[[gnu::always_inline]] inline double sum_of(const double* s, Index n) {
+  double lanes[kLanes] = {}, sum = 0;
+  Index i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (Index j = 0; j < kLanes; ++j) lanes[j] += s[i + j];
+  for (Index j = 0; j < kLanes; ++j) sum += lanes[j];
+  for (; i < n; ++i) sum += s[i];
+  return sum;
+}
+[[gnu::always_inline]] inline double largest_of(const double* z, Index n) {
+  double lanes[kLanes];
+  std::fill_n(lanes, kLanes, z[0]);
+  Index i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (Index j = 0; j < kLanes; ++j) lanes[j] = z[i + j] > lanes[j] ? z[i + j] : lanes[j];
+  double top = z[0];
+  for (Index j = 0; j < kLanes; ++j) top = std::max(top, lanes[j]);
+  for (; i < n; ++i) top = std::max(top, z[i]);
+  return top;
+}
+
+/// s_i = exp(z_i - max z); returns the maximum, and the sum of all but it, however small beside its 1.
+struct Exponentials {
+  double largest, others;
+};
+[[gnu::always_inline]] inline Exponentials exponentials(const double* z, Index n, double* s) {
+  const double largest = largest_of(z, n);
+  for (Index i = 0; i < n; ++i) s[i] = exp_of_negative(z[i] - largest);
+  double& own = s[std::min(n - 1, static_cast<Index>(std::find(z, z + n, largest) - z))];  // at most: for NaN
+  const double one = std::exchange(own, 0);
+  const double others = sum_of(s, n);
+  own = one;
+  return {largest, others};
+}
+
+MOE_VECTORISED double softmax(const double* z, Index n, double* s) {
+  const auto [largest, others] = exponentials(z, n, s);
+  const double total = 1 + others;
+  for (Index i = 0; i < n; ++i) s[i] /= total;
+  return largest + std::log1p(others);
+}
+
+/// Neither sign cancels.
+MOE_VECTORISED double sigmoids(const double* z, Index n, double* s) {
+  const auto [largest, others] = exponentials(z, n, s);
+  for (Index i = 0; i < n; ++i) {
+    const double small = exp_of_negative(-std::abs(z[i]));
+    s[i] = (z[i] >= 0 ? 1 : small) / (1 + small);
+  }
+  return largest + std::log1p(others);
+}
+
+}  // namespace
+
+double score(ScoreFunction function, const double* z, Index n, double* s) {
+  return function == ScoreFunction::Softmax ? softmax(z, n, s) : sigmoids(z, n, s);
+}
+
+}  // namespace moe::cpu
