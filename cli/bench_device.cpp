@@ -11,7 +11,7 @@ constexpr double kMostBytes =
 
 struct Row {
   std::string shape, dtype, load;
-  Index tokens;
+  Config config;
   PartTime time;
 
   double floor() const { return std::max(time.arithmetic, time.memory); }
@@ -35,13 +35,17 @@ NamedConfig layer_that_fits(const NamedModel& named, Format dtype) {
 Json row_json(const Row& r) {
   return {{"shape", r.shape},
           {"dtype", r.dtype},
-          {"tokens", r.tokens},
+          {"tokens", r.config.shape.num_tokens},
           {"load", r.load},
           {"part", r.time.part},
           {"seconds", r.time.seconds},
           {"floor_arithmetic_seconds", r.time.arithmetic},
           {"floor_memory_seconds", r.time.memory},
-          {"floor_ratio", r.floor() / r.time.seconds}};
+          {"floor_ratio", r.floor() / r.time.seconds},
+          {"hidden_size", r.config.shape.hidden_size},
+          {"ffn_size", r.config.shape.ffn_size},
+          {"num_experts", r.config.shape.num_experts},
+          {"top_k", r.config.shape.top_k}};
 }
 
 int print(const std::vector<Row>& rows, const Backend& backend, const Output& output) {
@@ -49,7 +53,7 @@ int print(const std::vector<Row>& rows, const Backend& backend, const Output& ou
       {"shape", "dtype", "tokens", "load", "part", "ms", "arithmetic_ms", "memory_ms", "floor_ratio"});
   Json document{{"device", backend.how()}, {"rows", Json::array()}};
   for (const Row& r : rows) {
-    table.add({words(r.shape), words(r.dtype), whole(r.tokens), words(r.load), words(r.time.part),
+    table.add({words(r.shape), words(r.dtype), whole(r.config.shape.num_tokens), words(r.load), words(r.time.part),
                real(1e3 * r.time.seconds, 3), real(1e3 * r.time.arithmetic, 3), real(1e3 * r.time.memory, 3),
                real(r.floor() / r.time.seconds, 3)});
     document["rows"].push_back(row_json(r));
@@ -84,7 +88,7 @@ int bench_device(const DeviceBench& bench, const Output& output) {
           at_tokens.shape.num_tokens = T;
           layer->forward(batch_for(at_tokens, load, 0));
           for (PartTime& time : backend.times(*layer, bench.backward, bench.repeats))
-            rows.push_back({named.name, dtype, kLoads[static_cast<std::size_t>(load)], T, std::move(time)});
+            rows.push_back({named.name, dtype, kLoads[static_cast<std::size_t>(load)], at_tokens, std::move(time)});
         }
     }
   return print(rows, backend, output);

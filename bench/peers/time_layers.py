@@ -24,15 +24,15 @@ FURTHEST = {"f32": 1e-5, "bf16": 2e-2}  # from ours, of the largest number: summ
 MOE_ORACLE = "moe-oracle"
 
 
-def bench(program, model, dtype, tokens):
+def bench(program, model, dtype, tokens, backend="cpu"):
     """The rows of `moe-oracle bench`, by number of tokens."""
     words = [program, "bench", model, "--tokens", ",".join(map(str, tokens)), "--dtype", dtype, "--pass", "forward",
-             "--repeat", "3", "--json"]
+             "--backend", backend, "--repeat", "3", "--json"]
     rows = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)["rows"]
-    return {row["tokens"]: row for row in rows}
+    return {row["tokens"]: row for row in rows if row.get("part", "forward") == "forward"}
 
 
-def results_of(program, layer, dtype, batches):
+def results_of(program, layer, dtype, batches, backend="cpu"):
     """What ours gives for each batch (T, D): for all in one, since no token's result depends on the others."""
     import torch
     from safetensors import safe_open
@@ -42,7 +42,7 @@ def results_of(program, layer, dtype, batches):
         file = lambda name: os.path.join(folder, name + ".safetensors")
         save_file(layer.weights, file("weights"))
         save_file({"x": torch.cat(batches)}, file("x"))
-        words = [program, "run", "mixtral", *layer.options(sum(map(len, batches))), "--backend", "cpu", "--dtype", dtype,
+        words = [program, "run", "mixtral", *layer.options(sum(map(len, batches))), "--backend", backend, "--dtype", dtype,
                  "--weights", file("weights"), "--input", file("x"), "--out", file("trace")]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         with safe_open(file("trace"), "pt") as trace:
