@@ -49,6 +49,29 @@ TEST_CASE("scores: what is small beside the largest is not lost in the logarithm
   CHECK(at(s, 0) == 1);
 }
 
+TEST_CASE("scores: their gradients are those of the layer, and 0 where all scores are wanted alike") {
+  for (const ScoreFunction function : {ScoreFunction::Softmax, ScoreFunction::Sigmoid})
+    for (Index n = 1; n <= 70; ++n)
+      for (const double size : {0.0, 1.0, 30.0, 700.0}) {
+        const std::vector<double> z = logits(n, size, 1), ds = logits(n, 1, 2), alike(z.size(), 0.7);
+        std::vector<double> s(z.size()), dz(z.size()), want(z.size());
+        score_forward(function, z.data(), n, s.data());
+        score_backward(function, z.data(), s.data(), ds.data(), n, want.data());
+        cpu::score_back(function, z.data(), s.data(), ds.data(), n, dz.data());
+        CAPTURE(n);
+        CAPTURE(size);
+        for (Index i = 0; i < n; ++i) {
+          double terms = std::abs(at(want, i));  // of a sigmoid; of a softmax, what the differences add up to
+          for (Index j = 0; function == ScoreFunction::Softmax && j < n; ++j)
+            terms += at(s, i) * at(s, j) * std::abs(at(ds, i) - at(ds, j));
+          CHECK(std::abs(at(dz, i) - at(want, i)) <= 0x1p-40 * terms + 0x1p-1070);
+        }
+        if (function != ScoreFunction::Softmax) continue;
+        cpu::score_back(function, z.data(), s.data(), alike.data(), n, dz.data());
+        CHECK(std::all_of(dz.begin(), dz.end(), [](double d) { return d == 0; }));
+      }
+}
+
 TEST_CASE("scores: of what is no number there are none") {
   for (Index n = 1; n <= 40; ++n)
     for (Index wrong = 0; wrong < n; ++wrong) {

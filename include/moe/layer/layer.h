@@ -207,7 +207,8 @@ ExpertTrace<Num> expert_trace(const Config& config, const Trace<Num>& a, Index e
 /// From the gradient of the router's weights and the losses to that of its logits, g.logits, with noise g.noisy_logits.
 /// -> dr (T, E), the gradient of the logits of the noise; empty without noise
 template <typename Num>
-Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num>& g, Loop loop) {
+Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num>& g, Loop loop,
+                            ScoreBackward<Num> back = score_backward<Num>) {
   const auto [T, D, F, E, K] = Letters(config);
   // What the losses want of the scores, of the clean logits and of the scale of noise, beside what passes the weights.
   Matrix<Num> ds = zeros<Num>(T, E), dz = zeros<Num>(T, E), dscale = zeros<Num>(T, E), dh = zeros<Num>(T, E);
@@ -225,7 +226,7 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
   }
   g.topk_weights = stored(Tensor::grad_router_topk_weights, std::move(g.topk_weights));
   RoutingGrads<Num> droute =
-      route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights, loop);
+      route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights, loop, back);
   droute.logits += dh;
   g.scores = stored(Tensor::grad_router_scores, std::move(droute.scores));
   if (!has_noise(config)) {

@@ -118,12 +118,18 @@ struct RoutingGrads {
   Matrix<Num> logits;  // (T, E)
 };
 
+/// score_backward, or what a backend has for it.
+template <typename Num>
+using ScoreBackward = void (*)(ScoreFunction function, const Num* z, const Num* s, const Num* ds, Index E,
+                               Num* dz);
+
 /// The vector-Jacobian product of route_forward.   ds (T, E) from the losses, dw (T, K) from combine -> ds, dz (T, E)
 /// Where (R3) is a softmax of the chosen logits, their gradient is taken from there, so that its zeros are exact; the
 /// gradient of the scores still says what (R3') says, and programs that go through it have roundings for those zeros.
 template <typename Num>
 RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, const Plan& plan,
-                                 Matrix<Num> ds, const Matrix<Num>& dw, Loop loop = in_one_piece) {
+                                 Matrix<Num> ds, const Matrix<Num>& dw, Loop loop = in_one_piece,
+                                 ScoreBackward<Num> back = score_backward<Num>) {
   const Index T = r.scores.rows(), E = r.scores.cols();
   const bool through_logits = router.renorm == Renorm::Sum && router.score_function == ScoreFunction::Softmax;
   const Num factor = configured<Num>(router.routed_scaling_factor);
@@ -136,13 +142,15 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
       for (const Index k : slots) p.push_back(r.shares(t, k)), dp.push_back(factor * dw(t, k));
       const std::vector<Num> s = picked(r.scores, t, r.expert, slots);
       share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
+      const auto of_scores = [&] {
+        back(router.score_function, row(r.logits, t), row(r.scores, t), row(ds, t), E, row(dz, t));
+      };
       if (through_logits) {
-        softmax_backward(row(r.scores, t), row(ds, t), E, row(dz, t));
+        of_scores();
         softmax_backward(p.data(), dp.data(), n, dz_n.data());
       }
       for (Index i = 0; i < n; ++i) ds(t, r.expert(t, at(slots, i))) += at(ds_n, i);
-      if (!through_logits)
-        score_backward(router.score_function, row(r.logits, t), row(r.scores, t), row(ds, t), E, row(dz, t));
+      if (!through_logits) of_scores();
       for (Index i = 0; i < n; ++i) dz(t, r.expert(t, at(slots, i))) += at(dz_n, i);
       if (through_logits)
         cover(row(dz, t), E, [&](Num* other) { softmax_backward(row(r.scores, t), row(ds, t), E, other); });

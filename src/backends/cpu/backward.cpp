@@ -2,6 +2,7 @@
 #include "layer.h"
 #include "moe/parallel.h"
 #include "numbers.h"
+#include "scores.h"
 
 namespace moe::cpu {
 namespace {
@@ -171,7 +172,7 @@ void Layer::weights_back() {
 void Layer::router_back() {
   if (!has_router(config_)) return;
   const auto [T, D, F, E, K] = Letters(config_);
-  const Matrix<double> dr = logits_backward(config_, routed_, routed_grads_, in_parallel);
+  const Matrix<double> dr = logits_backward(config_, routed_, routed_grads_, in_parallel, score_back);
   const auto linear_back = [&, T = T, E = E, D = D](const Matrix<double>& exact, Tensor id, Linear& back,
                                                     Matrix<float>& dW) {
     if (back.blocks() == 0) back = load_map_back(inputs_, id, E, D, storage_);

@@ -46,13 +46,15 @@ inline double exp_of_negative(double x) {
   return p * power_of_two(half) * power_of_two(whole - half);
 }
 
-[[gnu::always_inline]] inline double sum_of(const double* s, Index n) {
+/// sum_i f(i) for i < n. What is left over goes to the sum, not to lanes: g++ 12.2 gets such a loop wrong.
+template <typename F>
+[[gnu::always_inline]] inline double sum_of(Index n, const F& f) {
   double lanes[kLanes] = {}, sum = 0;
   Index i = 0;
   for (; i + kLanes <= n; i += kLanes)
-    for (Index j = 0; j < kLanes; ++j) lanes[j] += s[i + j];
+    for (Index j = 0; j < kLanes; ++j) lanes[j] += f(i + j);
   for (Index j = 0; j < kLanes; ++j) sum += lanes[j];
-  for (; i < n; ++i) sum += s[i];
+  for (; i < n; ++i) sum += f(i);
   return sum;
 }
 [[gnu::always_inline]] inline double largest_of(const double* z, Index n) {
@@ -76,7 +78,7 @@ struct Exponentials {
   for (Index i = 0; i < n; ++i) s[i] = exp_of_negative(z[i] - largest);
   double& own = s[std::min(n - 1, static_cast<Index>(std::find(z, z + n, largest) - z))];  // at most: for NaN
   const double one = std::exchange(own, 0);
-  const double others = sum_of(s, n);
+  const double others = sum_of(n, [s](Index i) { return s[i]; });
   own = one;
   return {largest, others};
 }
@@ -98,10 +100,31 @@ MOE_VECTORISED double sigmoids(const double* z, Index n, double* s) {
   return largest + std::log1p(others);
 }
 
+/// dz_i = s_i (P (ds_i - d) - sum_j s_j (ds_j - d)) with P = sum_j s_j and d = ds_m for the largest s_m: nothing is lost, since
+/// s_m >= 1 / n makes |ds_i - d| at most n sum_j s_j |ds_i - ds_j|.
+MOE_VECTORISED void softmax_back(const double* s, const double* ds, Index n, double* dz) {
+  const double own = ds[std::min(n - 1, static_cast<Index>(std::find(s, s + n, largest_of(s, n)) - s))];
+  const double all = sum_of(n, [s](Index i) { return s[i]; });
+  const double mean = sum_of(n, [=](Index i) { return s[i] * (ds[i] - own); });
+  for (Index i = 0; i < n; ++i) dz[i] = s[i] * (all * (ds[i] - own) - mean);
+}
+
+MOE_VECTORISED void sigmoids_back(const double* z, const double* ds, Index n, double* dz) {
+  for (Index i = 0; i < n; ++i) {
+    const double small = exp_of_negative(-std::abs(z[i])), sum = 1 + small;
+    dz[i] = ds[i] * (small / (sum * sum));
+  }
+}
+
 }  // namespace
 
 double score(ScoreFunction function, const double* z, Index n, double* s) {
   return function == ScoreFunction::Softmax ? softmax(z, n, s) : sigmoids(z, n, s);
+}
+
+void score_back(ScoreFunction function, const double* z, const double* s, const double* ds, Index n,
+                double* dz) {
+  function == ScoreFunction::Softmax ? softmax_back(s, ds, n, dz) : sigmoids_back(z, ds, n, dz);
 }
 
 }  // namespace moe::cpu
