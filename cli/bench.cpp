@@ -31,9 +31,7 @@ struct Row {
   std::string shape, dtype, pass, load;
   Config config;                                              // its tokens included
   double seconds = 0, arithmetic = 0, memory = 0, dense = 0;  // the two floors, and the dense twin
-
-  double floor_ratio() const { return std::max(arithmetic, memory) / seconds; }
-  double dense_ratio() const { return seconds / dense; }
+  double floor_ratio = 0, dense_ratio = 0;                    // medians of those of each round
 };
 
 std::vector<std::string> words_of(const std::string& option, const std::string& list,
@@ -50,6 +48,31 @@ std::vector<std::string> words_of(const std::string& option, const std::string& 
   }
   if (words.empty()) throw Error(option, option + " must name at least one");
   return words;
+}
+
+/// In each round, how long `amount` takes at the rate of the limit that is fastest in the median; seconds[i] are those of
+/// limit i.
+std::vector<double> floors(double amount, const std::vector<Limit>& limits,
+                           const std::vector<std::vector<double>>& seconds) {
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < limits.size(); ++i)
+    if (median(seconds[i]) / limits[i].amount < median(seconds[best]) / limits[best].amount) best = i;
+  std::vector<double> floors = seconds[best];
+  for (double& floor : floors) floor *= amount / limits[best].amount;
+  return floors;
+}
+
+/// Fills a row from what each round gave: seconds of the layer and of its twin, and the floors.
+void rate(Row& row, const std::vector<std::vector<double>>& seconds, const std::vector<double>& arithmetic,
+          const std::vector<double>& memory) {
+  std::vector<double> floor_ratios, dense_ratios;
+  for (std::size_t r = 0; r < arithmetic.size(); ++r) {
+    floor_ratios.push_back(std::max(arithmetic[r], memory[r]) / seconds[0][r]);
+    dense_ratios.push_back(seconds[0][r] / seconds[1][r]);
+  }
+  row.seconds = median(seconds[0]), row.dense = median(seconds[1]);
+  row.arithmetic = median(arithmetic), row.memory = median(memory);
+  row.floor_ratio = median(floor_ratios), row.dense_ratio = median(dense_ratios);
 }
 
 /// A published layer that fits, its twin, and both loaded.
@@ -100,20 +123,12 @@ class Subject {
                                                  [&] { run(*twin_, dense_batch); }};
     for (const Limit& limit : products) functions.push_back(limit.run);
     for (const Limit& limit : readings) functions.push_back(limit.run);
-    const std::vector<double> seconds = median_seconds(functions, repeats, 0.05);
-
+    const auto seconds = seconds_by_round(functions, repeats, 0.05);
+    const auto flops = (backward ? 6.0 : 2.0) *
+                       static_cast<double>(layer_multiply_adds(at_tokens(T), T * case_.config.shape.top_k));
     Row row{name_, info_of(dtype_).name, pass, kLoads[static_cast<std::size_t>(load)], at_tokens(T)};
-    row.seconds = seconds[0], row.dense = seconds[1];
-    const auto least = [&](double amount, const std::vector<Limit>& limits, std::size_t first) {
-      double shortest = HUGE_VAL;
-      for (std::size_t i = 0; i < limits.size(); ++i)
-        shortest = std::min(shortest, amount * seconds[first + i] / limits[i].amount);
-      return shortest;
-    };
-    const Index rows = T * case_.config.shape.top_k;
-    row.arithmetic = least(
-        (backward ? 6.0 : 2.0) * static_cast<double>(layer_multiply_adds(at_tokens(T), rows)), products, 2);
-    row.memory = least(bytes, readings, 2 + products.size());
+    rate(row, seconds, floors(flops, products, {seconds.begin() + 2, seconds.end()}),
+         floors(bytes, readings, {seconds.end() - std::ssize(readings), seconds.end()}));
     return row;
   }
 
@@ -124,8 +139,8 @@ class Subject {
     return config;
   }
 
-  /// What must be read at least: the weights of the experts that have rows, the router's, x and y; by a backward pass once
-  /// more, and the gradients of weights written.
+  /// What must be read at least: the weights of the experts that have rows, x and y; by a backward pass once more, and the
+  /// gradients of weights written. What every batch needs, the router and the shared expert, counts where no cache can keep it.
   double unique_bytes(const std::vector<Inputs>& batches, Index T, bool backward) const {
     const auto [one, D, F, E, K] = Letters(case_.config);
     double touched = 0;
@@ -137,11 +152,11 @@ class Subject {
           if (x.real(t * D + e) > 0) experts.insert(e);
       touched += static_cast<double>(experts.size()) / static_cast<double>(batches.size());
     }
-    const double weights = touched / static_cast<double>(E) * expert_weights(case_.config) +
-                           3.0 * static_cast<double>(D) * static_cast<double>(case_.config.shared.ffn_size) +
-                           static_cast<double>(E * D);
-    const auto each = static_cast<double>(info_of(dtype_).bytes);
-    return weights * (backward ? 3 : 1) * each + (backward ? 16 : 8) * static_cast<double>(T * D);
+    const double each = static_cast<double>(info_of(dtype_).bytes) * (backward ? 3 : 1);
+    const double of_experts = touched / static_cast<double>(E) * expert_weights(case_.config) * each;
+    const double of_all = static_cast<double>((3 * case_.config.shared.ffn_size + E) * D) * each;
+    return of_experts + (of_all > static_cast<double>(last_level_cache()) ? of_all : 0) +
+           (backward ? 16 : 8) * static_cast<double>(T * D);
   }
 
   /// Are the first two tokens right? Without a capacity they do not depend on the others. Gradients are held against HARD,
@@ -198,8 +213,8 @@ Json row_json(const Row& r) {
           {"tokens", r.config.shape.num_tokens},
           {"load", r.load},
           {"seconds", r.seconds},
-          {"floor_ratio", r.floor_ratio()},
-          {"dense_ratio", r.dense_ratio()},
+          {"floor_ratio", r.floor_ratio},
+          {"dense_ratio", r.dense_ratio},
           {"floor_arithmetic_seconds", r.arithmetic},
           {"floor_memory_seconds", r.memory},
           {"dense_seconds", r.dense},
@@ -222,15 +237,15 @@ int print_machine(const Options& options) {
   std::vector<std::function<void()>> functions;
   functions.reserve(limits.size());
   for (const Limit& limit : limits) functions.push_back(limit.run);
-  const std::vector<double> seconds = median_seconds(functions, 9, 0.05);
+  const auto seconds = seconds_by_round(functions, 9, 0.05);
   Table table({"limit", "in_one_go", "rate"});
   Json document{{"limits", Json::array()}};
   for (std::size_t i = 0; i < limits.size(); ++i) {
     const char* unit = i < products ? "FLOP" : "B";
     table.add({words(limits[i].name), scaled(limits[i].amount, unit),
-               scaled(limits[i].amount / seconds[i], std::string(unit) + "/s")});
+               scaled(limits[i].amount / median(seconds[i]), std::string(unit) + "/s")});
     document["limits"].push_back(
-        {{"name", limits[i].name}, {"amount", limits[i].amount}, {"seconds", seconds[i]}});
+        {{"name", limits[i].name}, {"amount", limits[i].amount}, {"seconds", median(seconds[i])}});
   }
   return options.output.print(
       document, table,
@@ -295,20 +310,21 @@ int act_on(const Options& options) {
   Json document{{"rows", Json::array()}};
   for (const Row& r : rows) {
     table.add({words(r.shape), words(r.dtype), words(r.pass), whole(r.config.shape.num_tokens), words(r.load),
-               time_cell(r.seconds), time_cell(r.arithmetic), time_cell(r.memory), real(r.floor_ratio(), 3),
-               real(r.dense_ratio(), 3)});
+               time_cell(r.seconds), time_cell(r.arithmetic), time_cell(r.memory), real(r.floor_ratio, 3),
+               real(r.dense_ratio, 3)});
     document["rows"].push_back(row_json(r));
   }
-  return options.output.print(document, table,
-                              table.text() + '\n' +
-                                  wrapped("Medians of " + options.repeat +
-                                          " samples, in a random order with those of the floors and of the "
-                                          "dense twin. arithmetic: the layer's "
-                                          "FLOPs at the rate of the fastest large product; memory: its "
-                                          "unique bytes at the rate of reading as "
-                                          "many; floor_ratio: the larger of the two over seconds; "
-                                          "dense_ratio: seconds over those of a dense "
-                                          "block of as many multiply-adds. both: forward and backward."));
+  return options.output.print(
+      document, table,
+      table.text() + '\n' +
+          wrapped("Medians of " + options.repeat +
+                  " rounds, in each of which the layer, its floors and its dense twin "
+                  "are timed in a random order; so are the ratios. arithmetic: the "
+                  "layer's FLOPs at the rate of the fastest large product; memory: its "
+                  "unique bytes at the rate of reading as "
+                  "many; floor_ratio: the larger of the two over seconds; "
+                  "dense_ratio: seconds over those of a dense "
+                  "block of as many multiply-adds. both: forward and backward."));
 }
 
 }  // namespace

@@ -10,26 +10,19 @@
 namespace moe::cli {
 namespace {
 
-/// Keeps the samples, by the names that `median_seconds` gave.
+/// Keeps the samples, by the names that `seconds_by_round` gave.
 class Samples final : public benchmark::BenchmarkReporter {
  public:
-  explicit Samples(std::size_t functions) : of_(functions) {}
+  explicit Samples(std::size_t functions) : of(functions) {}
   bool ReportContext(const Context&) override { return true; }
   void ReportRuns(const std::vector<Run>& runs) override {
     for (const Run& run : runs)
       if (run.run_type == Run::RT_Iteration)
-        of_.at(std::stoul(run.run_name.function_name))
+        of.at(std::stoul(run.run_name.function_name))
             .push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
   }
-  double median(std::size_t function) {
-    std::vector<double>& samples = of_.at(function);
-    const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-    std::nth_element(samples.begin(), middle, samples.end());
-    return *middle;
-  }
 
- private:
-  std::vector<std::vector<double>> of_;
+  std::vector<std::vector<double>> of;
 };
 
 void initialize_once() {
@@ -45,8 +38,8 @@ void initialize_once() {
 
 }  // namespace
 
-std::vector<double> median_seconds(const std::vector<std::function<void()>>& functions, int repeats,
-                                   double least_seconds) {
+std::vector<std::vector<double>> seconds_by_round(const std::vector<std::function<void()>>& functions,
+                                                  int rounds, double least_seconds) {
   initialize_once();
   benchmark::ClearRegisteredBenchmarks();
   for (std::size_t i = 0; i < functions.size(); ++i) {
@@ -58,14 +51,17 @@ std::vector<double> median_seconds(const std::vector<std::function<void()>>& fun
                                    for ([[maybe_unused]] auto _ : state) f();
                                  })
         ->Iterations(std::max(1, static_cast<int>(std::ceil(least_seconds / once))))
-        ->Repetitions(repeats)
         ->UseRealTime();
   }
   Samples samples(functions.size());
-  benchmark::RunSpecifiedBenchmarks(&samples);
-  std::vector<double> medians;
-  for (std::size_t i = 0; i < functions.size(); ++i) medians.push_back(samples.median(i));
-  return medians;
+  for (int round = 0; round < rounds; ++round) benchmark::RunSpecifiedBenchmarks(&samples);
+  return samples.of;
+}
+
+double median(std::vector<double> samples) {
+  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
+  std::nth_element(samples.begin(), middle, samples.end());
+  return *middle;
 }
 
 }  // namespace moe::cli

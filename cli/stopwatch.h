@@ -5,9 +5,12 @@
 
 namespace moe::cli {
 
-/// The median seconds of one run of each of several functions, by Google Benchmark: `repeats` samples of each in a random
-/// order, so that what else the machine does meets all alike. A sample is as many runs as take `least_seconds`.
-std::vector<double> median_seconds(const std::vector<std::function<void()>>& functions, int repeats,
-                                   double least_seconds);
+/// [f][r]: the seconds of one run of function f in round r, by Google Benchmark. A round has one sample of each function, in
+/// a random order, so that what else the machine does meets all alike; a sample is as many runs as take `least_seconds`.
+std::vector<std::vector<double>> seconds_by_round(const std::vector<std::function<void()>>& functions,
+                                                  int rounds, double least_seconds);
+
+/// The upper one of two in the middle.
+double median(std::vector<double> samples);
 
 }  // namespace moe::cli
