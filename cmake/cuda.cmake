@@ -1,6 +1,8 @@
 # The CUDA backend: host code by the C++ compiler, kernels by nvcc.
-find_program(CMAKE_CUDA_COMPILER nvcc PATHS /usr/local/cuda/bin)
-if(NOT CMAKE_CUDA_ARCHITECTURES)
+if(NOT DEFINED ENV{CUDACXX})
+  find_program(CMAKE_CUDA_COMPILER nvcc PATHS /usr/local/cuda/bin)
+endif()
+if(NOT CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
   set(CMAKE_CUDA_ARCHITECTURES 80 90)  # A100, and H100 and H200; what is newer compiles the PTX of the last
 endif()
 set(CMAKE_CUDA_STANDARD 20)

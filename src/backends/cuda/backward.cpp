@@ -71,11 +71,11 @@ void Layer<S>::run_experts_back() {
     ones_.put(ones.data(), N, stream);
   }
   const auto each_expert = [&, E = E](auto&& product) {
-    lanes_.fork();
-    for (Index e = 0; e < E; ++e)
-      if (const Index first = at(offsets_, e), rows = at(offsets_, e + 1) - first; rows > 0)
-        product(e, first, rows);
-    lanes_.join();
+    lanes_.side_by_side([&] {
+      for (Index e = 0; e < E; ++e)
+        if (const Index first = at(offsets_, e), rows = at(offsets_, e + 1) - first; rows > 0)
+          product(e, first, rows);
+    });
   };
   for (Index e = 0; e < E; ++e) {
     if (at(offsets_, e + 1) == at(offsets_, e)) continue;

@@ -9,12 +9,21 @@ constexpr std::size_t kWorkspace = std::size_t{32}
                                    << 20;  // what cuBLAS recommends for compute capability 9.0
 constexpr int kLeastMajor = 8;             // bfloat16 products
 
-[[noreturn]] void fail(const std::string& doing, const char* says) {
-  throw CannotRun("backend cuda: " + doing + ": " + says);
+[[noreturn]] void fail(const std::string& doing, const char* says, bool machine) {
+  const std::string text = "backend cuda: " + doing + ": " + says;
+  if (machine) throw CannotRun(text);
+  throw std::runtime_error(text);
 }
 
 std::string version_text(int version) {
   return std::to_string(version / 1000) + '.' + std::to_string(version % 1000 / 10);
+}
+
+/// Frees memory that streams may still be told to use; cudaFree need not wait for them.
+cudaError_t freed(void* data) {
+  if (data == nullptr) return cudaSuccess;
+  const cudaError_t done = cudaDeviceSynchronize(), status = cudaFree(data);
+  return done == cudaSuccess ? status : done;
 }
 
 }  // namespace
@@ -22,11 +31,14 @@ std::string version_text(int version) {
 void checked(cudaError_t status, const char* doing) {
   if (status == cudaSuccess) return;
   static_cast<void>(cudaGetLastError());  // or the next launch would report it
-  fail(doing, cudaGetErrorString(status));
+  fail(doing, cudaGetErrorString(status),
+       status == cudaErrorMemoryAllocation || status == cudaErrorDevicesUnavailable);
 }
 
 void checked(cublasStatus_t status, const char* doing) {
-  if (status != CUBLAS_STATUS_SUCCESS) fail(doing, cublasGetStatusString(status));
+  if (status != CUBLAS_STATUS_SUCCESS)
+    fail(doing, cublasGetStatusString(status),
+         status == CUBLAS_STATUS_ALLOC_FAILED || status == CUBLAS_STATUS_NOT_INITIALIZED);
 }
 
 std::string why_not() {
@@ -63,21 +75,20 @@ std::string device_text() {
   checked(cudaGetDevice(&device), "asking for the device");
   checked(cudaGetDeviceProperties(&properties, device), "asking for the device");
   checked(cudaRuntimeGetVersion(&runtime), "asking for the version");
-  const Lane lane;
-  int cublas = 0;
-  checked(cublasGetVersion(lane.handle(), &cublas), "asking for the version");
+  int major = 0, minor = 0;
+  checked(cublasGetProperty(MAJOR_VERSION, &major), "asking for the version");
+  checked(cublasGetProperty(MINOR_VERSION, &minor), "asking for the version");
   return std::string(properties.name) + ", CUDA " + version_text(runtime) + ", cuBLAS " +
-         std::to_string(cublas);
+         std::to_string(major) + '.' + std::to_string(minor);
 }
 
-Block::~Block() { static_cast<void>(cudaFree(data_)); }
+Block::~Block() { static_cast<void>(freed(data_)); }
 
 void Block::prepare(std::size_t bytes, cudaStream_t stream) {
   if (bytes > bytes_) {
     void* data = nullptr;
-    const cudaError_t freed = cudaFree(std::exchange(data_, nullptr));
     bytes_ = 0;
-    checked(freed, "freeing memory");
+    checked(freed(std::exchange(data_, nullptr)), "freeing memory");
     checked(cudaMalloc(&data, bytes), ("asking for " + std::to_string(bytes) + " bytes").c_str());
     data_ = data, bytes_ = bytes;
   }

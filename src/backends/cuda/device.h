@@ -13,8 +13,9 @@
 /// The device: its memory, its streams, and what goes wrong with it.
 namespace moe::cuda {
 
-/// Throw CannotRun, "backend cuda: `doing`: what CUDA says", unless all is well. What a failed call leaves to be read by the
-/// next is taken away.
+/// Throw "backend cuda: `doing`: what CUDA says" unless all is well: CannotRun where the machine has no memory or no device
+/// left, and std::runtime_error for everything else, which is a bug. What a failed call leaves to be read by the next is taken
+/// away.
 void checked(cudaError_t status, const char* doing);
 void checked(cublasStatus_t status, const char* doing);
 
@@ -114,11 +115,15 @@ class Lanes {
 
   cudaStream_t stream() const { return main.stream(); }
   Lane& of(Index i) { return side_[static_cast<std::size_t>(i) % side_.size()]; }
-  void fork() {
+  /// work(), whose products may be in any lane, after what was told to `main` and before what will be.
+  template <typename Work>
+  void side_by_side(const Work& work) try {
     for (Lane& lane : side_) lane.wait_for(main);
-  }
-  void join() {
+    work();
     for (Lane& lane : side_) main.wait_for(lane);
+  } catch (...) {
+    static_cast<void>(cudaDeviceSynchronize());  // or what runs still would meet what comes next
+    throw;
   }
   void wait() { checked(cudaStreamSynchronize(stream()), "computing"); }
 

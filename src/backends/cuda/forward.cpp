@@ -87,11 +87,11 @@ void Layer<S>::run_experts() {
   A* out = out_.prepare(N * D, stream);
   Rows<S>::gather(stream, N, D, K, router_memory_.plan.order.data(), x_.data(), x);
   const auto each_expert = [&, E = E](auto&& product) {
-    lanes_.fork();
-    for (Index e = 0; e < E; ++e)
-      if (const Index first = at(offsets_, e), rows = at(offsets_, e + 1) - first; rows > 0)
-        product(lanes_.of(e), at(experts_, e), first, rows);
-    lanes_.join();
+    lanes_.side_by_side([&] {
+      for (Index e = 0; e < E; ++e)
+        if (const Index first = at(offsets_, e), rows = at(offsets_, e + 1) - first; rows > 0)
+          product(lanes_.of(e), at(experts_, e), first, rows);
+    });
   };
   const bool bias = has_bias(config_);
   each_expert([&, D = D](Lane& lane, const Expert<S>& w, Index first, Index rows) {

@@ -51,7 +51,8 @@ Losses<double> Layer<S>::losses() const {
   Losses<double> loss;
   loss.aux.resize(config_.aux.size());
   if (!has_dy_) return loss;
-  const std::vector<double> made = loss_.take(0, static_cast<Index>(1 + loss.aux.size()), lanes_.stream());
+  const auto on_device = static_cast<Index>(router_on_host() ? 0 : loss.aux.size());
+  const std::vector<double> made = loss_.take(0, 1 + on_device, lanes_.stream());
   loss.task = loss.total = made.front();
   for (std::size_t i = 0; i < loss.aux.size(); ++i) {
     const Aux& aux = config_.aux[i];

@@ -34,7 +34,7 @@ TEST_CASE("cuda: a machine that cannot compute is declined in a sentence") {
         "backend cuda cannot run here, CUDA says: no CUDA-capable device is detected");
   CHECK(declines_on({.major = 7}) ==
         "backend cuda needs compute capability 8.0 or more, this device has 7.0");
-  CHECK(backend_called("cuda").how() == "no device, but an emulation, CUDA 13.0, cuBLAS 0");
+  CHECK(backend_called("cuda").how() == "no device, but an emulation, CUDA 13.0, cuBLAS 0.0");
 }
 
 TEST_CASE("cuda: what does not fit is said in a sentence, and leaves the device as it was") {
@@ -59,6 +59,23 @@ TEST_CASE("cuda: what does not fit is said in a sentence, and leaves the device 
   const Array& y = tensor_of(before, "y");
   const Matrix<double> got = loaded->rows(Tensor::y, 0, layer.config.shape.num_tokens);
   for (Index i = 0; i < got.size(); ++i) CHECK(got.data()[i] == y.real(i));
+}
+
+TEST_CASE("cuda: what fails on a device that is there is no reason to skip a case") {
+  const Layer layer = layer_of("mixtral");
+  std::string message;
+  {
+    const As scope({.broken = true});
+    try {
+      on_cuda(layer, Format::F32);
+    } catch (const CannotRun&) {
+      FAIL("it was taken for a machine that cannot compute");
+    } catch (const std::runtime_error& error) {
+      message = error.what();
+    }
+  }
+  CHECK(message == "backend cuda: copying to the device: invalid argument");
+  CHECK(emulated::allocated() == 0);
 }
 
 TEST_CASE("cuda: the same bits whichever thread, warp and block comes first") {

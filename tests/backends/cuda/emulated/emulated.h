@@ -12,6 +12,7 @@ struct Machine {
   int devices = 1, driver = 13000, runtime = 13000, major = 9;
   std::size_t memory = std::size_t{1} << 40;
   bool backwards = false;  // the last block, warp and lane go first
+  bool broken = false;     // whoever waits for it is told of an error
 };
 inline Machine machine;
 

@@ -58,8 +58,12 @@ cudaError_t cudaMalloc(void** data, std::size_t bytes) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceSynchronize() {
+  for (EmulatedStream* stream : streams) stream->run_to(stream->end());
+  return cudaSuccess;
+}
+
 cudaError_t cudaFree(void* data) {
-  for (EmulatedStream* stream : streams) stream->run_to(stream->end());  // it waits for the device
   if (data == nullptr) return cudaSuccess;
   in_use -= blocks.at(data);
   blocks.erase(data);
@@ -93,7 +97,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   stream->run_to(stream->end());
-  return cudaSuccess;
+  return emulated::machine.broken ? error_of(cudaErrorInvalidValue) : cudaSuccess;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
@@ -132,6 +136,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "no error";
     case cudaErrorMemoryAllocation:
       return "out of memory";
+    case cudaErrorDevicesUnavailable:
+      return "device is busy or unavailable";
     case cudaErrorNoDevice:
       return "no CUDA-capable device is detected";
     case cudaErrorInvalidValue:
