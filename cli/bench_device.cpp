@@ -53,9 +53,9 @@ int print(const std::vector<Row>& rows, const Backend& backend, const Output& ou
       {"shape", "dtype", "tokens", "load", "part", "ms", "arithmetic_ms", "memory_ms", "floor_ratio"});
   Json document{{"device", backend.how()}, {"rows", Json::array()}};
   for (const Row& r : rows) {
-    table.add({words(r.shape), words(r.dtype), whole(r.config.shape.num_tokens), words(r.load), words(r.time.part),
-               real(1e3 * r.time.seconds, 3), real(1e3 * r.time.arithmetic, 3), real(1e3 * r.time.memory, 3),
-               real(r.floor() / r.time.seconds, 3)});
+    table.add({words(r.shape), words(r.dtype), whole(r.config.shape.num_tokens), words(r.load),
+               words(r.time.part), real(1e3 * r.time.seconds, 3), real(1e3 * r.time.arithmetic, 3),
+               real(1e3 * r.time.memory, 3), real(r.floor() / r.time.seconds, 3)});
     document["rows"].push_back(row_json(r));
   }
   const std::string note = "On " + backend.how() +
@@ -88,7 +88,8 @@ int bench_device(const DeviceBench& bench, const Output& output) {
           at_tokens.shape.num_tokens = T;
           layer->forward(batch_for(at_tokens, load, 0));
           for (PartTime& time : backend.times(*layer, bench.backward, bench.repeats))
-            rows.push_back({named.name, dtype, kLoads[static_cast<std::size_t>(load)], at_tokens, std::move(time)});
+            rows.push_back(
+                {named.name, dtype, kLoads[static_cast<std::size_t>(load)], at_tokens, std::move(time)});
         }
     }
   return print(rows, backend, output);
