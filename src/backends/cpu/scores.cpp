@@ -13,10 +13,8 @@ namespace {
 
 constexpr Index kLanes = 16;  // sums side by side, which are added in order
 
-/// 2^n for -1022 <= n <= 1023.
-inline double power_of_two(std::int64_t n) {
-  return std::bit_cast<double>(static_cast<std::uint64_t>(n + 1023) << 52);
-}
+/// 2^n for -1022 <= n <= 1023, modulo 2^64.
+inline double power_of_two(std::uint64_t n) { return std::bit_cast<double>((n + 1023) << 52); }
 
 /// exp(x) for x <= 0, down to the subnormal numbers, and 0 below.
 ///   x = n log 2 + r, |r| <= log(2) / 2;   exp(r) by its Taylor polynomial of degree 13, off by less than 2^-57
@@ -41,8 +39,8 @@ inline double exp_of_negative(double x) {
   p = p * r + 0.5;
   p = p * r + 1;
   p = p * r + 1;
-  const std::int64_t whole = std::bit_cast<std::int64_t>(shifted) - std::bit_cast<std::int64_t>(kRound);
-  const std::int64_t half = -static_cast<std::int64_t>(static_cast<std::uint64_t>(-whole) >> 1);
+  const std::uint64_t whole = std::bit_cast<std::uint64_t>(shifted) - std::bit_cast<std::uint64_t>(kRound),
+                      half = 0 - ((0 - whole) >> 1);  // whole <= 0
   return p * power_of_two(half) * power_of_two(whole - half);
 }
 
