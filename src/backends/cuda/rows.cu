@@ -5,13 +5,6 @@
 namespace moe::cuda {
 namespace {
 
-template <typename S>
-__device__ bool all_dropped(const SlotsView<S>& v, Index t) {
-  for (Index k = 0; k < v.K; ++k)
-    if (v.row[t * v.K + k] >= 0) return false;
-  return true;
-}
-
 /// What a token without a row gets of itself: (C3).
 template <typename S>
 __device__ SumOf<S> own_share(const SlotsView<S>& v, Index t) {
@@ -86,7 +79,7 @@ void Rows<S>::combine_back(cudaStream_t stream, const SlotsView<S>& v, const A* 
     if (n >= 0) {
       sum = dot(warp, out + n * v.D, dy_t, v.D);
       for (Index d = warp.lane; d < v.D; d += 32) dout[n * v.D + d] = narrow<S>(v.weight[i] * widen(dy_t[d]));
-    } else if (v.dropped == DroppedOutput::ScaledIdentity && i % v.K == 0 && all_dropped(v, t)) {
+    } else if (v.dropped == DroppedOutput::ScaledIdentity) {  // only for K = 1: the token has no row
       sum = dot_kept(warp, v.x + t * v.D, dy_t, v.D);
     }
     if (warp.lane == 0) dw[i] = static_cast<double>(sum);
