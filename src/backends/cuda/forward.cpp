@@ -130,7 +130,7 @@ SlotsView<S> Layer<S>::slots() const {
           D,
           config_.capacity.dropped_output,
           router_memory_.plan.row.data(),
-          router_memory_.used_weights.data(),
+          router_memory_.weights.data(),
           x_.data()};
 }
 

@@ -19,8 +19,8 @@ namespace moe::cuda {
 /// What is kept of the router of a batch, on the device; RouterView says what each is.
 template <typename A>
 struct RouterMemory {
-  Memory<A> z, used_weights;
-  Memory<double> scores, logsumexp, denominator, shares, weights, groups, dw, ds, dz;
+  Memory<A> z, weights;
+  Memory<double> scores, logsumexp, denominator, shares, groups, dw, ds, dz;
   Memory<std::int32_t> expert, retopk;
   Memory<std::uint8_t> taken;
   PlanMemory plan;

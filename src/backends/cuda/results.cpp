@@ -24,7 +24,7 @@ Trace<double> Layer<S>::router_trace() const {
   const RouterMemory<A>& m = router_memory_;
   const cudaStream_t stream = lanes_.stream();
   Trace<double> a;
-  a.router.weights = host_matrix(m.used_weights, T, K, stream);
+  a.router.weights = host_matrix(m.weights, T, K, stream);
   if (has_router(config_)) {
     a.router.logits = host_matrix(m.z, T, E, stream);
     a.router.scores = host_matrix(m.scores, T, E, stream);

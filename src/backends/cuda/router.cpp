@@ -25,7 +25,7 @@ void Layer<S>::route() {
     route_on_device();
   } else {  // one expert for all
     const std::vector<A> ones(static_cast<std::size_t>(T), A(1));
-    r.used_weights.put(ones.data(), T, stream);
+    r.weights.put(ones.data(), T, stream);
     r.expert.zero(T, stream);
     plan();
   }
@@ -44,8 +44,8 @@ RouterView<typename Layer<S>::A> Layer<S>::view() {
   v.factor = router.routed_scaling_factor;
   v.z = r.z.data(), v.bias = bias_.size() > 0 ? bias_.data() : nullptr;
   v.scores = r.scores.data(), v.logsumexp = r.logsumexp.data(), v.denominator = r.denominator.data();
-  v.shares = r.shares.data(), v.weights = r.weights.data(), v.groups = r.groups.data();
-  v.used_weights = r.used_weights.data(), v.expert = r.expert.data();
+  v.shares = r.shares.data(), v.groups = r.groups.data();
+  v.weights = r.weights.data(), v.expert = r.expert.data();
   v.retopk = has_retopk(config_) ? r.retopk.data() : nullptr;
   v.dw = r.dw.data(), v.ds = r.ds.data(), v.dz = r.dz.data();
   return v;
@@ -57,7 +57,7 @@ void Layer<S>::route_on_device() {
   RouterMemory<A>& r = router_memory_;
   const cudaStream_t stream = lanes_.stream();
   r.scores.prepare(T * E, stream), r.logsumexp.prepare(T, stream), r.denominator.prepare(T, stream);
-  r.shares.prepare(T * K, stream), r.weights.prepare(T * K, stream), r.used_weights.prepare(T * K, stream);
+  r.shares.prepare(T * K, stream), r.weights.prepare(T * K, stream);
   r.groups.prepare(T * config_.router.n_group, stream);
   r.expert.prepare(T * K, stream), r.retopk.prepare(has_retopk(config_) ? T * K : 0, stream);
   const RouterView<A> v = view();
@@ -129,7 +129,7 @@ void Layer<S>::route_on_host() {
   r.noise = std::move(noise), r.retopk = std::move(made.retopk), r.runner_up = std::move(made.runner_up);
   put_plan(routed_.dispatch);
   const Matrix<A> weights = r.weights.template cast<A>();
-  router_memory_.used_weights.put(weights.data(), weights.size(), stream);
+  router_memory_.weights.put(weights.data(), weights.size(), stream);
 }
 
 template class Layer<double>;

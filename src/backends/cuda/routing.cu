@@ -81,8 +81,7 @@ __device__ void share_row(const Warp& warp, const RouterView<A>& v, Index t, con
     double p = takes_part(k) ? s_of(k) : 0;
     if (v.share && takes_part(k)) p = v.sigmoid ? p / all_scores : exp(z_of(k) - shift) / all_exps;
     v.shares[t * v.K + k] = p;
-    v.weights[t * v.K + k] = v.factor * p;
-    v.used_weights[t * v.K + k] = static_cast<A>(v.factor * p);
+    v.weights[t * v.K + k] = static_cast<A>(v.factor * p);
   }
 }
 

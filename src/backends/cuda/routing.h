@@ -17,8 +17,8 @@ struct RouterView {
   const A* z;                                // (T, E)
   const double* bias;                        // (E), or null
   double *scores, *logsumexp, *denominator;  // (T, E), (T), (T)
-  double *shares, *weights, *groups;         // (T, K), (T, K), (T, G)
-  A* used_weights;                           // (T, K) the weights as the combine uses them
+  double *shares, *groups;                   // (T, K), (T, G)
+  A* weights;                                // (T, K) as the combine uses them
   std::int32_t *expert, *retopk;             // (T, K); retopk may be null
 
   const double* dw;  // (T, K) the gradient of the weights

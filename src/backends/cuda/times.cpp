@@ -84,9 +84,9 @@ template <typename S>
 double Layer<S>::routing_bytes() const {
   const RouterMemory<A>& r = router_memory_;
   return bytes_of(x_) + bytes_of(router_) + bytes_of(r.z) + bytes_of(r.scores) + bytes_of(r.logsumexp) +
-         bytes_of(r.denominator) + bytes_of(r.shares) + bytes_of(r.weights) + bytes_of(r.used_weights) +
-         bytes_of(r.groups) + bytes_of(r.expert) + bytes_of(r.retopk) + bytes_of(r.plan.order) +
-         bytes_of(r.plan.row) + bytes_of(r.plan.kept);
+         bytes_of(r.denominator) + bytes_of(r.shares) + bytes_of(r.weights) + bytes_of(r.groups) +
+         bytes_of(r.expert) + bytes_of(r.retopk) + bytes_of(r.plan.order) + bytes_of(r.plan.row) +
+         bytes_of(r.plan.kept);
 }
 
 /// The weights of experts that have rows and the router's, x and y; by a backward pass once more, and gradients written.

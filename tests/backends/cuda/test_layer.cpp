@@ -105,6 +105,23 @@ TEST_CASE("cuda: equal scores go to the smaller index, whatever comes first") {
   }
 }
 
+TEST_CASE("cuda: a second choice at its threshold is not taken up, one above it is") {
+  if (no_device()) return;
+  for (const double u : {1.0, 0.5})
+    for (const Format dtype : kDtypes) {
+      Layer layer = layer_of("gshard", with_sizes({"capacity.factor=8"}));
+      Array& router = layer.inputs[Tensor::router_weight];
+      std::fill(router.bytes.begin(), router.bytes.end(), std::byte{0});  // so both weights are 1 / 2
+      Array& drawn = layer.inputs[Tensor::noise_second_policy];
+      const std::vector<double> all(static_cast<std::size_t>(drawn.size()), u);
+      drawn = array_of(drawn.dims, all.data());
+      const Arrays arrays = on_cuda(layer, dtype);
+      const Array& kept = tensor_of(arrays, "dispatch.kept");
+      for (Index i = 0; i < kept.size(); ++i) CHECK(kept.integer(i) == (i % 2 == 0 || u < 1 ? 1 : 0));
+      CHECK(wrong_in(layer, arrays) == "");
+    }
+}
+
 TEST_CASE("cuda: an expert without rows has gradients of exactly zero") {
   if (no_device()) return;
   for (const Format dtype : kDtypes) {
