@@ -71,7 +71,7 @@ std::string why_not() {
 
 std::string device_text() {
   int device = 0, runtime = 0;
-  cudaDeviceProp properties;
+  cudaDeviceProp properties{};
   checked(cudaGetDevice(&device), "asking for the device");
   checked(cudaGetDeviceProperties(&properties, device), "asking for the device");
   checked(cudaRuntimeGetVersion(&runtime), "asking for the version");

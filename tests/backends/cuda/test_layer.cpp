@@ -73,8 +73,9 @@ TEST_CASE("cuda: no token, one, and numbers of them around the edges of warps, b
 
 TEST_CASE("cuda: experts and choices of all kinds of number") {
   if (no_device()) return;
-  for (const auto& [E, K] : {std::pair{1, 1}, {5, 5}, {33, 3}, {64, 64}, {97, 40}, {300, 2}})
+  for (const auto& sizes : {std::pair{1, 1}, {5, 5}, {33, 3}, {64, 64}, {97, 40}, {300, 2}})
     for (const Format dtype : {Format::F32, Format::F64}) {
+      const int E = sizes.first, K = sizes.second;
       const Layer layer =
           layer_of("mixtral", {"shape.num_tokens=9", "shape.hidden_size=6", "shape.ffn_size=4",
                                "shape.num_experts=" + std::to_string(E), "shape.top_k=" + std::to_string(K)});

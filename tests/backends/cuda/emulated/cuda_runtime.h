@@ -12,6 +12,7 @@
 /// A stream does nothing until someone waits for it, and then no more than was asked for: what should have waited for another
 /// stream and did not meets numbers that are not there yet. New memory is NaN.
 
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): names that CUDA has
 #define __host__
 #define __device__
 #define __global__
@@ -100,3 +101,4 @@ inline unsigned long long atomicAdd(unsigned long long* to, unsigned long long x
   *to += x;
   return before;
 }
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
