@@ -71,6 +71,17 @@ TEST_CASE("cuda: no token, one, and numbers of them around the edges of warps, b
     }
 }
 
+TEST_CASE("cuda: more chunks of choices than a warp has lanes") {
+  if (no_device()) return;
+  for (const char* preset : {"mixtral", "gshard"}) {
+    const Layer layer =
+        layer_of(preset, {"shape.num_tokens=4200", "shape.num_groups=1", "shape.hidden_size=4",
+                          "shape.ffn_size=2"});  // 8,400 choices, 256 a chunk
+    CAPTURE(preset);
+    CHECK(wrong_in(layer, on_cuda(layer, Format::F32)) == "");
+  }
+}
+
 TEST_CASE("cuda: experts and choices of all kinds of number") {
   if (no_device()) return;
   for (const auto& sizes : {std::pair{1, 1}, {5, 5}, {33, 3}, {64, 64}, {97, 40}, {300, 2}})
