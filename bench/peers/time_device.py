@@ -4,7 +4,7 @@ usage: time_device.py MOE_ORACLE [--backend cuda|cpu] [--models M,...] [--tokens
 
 Both compute the same layer with the same weights and batch, which lie on the device before the clock starts. First PyTorch's
 result is compared with ours; one that differs is not timed. Then every round times both, one after the other; the table has
-medians over the rounds. Needs torch and safetensors only. With --backend cpu it runs where there is no device, to be tested.
+medians over the rounds. Needs torch, numpy and safetensors only. With --backend cpu it runs where there is no device, to be tested.
 """
 
 import argparse
@@ -25,7 +25,7 @@ class Grouped:
 
     def __init__(self, layer, device):
         if layer.bias or layer.shared:
-            raise RuntimeError(f"{layer.name} has biases or a shared expert")
+            raise SystemExit(f"time_device.py: {layer.name} has biases or a shared expert, which is not written here")
         self.K, self.E = layer.K, layer.E
         self.router, self.down = (layer.weights[name].to(device) for name in ("router.weight", "experts.down"))
         self.fused = layer.fused().to(device)

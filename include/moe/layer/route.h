@@ -2,6 +2,7 @@
 
 #include "moe/layer/choose.h"
 #include "moe/layer/plan.h"
+#include "moe/params.h"
 
 namespace moe {
 
@@ -102,7 +103,7 @@ void weights_forward(const Router& router, const Matrix<Num>& b, const IdMatrix&
   r.weights = stored(Tensor::router_topk_weights, std::move(r.weights));
 }
 
-/// Both.
+/// (R2), (R3) and (R5) for every token.
 /// Source: Switch Transformer eq. 1; Mixtral sec. 2.1; DeepSeek-V3 eq. 12 to 16.
 template <typename Num>
 Routing<Num> route_forward(const Router& router, Matrix<Num> z, const Matrix<Num>& b, const IdMatrix& expert,

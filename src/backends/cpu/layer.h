@@ -4,8 +4,8 @@
 #include "tiles.h"
 
 /// The layer on this machine's CPU: f32, or bf16 weights and stages with sums in f32. The router's logits are f32; what
-/// becomes of them is double, so that no score underflows and no long sum drifts: by the layer itself, but for what each of
-/// many experts takes its time for, choosing (choose.h) and scores (scores.h).
+/// becomes of them is double, so that no score underflows and no long sum drifts, and made by the layer itself, but for what
+/// takes time for every expert: choosing (choose.h) and scores (scores.h).
 /// Guarantee: the same bits from run to run and for any number of threads.
 namespace moe::cpu {
 
