@@ -23,10 +23,11 @@ std::vector<std::string> golden_files(const std::string& folder) {
 
 }  // namespace
 
-std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer) {
+std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer, std::uint64_t seed) {
   if (name.ends_with(".json") || std::filesystem::is_regular_file(name))
     return read_check_cases(name, answer);
-  if (name.starts_with("random/")) return {random_case(parse_index("CASE", name.substr(7), 0, 999'999))};
+  if (name.starts_with("random/"))
+    return {random_case(parse_index("CASE", name.substr(7), 0, 999'999), seed)};
   const std::string folder = golden_folder("");
   if (std::filesystem::is_directory(name)) {
     std::vector<CheckCase> all;

@@ -2,9 +2,11 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <random>
 
 #include "moe/backend.h"
 #include "moe/digests.h"
+#include "moe/nearest.h"
 #include "moe/program.h"
 #include "moe/report.h"
 #include "verbs.h"
@@ -14,8 +16,9 @@ namespace {
 
 struct Options {
   std::vector<std::string> cases;
-  std::string got, exec, backend, dtype, profile, mode = "auto", random, report, timeout = "60";
-  bool allow_flag = false, strict = false, json = false;
+  std::string got, exec, backend, dtype, profile, mode = "auto", random, seed, require, report,
+                                                  timeout = "60";
+  bool fresh = false, allow_flag = false, strict = false, json = false;
 };
 
 Mode mode_called(const std::string& name) {
@@ -26,9 +29,39 @@ Mode mode_called(const std::string& name) {
   throw Error("--mode", "--mode = " + shown(name) + " must be one of auto, end-to-end, pinned, isolated");
 }
 
+/// A name that a tensor of an answer may have.
+std::string tensor_name(const std::string& option, const std::string& name) {
+  std::vector<std::string> names;
+  for (const TensorInfo& info : kTensors) names.emplace_back(info.name);
+  if (std::find(names.begin(), names.end(), name) != names.end() || name.starts_with("loss.")) return name;
+  throw Error(option, option + " = " + shown(name) + " must be names of tensors" + did_you_mean(name, names));
+}
+
+/// Another one each time.
+std::string drawn_seed() {
+  std::random_device source;
+  const std::uint64_t seed = std::uint64_t{source()} << 32 | source();
+  std::ostringstream text;
+  text << "0x" << std::hex << seed;
+  return text.str();
+}
+
 CheckOptions check_options(const Options& options) {
-  return {options.profile.empty() ? std::nullopt : std::optional(load_profile(options.profile)),
-          mode_called(options.mode)};
+  CheckOptions how{.mode = mode_called(options.mode)};
+  if (!options.profile.empty()) how.profile = load_profile(options.profile);
+  if (!options.dtype.empty()) how.dtype = real_format("--dtype", options.dtype);
+  std::istringstream names(options.require);
+  for (std::string name; std::getline(names, name, ',');)
+    how.require.push_back(tensor_name("--require", name));
+  return how;
+}
+
+/// What --profile may be, in words.
+int list_profiles() {
+  for (const Profile& profile : profiles())
+    std::printf("%-23s %s\n", profile.name.c_str(), profile.words.c_str());
+  std::puts("FILE.json               one of yours: docs/MATH.md, section 13");
+  return 0;
 }
 
 /// The answer where it is one file that can be read; what is wrong with another is a verdict on its case.
@@ -62,7 +95,10 @@ class Candidate {
   /// Nothing where there is no file for the case.
   std::optional<Answer> answer(const CheckCase& c) {
     if (file_) return *std::exchange(file_, std::nullopt);
-    if (program_) return program_->ask(request_of(c, pinned_, sidecar_), c.golden.id);
+    if (program_) {
+      if (std::string why = program_->given_up(); !why.empty()) return Answer{.unasked = std::move(why)};
+      return program_->ask(request_of(c, pinned_, sidecar_), c.golden.id);
+    }
     if (!options_.backend.empty()) return of_backend(c);
     if (!std::filesystem::is_directory(options_.got)) return read_answer(options_.got);
     const std::optional<std::string> file = find_answer(options_.got, c.golden.id);
@@ -74,7 +110,11 @@ class Candidate {
     if (c.golden.invalid) return {{}, "an invalid layer cannot be loaded", {}};
     const Backend& backend = backend_called(options_.backend);
     const Format dtype = options_.dtype.empty() ? backend.dtype : real_format("--dtype", options_.dtype);
-    return {evaluate_on(backend, c.config, c.golden.inputs, dtype, !c.golden.results_only), {}, {}};
+    try {
+      return {evaluate_on(backend, c.config, c.golden.inputs, dtype, !c.golden.results_only), {}, {}};
+    } catch (const CannotRun& reason) {
+      return {{}, reason.what(), {}};
+    }
   }
 
   const Options& options_;
@@ -97,33 +137,34 @@ void require_sound(const Options& options) {
   if (!options.report.empty() && !options.report.ends_with(".json") && !options.report.ends_with(".html"))
     throw Error("--report", "--report = " + shown(options.report) + " must end in .json or .html");
   if (!options.backend.empty()) backend_called(options.backend);
-  if (!options.dtype.empty() && options.backend.empty())
-    throw Error("--dtype", "--dtype has no meaning without --backend: an answer says its own");
-  if (!options.dtype.empty()) real_format("--dtype", options.dtype);
+  if (!options.seed.empty() && options.random.empty() && !options.fresh)
+    throw Error("--seed",
+                "--seed has no meaning without --random or --fresh: golden inputs are what they are");
+  if (options.fresh && !options.got.empty())
+    throw Error("--fresh",
+                "--fresh has no meaning with --got: there are no answers to inputs that are drawn now");
 }
 
-CaseVerdict not_answered(const CheckCase& c, const std::string& reason, Status status) {
-  CaseVerdict verdict;
-  verdict.id = c.golden.id, verdict.status = status, verdict.reason = reason;
-  return verdict;
-}
-
-CaseVerdict verdict_on(const CheckCase& c, Candidate& candidate, const CheckOptions& options) {
+/// Nothing where there is no answer; what is wrong with one is a verdict on its case.
+std::optional<Answer> answer_of(const CheckCase& c, Candidate& candidate) {
   try {
-    const std::optional<Answer> answer = candidate.answer(c);
-    return answer ? check(c, *answer, options) : not_answered(c, "there is no answer to it", Status::Skipped);
-  } catch (const CannotRun& reason) {
-    return not_answered(c, reason.what(), Status::Skipped);
+    return candidate.answer(c);
   } catch (const Error& error) {
-    return not_answered(c, error.what(), Status::Fail);
+    return Answer{{}, {}, error.what()};
   }
 }
 
-/// 1 where a case failed, or was flagged and that is not allowed; 3 where nothing was judged.
+CaseVerdict not_answered(const std::string& id) {
+  CaseVerdict verdict;
+  verdict.id = id, verdict.status = Status::Skipped, verdict.reason = "there is no answer to it";
+  return verdict;
+}
+
+/// 1 where a case failed or is partial, or was flagged and that is not allowed; 3 where nothing was judged.
 int code_of(const CheckReport& report, const Options& options) {
   const auto counts = counts_of(report);
   const auto any = [&](Status status) { return counts[static_cast<std::size_t>(status)] > 0; };
-  if (any(Status::Fail) || (any(Status::Flag) && !options.allow_flag)) return 1;
+  if (any(Status::Fail) || any(Status::Partial) || (any(Status::Flag) && !options.allow_flag)) return 1;
   if (any(Status::LowPower) && options.strict) return 1;
   return any(Status::Pass) || any(Status::LowPower) || any(Status::Flag) ? 0 : 3;
 }
@@ -144,51 +185,85 @@ std::string how_as_arguments(const Options& options) {
   add("--got", options.got, ""), add("--exec", options.exec, ""), add("--backend", options.backend, "");
   add("--dtype", options.dtype, "");
   add("--profile", options.profile, ""), add("--mode", options.mode, "auto");
+  add("--require", options.require, "");
+  if (options.fresh) text += " --fresh";
+  add("--seed", options.seed, "");
   add("--timeout", options.timeout, "60");
   return text;
 }
 
-int act_on(const Options& options) {
-  require_sound(options);
-  const CheckOptions how = check_options(options);
-  std::optional<Answer> file = readable_answer(options.got);
+/// The cases that were named, and after them the random ones.
+std::vector<CheckCase> cases_asked_for(const Options& options, const Answer* file) {
+  const std::uint64_t seed = options.seed.empty() ? kDefaultSeed : parse_seed("--seed", options.seed);
   std::vector<CheckCase> cases;
   for (const std::string& name : options.cases) {
-    std::vector<CheckCase> some = cases_of(name, file ? &*file : nullptr);
+    std::vector<CheckCase> some = cases_of(name, file, seed);
     std::move(some.begin(), some.end(), std::back_inserter(cases));
   }
+  if (options.fresh)
+    for (CheckCase& c : cases)
+      if (!c.golden.id.starts_with("random/")) c = fresh_case(c, seed);
   const Index drawn = options.random.empty() ? 0 : parse_index("--random", options.random, 1, 1'000'000);
-  if (cases.size() + static_cast<std::size_t>(drawn) > 1 && std::filesystem::is_regular_file(options.got))
+  for (Index i = 0; i < drawn; ++i) cases.push_back(random_case(i, seed));
+  if (cases.size() > 1 && std::filesystem::is_regular_file(options.got))
     throw Error("--got", "--got = " + shown(options.got) +
                              " must be a folder of answers where there are several cases");
+  return cases;
+}
 
-  Candidate candidate(options, std::move(file));
-  CheckReport report{{}, options.got + options.exec + options.backend, {}, {}};
+/// The verdicts in the order of the cases: those without an answer are skipped.
+std::vector<CaseVerdict> in_order(const std::vector<std::string>& ids, std::vector<CaseVerdict> judged,
+                                  const std::vector<std::size_t>& places) {
+  std::vector<CaseVerdict> all;
+  for (const std::string& id : ids) all.push_back(not_answered(id));
+  for (std::size_t i = 0; i < judged.size(); ++i) all[places[i]] = std::move(judged[i]);
+  return all;
+}
+
+int act_on(Options options) {
+  if (options.profile == "list") return list_profiles();
+  require_sound(options);
+  const CheckOptions how = check_options(options);
+  if (options.fresh && options.seed.empty()) options.seed = drawn_seed();
+  std::optional<Answer> file = readable_answer(options.got);
+  std::vector<CheckCase> cases = cases_asked_for(options, file ? &*file : nullptr);
+
+  CheckReport report{{}, options.got + options.exec + options.backend, {}};
   {
     ProgressBar bar;
-    const double all = static_cast<double>(cases.size()) + static_cast<double>(drawn);
-    for (const CheckCase& c : cases) {
-      report.cases.push_back(verdict_on(c, candidate, how));
-      bar(static_cast<double>(report.cases.size()) / all);
+    std::vector<Answered> answers;
+    std::vector<std::string> ids;
+    std::vector<std::size_t> places;
+    {
+      Candidate candidate(options, std::move(file));
+      for (CheckCase& c : cases) {
+        ids.push_back(c.golden.id);
+        std::optional<Answer> answer = answer_of(c, candidate);
+        if (!answer) continue;
+        require_same_inputs(c, *answer, options.got.empty() ? "<exec>" : options.got);
+        places.push_back(ids.size() - 1);
+        answers.push_back({std::move(c), std::move(*answer)});
+        bar(static_cast<double>(ids.size()) / static_cast<double>(2 * cases.size()));
+      }
     }
-    for (Index i = 0; i < drawn; ++i) {
-      report.cases.push_back(verdict_on(random_case(i), candidate, how));
-      bar(static_cast<double>(report.cases.size()) / all);
-    }
+    RunVerdict run = check_all(answers, how, true, [&](double share) { bar(0.5 + share / 2); });
+    report.cases = in_order(ids, std::move(run.cases), places);
+    report.found = std::move(run.found);
   }
   std::string all_cases;
   for (const std::string& name : options.cases) all_cases += ' ' + shell_quoted(name);
-  const std::string how_text = how_as_arguments(options);
-  report.command =
-      "moe-oracle check" + all_cases + (drawn > 0 ? " --random " + options.random : "") + how_text;
+  const std::string how_text = how_as_arguments(options),
+                    random = options.random.empty() ? "" : " --random " + options.random;
+  report.command = "moe-oracle check" + all_cases + random + how_text;
   // A file with one case of its own is named as it was; all else goes by its id.
   report.rerun =
-      "moe-oracle check" + (report.cases.size() == 1 && drawn == 0 ? all_cases : " {id}") + how_text;
+      "moe-oracle check" + (report.cases.size() == 1 && random.empty() ? all_cases : " {id}") + how_text;
   write_report(report, options.report);
   if (options.json)
     std::fputs(print_json(report_json(report)).c_str(), stdout);
   else
     print_report(report);
+  if (options.fresh && !options.json) std::printf("inputs of --seed %s\n", options.seed.c_str());
   return code_of(report, options);
 }
 
@@ -208,11 +283,17 @@ void add_check(CLI::App& app, Act& act) {
   text("--exec", options->exec, "a command that answers cases, a line of JSON each", "CMD");
   text("--backend", options->backend, "one of ours: reference, cpu, cuda", "NAME");
   text("--dtype", options->dtype,
-       "what --backend stores numbers as: f64, f32, bf16 or f16; else its own choice", "DTYPE");
-  text("--profile", options->profile, "how the candidate computes: a name, or a JSON file; else by its dtype",
-       "P");
+       "what the candidate computes in, where its answers come in a wider format: f64, f32, bf16 or f16",
+       "DTYPE");
+  text("--profile", options->profile,
+       "how the candidate computes: a name, a JSON file, or list; else it is found", "P");
   text("--mode", options->mode, "auto, end-to-end, pinned or isolated", "MODE");
   text("--random", options->random, "so many random layers, too", "N");
+  check->add_flag("--fresh", options->fresh,
+                  "draw the inputs of every case anew, so that no answer can have been read");
+  text("--seed", options->seed, "of --fresh and --random, decimal or 0x hexadecimal", "N");
+  text("--require", options->require, "tensors that every answer must hold beside y, with commas between",
+       "NAMES");
   text("--report", options->report, "write the report, as JSON or as a page", "R.json|R.html");
   text("--timeout", options->timeout, "seconds that --exec may take for an answer", "S");
   check->add_flag("--allow-flag", options->allow_flag, "FLAG is no failure");

@@ -47,14 +47,7 @@ Inputs LayerOptions::inputs(const Config& config) const {
   InputSources sources{input, weights, {}, kDefaultSeed, Format::F64};
   if (!layer.empty()) sources.layer = parse_index("--layer", layer, 0, INT32_MAX);
   if (sources.layer && weights.empty()) throw Error("--layer", "--layer = " + layer + " needs --weights");
-  if (!seed.empty()) {
-    const bool hexadecimal = seed.starts_with("0x");
-    const char *begin = seed.data() + (hexadecimal ? 2 : 0), *end = seed.data() + seed.size();
-    const auto [stop, error] = std::from_chars(begin, end, sources.seed, hexadecimal ? 16 : 10);
-    if (stop != end || error != std::errc())
-      throw Error("--seed", "--seed = " + shown(seed) +
-                                " must be a whole number in [0, 2^64), decimal or 0x hexadecimal");
-  }
+  if (!seed.empty()) sources.seed = parse_seed("--seed", seed);
   sources.format = format();
   Inputs all = load_inputs(config, sources);
   for (auto& [id, a] : all)
@@ -104,6 +97,17 @@ Index parse_index(const std::string& option, const std::string& text, Index leas
     throw Error(option, option + " = " + shown(text) + " must be a whole number in [" +
                             std::to_string(least) + ", " + std::to_string(most) + ']');
   return value;
+}
+
+std::uint64_t parse_seed(const std::string& option, const std::string& text) {
+  std::uint64_t seed = 0;
+  const bool hexadecimal = text.starts_with("0x");
+  const char *begin = text.data() + (hexadecimal ? 2 : 0), *end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, seed, hexadecimal ? 16 : 10);
+  if (stop != end || error != std::errc())
+    throw Error(option, option + " = " + shown(text) +
+                            " must be a whole number in [0, 2^64), decimal or 0x hexadecimal");
+  return seed;
 }
 
 Format real_format(const std::string& option, const std::string& name) {

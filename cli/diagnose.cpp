@@ -1,6 +1,7 @@
 #include "moe/diagnose.h"
 
 #include <cstdio>
+#include <map>
 
 #include "verbs.h"
 
@@ -33,14 +34,27 @@ void print_json_of(const std::string& id, const std::vector<Diagnosis>& list) {
                    {"residual", d.residual},
                    {"ratio", d.ratio},
                    {"explains", d.explains},
+                   {"notExplained", d.not_explained},
                    {"alike", d.alike}});
   std::fputs(print_json({{"case", id}, {"agrees", list.empty()}, {"diagnoses", all}}).c_str(), stdout);
+}
+
+/// "grad.*, loss.total": groups of names that begin with one word, where there are several.
+std::string groups_text(const std::vector<std::string>& names) {
+  std::map<std::string, std::vector<std::string>> groups;
+  for (const std::string& name : names) groups[name.substr(0, name.find('.'))].push_back(name);
+  std::string text;
+  for (const auto& [word, of_word] : groups)
+    text += (text.empty() ? "" : ", ") + (of_word.size() > 1 ? word + ".*" : of_word.front());
+  return text;
 }
 
 void print_explanation(const Diagnosis& d) {
   const std::string gotcha = gotcha_text(d.gotcha);
   std::printf("explained %s%s\n          %s\n", d.name.c_str(),
               gotcha.empty() ? "" : ("  (" + gotcha + ")").c_str(), d.sentence.c_str());
+  if (!d.not_explained.empty())
+    std::printf("          it explains y, not %s\n", groups_text(d.not_explained).c_str());
   std::printf("          residual %s of what rounding does, %s of the residual as specified\n",
               short_text(d.residual).c_str(), short_text(d.ratio).c_str());
   for (const std::string& name : d.alike) std::printf("          or, the same here: %s\n", name.c_str());
@@ -65,7 +79,9 @@ int act_on(const Options& options) {
   const CheckCase c = case_of(options.name);
   CheckOptions how;
   if (!options.profile.empty()) how.profile = load_profile(options.profile);
-  const std::vector<Diagnosis> list = diagnose(c, read_answer(options.got), how);
+  const Answer answer = read_answer(options.got);
+  require_same_inputs(c, answer, options.got);
+  const std::vector<Diagnosis> list = diagnose(c, answer, how);
   if (options.json)
     print_json_of(c.golden.id, list);
   else

@@ -4,6 +4,7 @@
 #include "moe/certify.h"
 #include "moe/config_json.h"
 #include "moe/golden.h"
+#include "moe/inputs_digest.h"
 #include "moe/parallel.h"
 #include "moe/tensor_json.h"
 #include "verbs.h"
@@ -13,7 +14,7 @@ namespace {
 
 struct Options {
   LayerOptions layer;
-  std::string config, backend = "reference", scalar = "double", out;
+  std::string config, golden_case, backend = "reference", scalar = "double", out;
   bool backward = false, stats = false, json = false;
 };
 
@@ -57,14 +58,15 @@ std::string how_computed(const Options& options) {
   return options.backend + ", " + (options.backend == "reference" ? options.scalar : options.layer.dtype);
 }
 
-void print_summary(const NamedConfig& named, const Options& options, const Outcome& outcome, double seconds) {
+void print_summary(const NamedConfig& named, const Options& options, const std::string& inputs_text,
+                   const Outcome& outcome, double seconds) {
   const Index assigned = named.config.shape.num_tokens * named.config.shape.top_k;
   const Index kept = find(outcome.arrays, "dispatch.order")->size();
   std::printf("%-9s %s   %s, %.2f s\n", named.name.c_str(), letters_text(named.config).c_str(),
               how_computed(options).c_str(), seconds);
   if (named.name.ends_with(".json") && !named.source.empty())
     std::printf("source    %s\n", named.source.c_str());
-  std::printf("inputs    %s\n", options.layer.inputs_text().c_str());
+  std::printf("inputs    %s\n", inputs_text.c_str());
   std::printf("load      %s   (%s assignments, %s dropped)\n",
               numbers_text(*find(outcome.arrays, "dispatch.counts"), 16).c_str(),
               with_commas(assigned).c_str(), with_commas(assigned - kept).c_str());
@@ -76,20 +78,25 @@ void print_summary(const NamedConfig& named, const Options& options, const Outco
 }
 
 /// The trace as a document: {id, config, tensors}, the form of a candidate's answer.
-Json trace_json(const NamedConfig& named, const Arrays& arrays, TensorWriter& write) {
-  Json json{{"id", named.name}, {"config", config_to_json(named.config)}, {"tensors", Json::object()}};
+Json trace_json(const NamedConfig& named, const Arrays& arrays, const std::string& inputs,
+                TensorWriter& write) {
+  Json json{{"id", named.name},
+            {"config", config_to_json(named.config)},
+            {kInputsKey, inputs},
+            {"tensors", Json::object()}};
   for (const auto& [name, a] : arrays) json["tensors"][name] = write(name, a);
   return json;
 }
 
 /// Returns the path of the sidecar; empty where there is none.
-std::string write_trace(const NamedConfig& named, const Arrays& arrays, const std::string& out) {
+std::string write_trace(const NamedConfig& named, const Arrays& arrays, const std::string& inputs,
+                        const std::string& out) {
   if (out.ends_with(".safetensors")) {
-    write_safetensors(out, arrays);
+    write_safetensors(out, arrays, {{kInputsKey, inputs}});
     return "";
   }
   TensorWriter write(std::filesystem::path(sidecar_path(out)).filename().string());
-  const std::string text = print_json(trace_json(named, arrays, write));
+  const std::string text = print_json(trace_json(named, arrays, inputs, write));
   OutputFile file(out);
   file.write(text);
   if (!write.large().empty()) write_safetensors(sidecar_path(out), write.large());
@@ -133,6 +140,31 @@ int route_logits(const Options& options) {
   return 0;
 }
 
+/// The layer and the numbers that the options name: those of a golden case, or of a config.
+struct Layer {
+  NamedConfig named;
+  Inputs inputs;
+  std::string inputs_text;
+};
+Layer layer_of(const Options& options) {
+  if (options.golden_case.empty()) {
+    if (options.config.empty()) throw Error("CONFIG", "run needs a CONFIG, or --case ID");
+    NamedConfig named = options.layer.load(options.config);
+    Inputs inputs = options.layer.inputs(named.config);
+    return {std::move(named), std::move(inputs), options.layer.inputs_text()};
+  }
+  LayerOptions changes = options.layer;
+  changes.dtype.clear();  // what a backend stores numbers as changes none of them
+  if (!options.config.empty() || changes.given())
+    throw Error("--case",
+                "--case = " + shown(options.golden_case) +
+                    " is a whole layer: beside it neither CONFIG nor what changes one has a meaning");
+  CheckCase c = case_of(options.golden_case);
+  if (c.golden.invalid)
+    throw Error("--case", "--case = " + shown(options.golden_case) + " must not be an invalid one");
+  return {{c.golden.id, c.config, c.golden.source}, std::move(c.golden.inputs), "of " + c.golden.id};
+}
+
 /// Before any work: --json without --out prints a trace, which cannot hold a large tensor.
 void require_printable(const Config& config, bool backward) {
   const auto [T, D, F, E, K] = Letters(config);
@@ -160,12 +192,11 @@ int act_on(Options options) {
     require_not_an_input(options.out, options.layer, options.config);
   }
   if (options.stats && holds_logits(options.layer.input)) return route_logits(options);
-  const NamedConfig named = options.layer.load(options.config);
+  const auto [named, inputs, inputs_text] = layer_of(options);
   if (options.stats && !has_router(named.config))
     throw Error("--stats", "--stats has no meaning without a router (router.score_function = none)");
   if (options.json && options.out.empty()) require_printable(named.config, options.backward);
   require_memory(named.config, options.scalar == "ball" ? 48 : 8, options.backward);
-  const Inputs inputs = options.layer.inputs(named.config);
 
   const auto start = std::chrono::steady_clock::now();
   Outcome outcome;
@@ -174,19 +205,22 @@ int act_on(Options options) {
     outcome = compute(options, named.config, inputs, [&](double share) { bar(share); });
   }
   const double seconds = seconds_since(start);
-  const std::string sidecar = options.out.empty() ? "" : write_trace(named, outcome.arrays, options.out);
+  const std::string digest = inputs_digest(inputs);
+  const std::string sidecar =
+      options.out.empty() ? "" : write_trace(named, outcome.arrays, digest, options.out);
   if (options.json) {
     Json json = summary_json(named, options, outcome, seconds);
+    json[kInputsKey] = digest;
     if (options.stats) json["stats"] = stats_json(routing_stats(outcome.arrays));
     TensorWriter write("");
-    if (options.out.empty()) json["tensors"] = trace_json(named, outcome.arrays, write)["tensors"];
+    if (options.out.empty()) json["tensors"] = trace_json(named, outcome.arrays, digest, write)["tensors"];
     if (!write.large().empty())
       throw Error("--out", "--out must name a file for " + write.large().front().first +
                                ": more than 65,536 elements");
     std::fputs(print_json(json).c_str(), stdout);
     return 0;
   }
-  print_summary(named, options, outcome, seconds);
+  print_summary(named, options, inputs_text, outcome, seconds);
   if (options.stats) print_stats(routing_stats(outcome.arrays));
   if (!options.out.empty())
     std::printf("wrote     %s%s, %zu tensors\n", options.out.c_str(),
@@ -201,8 +235,10 @@ void add_run(CLI::App& app, Act& act) {
   CLI::App* verb = app.add_subcommand("run", "evaluate one layer, and write its trace");
   verb->footer("Example: moe-oracle run mixtral --tokens 4 --set shape.top_k=1 --backward --out trace.json");
   verb->add_option("CONFIG", options->config,
-                   "a preset, one of our config files, or a Hugging Face config.json")
-      ->required();
+                   "a preset, one of our config files, or a Hugging Face config.json");
+  verb->add_option("--case", options->golden_case, "a golden case: its config and its inputs")
+      ->type_name("ID")
+      ->check(kNotEmpty);
   options->layer.add_to(*verb);
   verb->add_flag("--backward", options->backward, "also compute every gradient");
   verb->add_flag(

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/math/statistics/univariate_statistics.hpp>
 #include <chrono>
 #include <cmath>
 
@@ -58,10 +59,6 @@ std::vector<std::vector<double>> seconds_by_round(const std::vector<std::functio
   return samples.of;
 }
 
-double median(std::vector<double> samples) {
-  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-  std::nth_element(samples.begin(), middle, samples.end());
-  return *middle;
-}
+double median(std::vector<double> samples) { return boost::math::statistics::median(samples); }
 
 }  // namespace moe::cli

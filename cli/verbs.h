@@ -39,8 +39,10 @@ void add_bench(CLI::App& app, Act& act);
 
 /// The folder of the corpus: `out`, else golden/ here, else the one that this program was built with.
 std::string golden_folder(const std::string& out);
-/// The cases that a name stands for: a case id, a golden file, or a folder of them. Of a file, only what `answer` has.
-std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer = nullptr);
+/// The cases that a name stands for: a case id, random/N of that seed, a golden file, or a folder of them. Of a file, only
+/// what `answer` has.
+std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer = nullptr,
+                                std::uint64_t seed = kDefaultSeed);
 /// The same where it must be one.
 CheckCase case_of(const std::string& name);
 
@@ -61,6 +63,9 @@ struct LayerOptions {
 
 /// A whole number in [least, most], or an Error that names the option: CLI11 2.1 clamps what overflows.
 Index parse_index(const std::string& option, const std::string& text, Index least, Index most);
+
+/// A seed, decimal or 0x hexadecimal, or an Error that names the option.
+std::uint64_t parse_seed(const std::string& option, const std::string& text);
 
 /// The format of real numbers called `name`, or an Error that names the option.
 Format real_format(const std::string& option, const std::string& name);

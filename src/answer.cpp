@@ -37,6 +37,7 @@ Answer answer_from_json(const Json& json, const std::string& document) {
     return answer;
   }
   if (!json["tensors"].is_object()) refuse("tensors must be an object");
+  if (json.contains(kInputsKey) && json[kInputsKey].is_string()) answer.inputs = json[kInputsKey];
   for (const auto& [name, described] : json["tensors"].items())
     answer.tensors.emplace_back(name, tensor(name, described, document));
   return answer;
@@ -44,11 +45,12 @@ Answer answer_from_json(const Json& json, const std::string& document) {
 
 Answer read_answer(const std::string& path) {
   if (path.ends_with(".json")) return answer_from_json(parse_json(read_text(path), path), path);
-  if (path.ends_with(".npz")) return {read_npz(path)};
+  if (path.ends_with(".npz")) return {.tensors = read_npz(path)};
   if (!path.ends_with(".safetensors"))
     throw Error(path, path + ": must be an answer in .json, .safetensors or .npz");
   const SafetensorsFile file(path);
   Answer answer;
+  answer.inputs = file.metadata(kInputsKey);
   for (const std::string& name : file.names()) answer.tensors.emplace_back(name, file.load(name));
   return answer;
 }

@@ -8,8 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
 
 namespace moe {
 namespace {
@@ -77,8 +83,46 @@ std::string brief(const std::string& text) {
   return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
 }
 
-/// /bin/sh -c COMMAND with these ends as its stdin and stdout; the error of starting it, or 0.
-int spawn(std::string command, int in, int out, pid_t& process) {
+/// All of a file of /proc; empty where it is gone, or another user's.
+std::string proc_file(const std::string& process, const char* name) {
+  std::ifstream file("/proc/" + process + '/' + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The processes that have `mark` in their environment, or that descend from `root`.
+std::vector<pid_t> processes_of(pid_t root, const std::string& mark) {
+  std::map<pid_t, pid_t> parents;
+  std::set<pid_t> found;
+  std::error_code gone;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", gone)) {
+    const std::string name = entry.path().filename().string();
+    pid_t process = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), process);
+    if (error != std::errc() || end != name.data() + name.size()) continue;
+    const std::string stat =
+        proc_file(name, "stat");  // "pid (name) state parent ...", where name may hold anything
+    const std::size_t after = stat.rfind(") ");
+    if (after != std::string::npos)
+      parents[process] = std::atoi(stat.c_str() + std::min(after + 4, stat.size()));
+    if (proc_file(name, "environ").find(mark) != std::string::npos) found.insert(process);
+  }
+  const auto descends = [&](pid_t process) {
+    for (std::size_t depth = 0; depth < parents.size() && process > 1; ++depth) {
+      if (process == root) return true;
+      const auto parent = parents.find(process);
+      if (parent == parents.end()) return false;
+      process = parent->second;
+    }
+    return false;
+  };
+  for (const auto& [process, parent] : parents)
+    if (descends(process)) found.insert(process);
+  found.erase(::getpid());
+  return {found.begin(), found.end()};
+}
+
+/// /bin/sh -c COMMAND with these ends as its stdin and stdout, and `mark` in its environment; the error of starting it, or 0.
+int spawn(std::string command, std::string mark, int in, int out, pid_t& process) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
@@ -88,7 +132,11 @@ int spawn(std::string command, int in, int out, pid_t& process) {
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   std::string shell = "sh", flag = "-c";
   const std::array<char*, 4> arguments{shell.data(), flag.data(), command.data(), nullptr};
-  const int error = posix_spawn(&process, "/bin/sh", &actions, &attributes, arguments.data(), environ);
+  std::vector<char*> variables{mark.data()};
+  for (char** variable = environ; *variable != nullptr; ++variable) variables.push_back(*variable);
+  variables.push_back(nullptr);
+  const int error =
+      posix_spawn(&process, "/bin/sh", &actions, &attributes, arguments.data(), variables.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   return error;
@@ -97,7 +145,11 @@ int spawn(std::string command, int in, int out, pid_t& process) {
 }  // namespace
 
 Program::Program(std::string command, double seconds_per_answer, std::size_t longest_line)
-    : command_(std::move(command)), seconds_(seconds_per_answer), longest_(longest_line) {}
+    : command_(std::move(command)), seconds_(seconds_per_answer), longest_(longest_line) {
+  static std::atomic<int> count = 0;
+  mark_ = "MOE_ORACLE_PROGRAM=" + std::to_string(::getpid()) + '.' + std::to_string(++count) + '.' +
+          std::to_string(std::chrono::steady_clock::now().time_since_epoch().count());
+}
 
 Program::~Program() { stop(kPatience); }
 
@@ -105,7 +157,7 @@ Program::~Program() { stop(kPatience); }
 std::string Program::start() {
   std::array<int, 2> in{-1, -1}, out{-1, -1};
   int error = ::pipe2(in.data(), O_CLOEXEC) == 0 && ::pipe2(out.data(), O_CLOEXEC) == 0 ? 0 : errno;
-  if (error == 0) error = spawn(command_, in[0], out[1], process_);
+  if (error == 0) error = spawn(command_, mark_, in[0], out[1], process_);
   close_end(in[0]);
   close_end(out[1]);
   to_ = in[1], from_ = out[0], answered_ = false;
@@ -119,15 +171,26 @@ std::string Program::start() {
   return "";
 }
 
-/// Ends the program: waits `patience` seconds for it to leave by itself, kills its group, reaps it. Its status if it left.
+/// Kills what there is of the program and of what it started, wherever that has moved; what is being started meanwhile is
+/// found by another look.
+void Program::kill_all() const {
+  constexpr int kLooks = 5;
+  for (int look = 0; look < kLooks; ++look) {
+    const std::vector<pid_t> alive = processes_of(process_, mark_);
+    ::kill(-process_, SIGKILL);
+    for (const pid_t process : alive) ::kill(process, SIGKILL);
+    if (alive.empty() || (alive.size() == 1 && alive.front() == process_)) return;
+  }
+}
+
+/// Ends the program: waits `patience` seconds for it to leave by itself, kills what is left, reaps it. Its status if it left.
 std::optional<int> Program::stop(double patience) {
   if (process_ <= 0) return std::nullopt;
   close_end(to_);
   close_end(from_);
   heard_.clear();
   const bool left = ends_within(process_, patience);
-  ::kill(-process_, SIGKILL);
-  ::kill(process_, SIGKILL);  // it may have moved to another group
+  kill_all();
   int status = 0;
   if (ends_within(process_, kPatience)) ::waitpid(process_, &status, WNOHANG);
   process_ = -1;
@@ -184,8 +247,11 @@ Program::Reply Program::after_exit(std::size_t sent) {
     reply.failure = "closed its stdout before it answered";
   else if (*status == 0 && !last.empty())
     reply.line = std::move(last);  // it only lacks its newline
-  else if (WIFEXITED(*status) && WEXITSTATUS(*status) == 127)
-    reply.failure = "could not be started: /bin/sh exited with status 127";
+  else if (WIFEXITED(*status) && (WEXITSTATUS(*status) == 126 || WEXITSTATUS(*status) == 127) &&
+           !ever_answered_)
+    throw CannotRun("--exec = " + shown(command_) +
+                    " must be a command that /bin/sh finds: it exited with status " +
+                    std::to_string(WEXITSTATUS(*status)));
   else
     reply.failure = end_text(*status) + " before it answered";
   return reply;
@@ -201,7 +267,7 @@ Program::Reply Program::exchange(const std::string& request) {
     const std::size_t end = heard_.find('\n');
     reply.line = heard_.substr(0, end);
     heard_.erase(0, end + 1);
-    answered_ = true;
+    answered_ = ever_answered_ = true;
     if (sent < request.size()) stop(0);  // it does not read to the end, so it would misread what comes next
     return reply;
   }
@@ -245,11 +311,19 @@ Answer Program::ask(const Json& request, const std::string& id) {
   reply.untouched = true;
   if (process_ > 0) reply = exchange(line);
   if (reply.untouched) {  // it is not running, or one answer was all that it gave
-    if (const std::string failure = start(); !failure.empty()) return {{}, "", failure};
+    if (const std::string failure = start(); !failure.empty()) {
+      deaths_ += 1;
+      return {{}, "", failure};
+    }
     reply = exchange(line);
   }
-  if (!reply.failure.empty()) return {{}, "", reply.failure};
-  return understood(reply.line, id);
+  if (reply.failure.empty()) return understood(reply.line, id);
+  deaths_ += 1;
+  return {{}, "", reply.failure};
+}
+
+std::string Program::given_up() const {
+  return deaths_ < kMostDeaths ? "" : "not asked: the program died " + std::to_string(deaths_) + " times";
 }
 
 }  // namespace moe

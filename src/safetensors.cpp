@@ -38,7 +38,11 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : file_(std::make_uniq
   const nlohmann::json header = parse_sorted_json(text, path + ": header");
   if (!header.is_object()) throw Error(path, path + ": header must be an object");
   for (const auto& [name, json] : header.items()) {
-    if (name == "__metadata__") continue;
+    if (name == "__metadata__") {
+      for (const auto& [key, value] : json.items())
+        if (value.is_string()) metadata_[key] = value;
+      continue;
+    }
     const std::string where = path + ": " + name;
     const bool complete = json.is_object() && json.size() == 3 && json.contains("dtype") &&
                           json.contains("shape") && json.contains("data_offsets") &&
@@ -70,6 +74,11 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : file_(std::make_uniq
           covered);
 }
 
+std::string SafetensorsFile::metadata(const std::string& key) const {
+  const auto found = metadata_.find(key);
+  return found == metadata_.end() ? "" : found->second;
+}
+
 std::vector<std::string> SafetensorsFile::names() const {
   std::vector<std::string> names;
   for (const auto& [name, entry] : entries_) names.push_back(name);
@@ -90,8 +99,10 @@ Array SafetensorsFile::load(const std::string& name) const {
   return a;
 }
 
-void write_safetensors(const std::string& path, const Arrays& arrays) {
+void write_safetensors(const std::string& path, const Arrays& arrays,
+                       const std::map<std::string, std::string>& metadata) {
   nlohmann::json header = nlohmann::json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
   for (const auto& [name, a] : arrays) {
     if (header.contains(name)) throw std::logic_error(path + ": two tensors are called " + name);

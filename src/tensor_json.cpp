@@ -157,20 +157,26 @@ class Reader {
           append(real(item));
           break;
         case Format::F32:
-          append(static_cast<float>(real(item)));
+          append(nearest<float>(item, 24, -126));
           break;
         case Format::F16:
-          append(Eigen::half(static_cast<float>(real(item))));
+          append(nearest<Eigen::half>(item, 11, -14));
           break;
         case Format::BF16:
-          append(Eigen::bfloat16(static_cast<float>(real(item))));
+          append(nearest<Eigen::bfloat16>(item, 8, -126));
           break;
       }
       const Index last = static_cast<Index>(a.bytes.size()) / info_of(a.format).bytes - 1;
-      const bool kept = is_real(a.format) ? !std::isfinite(real(item)) || a.real(last) == real(item)
+      const bool kept = is_real(a.format) ? std::isfinite(a.real(last)) || !std::isfinite(real(item))
                                           : a.integer(last) == whole(item);
-      if (!kept) refuse("must hold numbers of its dtype, not " + shown(item));
+      if (!kept) refuse("must hold numbers in the range of its dtype, not " + shown(item));
     }
+  }
+  /// What a decimal stands for: the number of the format that is nearest. Programs print no more digits than tell it apart.
+  template <typename Float>
+  Float nearest(const Json& item, int digits, int low) const {
+    const double x = real(item);
+    return static_cast<Float>(static_cast<float>(std::isfinite(x) ? rounded(x, digits, low) : x));
   }
   double real(const Json& item) const {
     if (item == "NaN") return std::nan("");

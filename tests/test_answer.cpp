@@ -70,7 +70,7 @@ TEST_CASE("answer: a tensor that does not fit together is refused by name") {
   CHECK(refused(R"({"dtype": "f64", "shape": [1], "data": [1], "sha256": "00"})") ==
         "a.json: y must have the sha256 that it states");
   CHECK(refused(R"({"dtype": "i32", "shape": [1], "data": [4294967297]})") ==
-        "a.json: y must hold numbers of its dtype, not 4294967297");
+        "a.json: y must hold numbers in the range of its dtype, not 4294967297");
   CHECK(refused(R"({"dtype": "f64", "shape": [1], "data": [null]})") ==
         "a.json: y must hold numbers, not null");
   // As many elements as one likes, for nothing.

@@ -1,12 +1,14 @@
 #include <doctest/doctest.h>
 
 #include "moe/budget.h"
+#include "moe/config_json.h"
+#include "moe/corpus.h"
 #include "moe/load.h"
 
 using namespace moe;
 
 TEST_CASE("budget: every profile has a name, and comes back from its JSON") {
-  CHECK(profiles().size() == 6);
+  CHECK(profiles().size() == 11);
   for (const Profile& profile : profiles()) {
     CAPTURE(profile.name);
     const Json json = profile_to_json(profile);
@@ -89,4 +91,36 @@ TEST_CASE("budget: from what a candidate holds, a stage is judged for itself") {
   CHECK(from_held.at("expert.hidden").value ==
         from_inputs.at("expert.hidden").value);                           // as it should have been
   for (const double v : from_held.at("expert.out").value) CHECK(v == 0);  // of what it was
+}
+
+TEST_CASE(
+    "budget: HARD of each rung is at least that of the one before it, number by number, over the corpus") {
+  std::vector<GoldenCase> cases;
+  for (const GoldenFile& file : corpus())
+    for (const GoldenCase& c : file.cases)
+      if (!c.invalid && !c.results_only) cases.push_back(c);
+  std::string wrong;
+  Index compared = 0;
+  for (const Format format : {Format::BF16, Format::F16}) {
+    REQUIRE(ladder(format).size() == 4);
+#pragma omp parallel for schedule(dynamic) reduction(+ : compared)
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      const Config config = config_from_json(cases[i].config);
+      const Inputs& inputs = cases[i].inputs;
+      const Decisions decisions = decide(config, params_of<double>(config, inputs));
+      Budgets stricter;
+      for (const Profile& rung : ladder(format)) {
+        Budgets budgets = budgets_of(config, inputs, decisions, rung, true);
+        for (const auto& [name, budget] : stricter)
+          for (std::size_t n = 0; n < budget.hard.size(); ++n, ++compared) {
+            if (budgets.at(name).hard[n] >= budget.hard[n]) continue;
+#pragma omp critical
+            wrong += cases[i].id + ' ' + rung.name + ' ' + name + '[' + std::to_string(n) + "]\n";
+          }
+        stricter = std::move(budgets);
+      }
+    }
+  }
+  CHECK(compared > 100'000);
+  CHECK(wrong == "");
 }

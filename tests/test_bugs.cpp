@@ -11,7 +11,7 @@ TEST_CASE("bugs: each has a name of its own, of a stage, and changes something")
     CAPTURE(bug.name);
     CHECK(names.insert(bug.name).second);
     CHECK(bug.name.find(": ") != std::string::npos);
-    CHECK((bug.config || bug.inputs || bug.decisions || bug.trace || bug.tensors));
+    CHECK((bug.config || bug.inputs || bug.decisions || bug.trace || bug.tensors || bug.passes));
   }
   CHECK(names.size() >= 80);
 }

@@ -119,11 +119,31 @@ TEST_CASE("program: a crash is told apart from leaving, the second time as well"
   CHECK(outcome("exit 0") == "exited with status 0 before it answered");
   CHECK(outcome("take; kill -SEGV $$") == "was killed by signal 11 before it answered");
   CHECK(outcome("take; kill -KILL $$") == "was killed by signal 9 before it answered");
-  CHECK(outcome("exec /no/such/program") == "could not be started: /bin/sh exited with status 127");
+  CHECK_THROWS_WITH_AS(outcome("exec /no/such/program"),
+                       doctest::Contains("must be a command that /bin/sh finds"), CannotRun);
   Program program(kShell + "take; answer one; take; kill -SEGV $$", 20);
   CHECK(program.ask(request("a"), "a").error == "one");
   CHECK(program.ask(request("b"), "b").failure == "was killed by signal 11 before it answered");
   CHECK(program.ask(request("c"), "c").error == "one");
+  Program later(kShell + "take; answer one; take; exit 127", 20);
+  CHECK(later.ask(request("a"), "a").error == "one");
+  CHECK(later.ask(request("b"), "b").failure == "exited with status 127 before it answered");
+}
+
+TEST_CASE("program: what it started ends with it, also in a session of its own") {
+  const Scratch folder;
+  const std::string heart = folder / "heart";
+  {
+    Program program(kShell + "setsid sh -c 'while :; do date +%N > " + heart +
+                        "; sleep 0.02; done' & take; answer 1; take",
+                    20);
+    program.ask(request("a"), "a");
+    while (!std::filesystem::exists(heart)) pause(0.01);
+  }
+  pause(0.1);
+  const std::string last = read_text(heart);
+  pause(0.3);
+  CHECK(read_text(heart) == last);
 }
 
 TEST_CASE("program: what cannot be started at all says so") {

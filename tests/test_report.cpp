@@ -34,7 +34,7 @@ CaseVerdict routed(const std::string& id) {
 /// One case of each status; the one that fails has all that can be wrong.
 CheckReport example() {
   CheckReport report{
-      "moe-oracle check a b --exec ./mine", "./mine", {}, "moe-oracle check {id} --exec ./mine"};
+      "moe-oracle check a b --exec ./mine", "./mine", {}, {}, "moe-oracle check {id} --exec ./mine"};
   CaseVerdict pass = routed("a/pass");
   pass.tensors = {tensor("y", {3, 2}, {0.5, 0.25, 0.125})};
   pass.tensors[0].hard_ratio = 0.5;
@@ -49,7 +49,7 @@ CheckReport example() {
   bad.routing->reason = "1 of 3 tokens choose other experts";
   bad.missing = {"grad.x"}, bad.unknown = {kMarkup, "logits\x1b[31m\n\xff"};
   report.cases = {pass, bad};
-  for (const Status s : {Status::LowPower, Status::Skipped, Status::Flag}) {
+  for (const Status s : {Status::LowPower, Status::Skipped, Status::Partial, Status::Flag}) {
     CaseVerdict c;
     c.id = "c/other", c.status = s, c.reason = "says why";
     report.cases.push_back(c);
@@ -114,7 +114,7 @@ TEST_CASE("report: the worst case comes first, and no number is better than any"
   report.cases.push_back(flagged), report.cases.push_back(worse);
   std::string order;
   for (const CaseVerdict* c : worst_first(report)) order += c->id + ' ';
-  CHECK(order == "b/fail worse flagged c/other c/other c/other a/pass ");
+  CHECK(order == "b/fail worse flagged c/other c/other c/other c/other a/pass ");
   CHECK(*worst_ratio(report.cases[0]) == 0.5);
   CHECK(std::isinf(*worst_ratio(report.cases[1])));  // not a number
   CHECK_FALSE(worst_ratio(report.cases[2]));
@@ -170,11 +170,12 @@ TEST_CASE("report: the certificate holds what the verdicts hold, and reads back"
   CHECK(read["format"] == "moe-check");
   CHECK(read["formatVersion"] == "1.0.0");
   CHECK(read["status"] == "FAIL");
-  CHECK(read["counts"] == Json({{"PASS", 1}, {"LOW-POWER", 1}, {"SKIPPED", 1}, {"FLAG", 1}, {"FAIL", 1}}));
+  CHECK(read["counts"] ==
+        Json({{"PASS", 1}, {"LOW-POWER", 1}, {"SKIPPED", 1}, {"PARTIAL", 1}, {"FLAG", 1}, {"FAIL", 1}}));
   CHECK(read["profiles"] == Json({{"bf16_store_fp32_acc", 2}}));
   CHECK(read["ulpBuckets"].size() == kUlpBuckets);
   CHECK(read["ulpBuckets"][3] == 4);
-  CHECK(read["cases"].size() == 5);
+  CHECK(read["cases"].size() == 6);
   const Json &c = read["cases"][1], &y = c["tensors"][0], &out = c["tensors"][1];
   CHECK(c["id"] == "b/fail");
   CHECK(c["unknown"] == Json({kMarkup, "logits\x1b[31m\n\xEF\xBF\xBD"}));
@@ -222,7 +223,7 @@ TEST_CASE("report: whatever is named by markup, none of it becomes markup") {
   c.tensors = {tensor(kMarkup, {3, 2}, {0.5, 0.25, 0.125})};
   fail(c.tensors[0], 0, 2), c.tensors[0].reason = kMarkup;
   c.missing = c.unknown = {kMarkup};
-  const std::string page = report_html({kMarkup, kMarkup, {c}, std::string("{id}") + kMarkup});
+  const std::string page = report_html({kMarkup, kMarkup, {c}, {}, std::string("{id}") + kMarkup});
   CHECK(fault_in(page) == "");
   CHECK(count(page, "<script>") == 1);
   CHECK(count(page, "alert(&#39;") == 19);  // 8 above the cases, 4 in the line of this one, 7 below it
@@ -275,9 +276,7 @@ TEST_CASE("report: the lines for a terminal") {
             "  expert.out             [3,1]           2      2        1.5       0.25        7\n"));
   CHECK(has(text, "not returned: grad.* (2 tensors) in 2 cases\n"));
   CHECK(has(text, "unknown name: logits\\u001b[31m\\n\\ufffd in 1 case\n"));
-  CHECK(
-      text.ends_with("5 cases: 1 PASS, 1 FLAG, 1 FAIL, 1 LOW-POWER, 1 SKIPPED\n"
-                     "the worst again: moe-oracle check b/fail --exec ./mine\n"));
+  CHECK(text.ends_with("6 cases: 1 PASS, 1 FLAG, 1 FAIL, 1 PARTIAL, 1 LOW-POWER, 1 SKIPPED\n"));
   CheckReport talkative = example();
   for (int i = 0; i < 99; ++i) talkative.cases[1].reason += " and so on";
   std::istringstream lines(report_text(talkative));

@@ -66,6 +66,21 @@ TEST_CASE("tensor_json: a recipe stands with its numbers, and alone where they a
   CHECK(write("y", few).contains("data"));
 }
 
+TEST_CASE("tensor_json: a decimal is the nearest number of its dtype, a fraction no integer") {
+  const auto read = [](const char* dtype, const char* decimal) {
+    return back({{"dtype", dtype}, {"shape", {1}}, {"data", {Json::parse(decimal)}}}).real(0);
+  };
+  CHECK(read("f32", "0.20241182") == static_cast<double>(0.20241182F));
+  CHECK(read("bf16", "0.333") == 0x1.54p-2);
+  CHECK(read("f16", "65519.99") == 65504);
+  CHECK(read("f16", "1e-9") == 0);
+  CHECK(read("bf16", "1.00390625") == 1);                  // between 1 and 1 + 2^-7: to even
+  CHECK(read("bf16", "1.003906250000001") == 1 + 0x1p-7);  // rounded once, not by way of f32
+  CHECK(error_of([] {
+          back({{"dtype", "u8"}, {"shape", {1}}, {"data", {0.5}}});
+        }) == "f.json: y must have whole numbers where it has 0.5");
+}
+
 TEST_CASE("tensor_json: what does not fit together is refused by name") {
   CHECK(error_with("data", {1, 2}) == "f.json: y must hold as many elements as its shape");
   CHECK(error_with("data", {1, 2, "x"}) == "f.json: y must hold numbers, not \"x\"");
@@ -74,11 +89,15 @@ TEST_CASE("tensor_json: what does not fit together is refused by name") {
   CHECK(error_with("shape", {1.5}) == "f.json: y must have whole numbers where it has 1.5");
   CHECK(error_with("dtype", "f99") ==
         "f.json: y must have a dtype of f64, f32, f16, bf16, i32, i64, u8, not f99");
-  CHECK(error_with("dtype", "bf16") == "f.json: y must hold numbers of its dtype, not 0.3333333333333333");
-  for (const auto& [dtype, value] : {std::pair("u8", Json(256)), {"u8", -1}, {"i32", 4294967297}})
+  for (const auto& [dtype, value] : {std::pair("u8", Json(256)),
+                                     {"u8", -1},
+                                     {"i32", 4294967297},
+                                     {"f32", 3.5e38},
+                                     {"f16", 65520.0},
+                                     {"bf16", -3.4e38}})
     CHECK(error_of([&, name = dtype, json = value] {
             back({{"dtype", name}, {"shape", {1}}, {"data", {json}}});
-          }) == "f.json: y must hold numbers of its dtype, not " + value.dump());
+          }) == "f.json: y must hold numbers in the range of its dtype, not " + value.dump());
   CHECK(error_of([] {
           back({{"dtype", "f64"}, {"shape", {1LL << 32, 1LL << 32}}, {"data", {1}}});
         }) == "f.json: y.shape: the product of the sizes must fit 64 bits");

@@ -7,10 +7,15 @@
 namespace moe {
 
 struct Answer {
-  Arrays tensors;         // under any names; non-finite elements are content
+  Arrays tensors{};       // under any names; non-finite elements are content
   std::string error{};    // the sentence with which the case was refused; empty where it was not
   std::string failure{};  // why there is no answer at all; empty where there is one (moe/program.h)
+  std::string unasked{};  // why none was asked for
+  std::string inputs{};   // the digest of what it was computed from, if it says so (moe/inputs_digest.h)
 };
+
+/// Under which key files say what an answer was computed from: in __metadata__ of safetensors, else beside "tensors".
+inline constexpr const char* kInputsKey = "inputs_sha256";
 
 /// The answer {"id", "tensors": {name: {dtype, shape, data | b64 | file and tensor}}} or {"id", "error": "..."}; `file` is
 /// looked for beside `document`. Throws Error, naming document and tensor, for anything else; other keys are left alone.

@@ -20,10 +20,11 @@ std::vector<Hypothesis> hypotheses(const Config& config);
 struct Diagnosis {
   std::string name, sentence;
   int gotcha = 0;
-  double residual = 0;             // the rms of (got - variant) / sigma, in the mean over tensors
-  double ratio = 0;                // to the residual of the case as it is specified
-  bool explains = false;           // is nothing but rounding left, at least of y?
-  std::vector<std::string> alike;  // what gives the same numbers on this case
+  double residual = 0;    // the rms of (got - variant) / sigma, in the mean over tensors
+  double ratio = 0;       // to the residual of the case as it is specified
+  bool explains = false;  // is nothing but rounding left, at least of y?
+  std::vector<std::string> not_explained = {};  // where it explains y: the tensors of which more is left
+  std::vector<std::string> alike;               // what gives the same numbers on this case
 };
 
 /// The best five explanations of an answer, the best first; none where the answer agrees with the case. Throws Error for a

@@ -9,6 +9,7 @@ namespace moe {
 struct CheckReport {
   std::string command, candidate;
   std::vector<CaseVerdict> cases;
+  std::vector<FoundArithmetic> found{};
   std::string
       rerun{};  // the command that checks one case alone, with {id} for its id if there are several; empty: not known
 };
@@ -23,12 +24,19 @@ std::string report_html(const CheckReport& report);
 /// The report in lines of 80 columns, as far as names allow; no control characters but the ends of the lines.
 std::string report_text(const CheckReport& report);
 
-inline constexpr std::size_t kStatuses = 5;
+inline constexpr std::size_t kStatuses = 6;
 /// How many cases have each status, and the same in words: "275 cases: 270 PASS, 3 FLAG, 2 FAIL".
 std::array<Index, kStatuses> counts_of(const CheckReport& report);
 std::string totals_text(const CheckReport& report);
 /// One case that fails, or else is flagged, decides. Without either, it passes if a case does.
 Status status_of(const CheckReport& report);
+
+/// In which arithmetic the answers hold, what is known of stricter ones, and which named mistakes would pass; empty where
+/// there is nothing to say.
+std::string arithmetic_text(const FoundArithmetic& found);
+
+/// The cases that the candidate refused: "declined: capacity/one, capacity/zero and 3 more"; empty where there is none.
+std::string declined_text(const CheckReport& report);
 
 /// The command that checks the worst case alone, if one fails or is flagged and `rerun` is known; else empty.
 std::string rerun_of(const CheckReport& report);

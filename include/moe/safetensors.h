@@ -21,6 +21,8 @@ class SafetensorsFile {
 
   const std::string& path() const { return file_->path(); }
   bool has(const std::string& name) const { return entries_.count(name) > 0; }
+  /// What __metadata__ says of `key`; empty where it says nothing.
+  std::string metadata(const std::string& key) const;
   std::vector<std::string> names() const;
   /// The tensor `name`; throws Error where there is none, or where its format is not one of ours.
   Array load(const std::string& name) const;
@@ -34,9 +36,11 @@ class SafetensorsFile {
   std::unique_ptr<InputFile> file_;
   std::size_t data_ = 0;
   std::map<std::string, Entry> entries_;
+  std::map<std::string, std::string> metadata_;
 };
 
-/// The same bytes for the same arrays, whatever else is in the world.
-void write_safetensors(const std::string& path, const Arrays& arrays);
+/// The same bytes for the same arrays, whatever else is in the world. `metadata` becomes __metadata__, unless it is empty.
+void write_safetensors(const std::string& path, const Arrays& arrays,
+                       const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace moe

@@ -43,6 +43,15 @@ Bug decides_like(std::string name, std::function<void(Config&)> change) {
   return bug;
 }
 
+/// C + more.
+Bug takes_more(std::string name, Index more) {
+  return confuses(std::move(name), [=](Config& c) {
+    if (c.capacity.mode == CapacityMode::None) return;
+    c.capacity.fixed = std::max<Index>(0, capacity_of(c) + more);
+    c.capacity.mode = CapacityMode::Fixed;
+  });
+}
+
 std::vector<Bug> formulas() {
   return {
       formula("capacity: rounded up where it is to be rounded down",
@@ -137,6 +146,8 @@ std::vector<Bug> orders() {
                    [](Config& c) { c.router.renorm_stage = RenormStage::BeforeDrop; }),
       decides_like("capacity: sigmoid weights ranked as a softmax",
                    [](Config& c) { c.router.score_function = ScoreFunction::Softmax; }),
+      takes_more("capacity: one place more than there is", 1),
+      takes_more("capacity: one place less than there is", -1),
       confuses("capacity: renormalised after the drop where it is before",
                [](Config& c) {
                  if (c.capacity.mode != CapacityMode::None) c.router.renorm_stage = RenormStage::AfterDrop;

@@ -14,6 +14,7 @@ std::vector<Bug> noise_bugs();
 std::vector<Bug> layout_bugs();
 std::vector<Bug> weight_bugs();
 std::vector<Bug> pass_bugs();
+std::vector<Bug> small_bugs();
 
 /// The weights of experts a and b exchanged.
 Bug exchanges(Index a, Index b);

@@ -1,4 +1,5 @@
 #include "list.h"
+#include "moe/budget.h"
 #include "moe/scalar/narrow.h"
 
 // Mistakes of the whole: narrow arithmetic, results that were never written, gradients that do not flow.
@@ -9,6 +10,14 @@ Bug changes(std::string name,
             std::function<void(const Config&, const Inputs&, const Decisions&, Arrays&)> change) {
   Bug bug{std::move(name)};
   bug.tensors = std::move(change);
+  return bug;
+}
+
+Bug repeats(
+    std::string name,
+    std::function<void(const Config&, const Inputs&, const Decisions&, const Passes&, Arrays&)> change) {
+  Bug bug{std::move(name)};
+  bug.passes = std::move(change);
   return bug;
 }
 
@@ -41,17 +50,31 @@ Bug narrow_logits() {
   return bug;
 }
 
-void narrow_sums(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
-  const ProfileScope scope({.name = {}, .inside = kBfloat16, .result = kBfloat16});
-  const OrderScope order(Order::Sequential);
-  take(evaluate<Narrow>(config, inputs, &d, true), "", answer);
+/// All in another arithmetic.
+Bug computes(std::string name, const Profile& arithmetic) {
+  return changes(std::move(name),
+                 [=](const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+                   const ProfileScope scope(arithmetic);
+                   const OrderScope order(Order::Sequential);
+                   take(evaluate<Narrow>(config, inputs, &d, true), "", answer);
+                 });
 }
 
 /// Losses that are added to the total, but that no gradient comes back from.
-void without_loss_gradients(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+void without_loss_gradients(const Config& config, const Inputs& inputs, const Decisions& d,
+                            const Passes& pass, Arrays& answer) {
   Config silent = config;
   for (Aux& aux : silent.aux) aux.coefficient = 0;
-  if (!config.aux.empty()) take(evaluate<double>(silent, inputs, &d, true), "grad.", answer);
+  if (!config.aux.empty()) take(pass.run(silent, inputs, d), "grad.", answer);
+}
+
+/// A balance loss f P whose gradient comes through the counts f as well, as if they were P.
+void through_counts(const Config& config, const Inputs& inputs, const Decisions& d, const Passes& pass,
+                    Arrays& answer) {
+  Config twice = config;
+  for (Aux& aux : twice.aux)
+    if (aux.kind == AuxKind::Switch) aux.coefficient *= 2;
+  if (!config.aux.empty()) take(pass.run(twice, inputs, d), "grad.", answer);
 }
 
 /// Load-balancing losses of scores that went through softmax once more.
@@ -71,12 +94,13 @@ void double_softmax(const Config& config, const Inputs& inputs, const Decisions&
 }
 
 /// Weights that are numbers to the backward pass: only losses move the router, and x feels only those.
-void constant_weights(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+void constant_weights(const Config& config, const Inputs& inputs, const Decisions& d, const Passes& pass,
+                      Arrays& answer) {
   if (!has_router(config)) return;
   Inputs silent = inputs;
   const std::vector<double> none = buffer<double>(inputs.at(Tensor::dy).size());
   silent[Tensor::dy] = array_of(inputs.at(Tensor::dy).dims, none.data());
-  const Arrays rest = evaluate<double>(config, silent, &d, true);
+  const Arrays rest = pass.run(config, silent, d);
   Matrix<double> dz = zeros<double>(config.shape.num_tokens, config.shape.num_experts);
   const char* logits = has_noise(config) ? "grad.router.noisy_logits" : "grad.router.logits";
   const auto add = [&](const Arrays& arrays, double sign) {
@@ -102,16 +126,21 @@ void forget_y(const Config&, const Inputs&, const Decisions&, Arrays& answer) {
 std::vector<Bug> pass_bugs() {
   return {
       narrow_logits(),
-      changes("layer: products and sums in bf16", narrow_sums),
+      computes("layer: products and sums in bf16",
+               {.name = {}, .words = {}, .inside = kBfloat16, .result = kBfloat16}),
+      computes("layer: products and sums in fp16",
+               {.name = {}, .words = {}, .inside = kBinary16, .result = kBinary16}),
+      computes("layer: factors of products in tf32", profile_called("tf32_gemm")),
       changes("combine: y is never written and 0", forget_y),
       changes("combine: x is returned",
               [](const Config&, const Inputs& inputs, const Decisions&, Arrays& answer) {
                 Editable y(answer, "y");
                 for (Index i = 0; i < y.size(); ++i) y[i] = inputs.at(Tensor::x).real(i);
               }),
-      changes("losses: no gradient comes from them", without_loss_gradients),
+      repeats("losses: no gradient comes from them", without_loss_gradients),
+      repeats("losses: a gradient through the counts, too", through_counts),
       changes("losses: of scores that went through softmax twice", double_softmax),
-      changes("route: no gradient passes the weights", constant_weights),
+      repeats("route: no gradient passes the weights", constant_weights),
       changes("expert: gradients of weights collected twice",
               [](const Config&, const Inputs&, const Decisions&, Arrays& answer) {
                 for (const char* name : kWeightGradients) {

@@ -1,4 +1,5 @@
 #include "list.h"
+#include "moe/scalar/narrow.h"
 
 // Mistakes in the weights of the chosen experts, and in where they are multiplied.
 namespace moe {
@@ -45,26 +46,30 @@ void by_id(const Config& config, const Matrix<double>&, const Trace<double>& a, 
 }
 
 /// Experts that see w x in place of x, and whose rows are just added: forward, then backward.
-void weigh_inputs(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+template <typename Num>
+void weigh_inputs_at(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
   if (!has_router(config)) return;
   const auto [T, D, F, E, K] = Letters(config);
-  const Params<double> params = params_of<double>(config, inputs);
-  const Matrix<double> dy = all_rows(params.dy);
-  Trace<double> a = layer_forward(config, params, d);
+  const Params<Num> params = params_of<Num>(config, inputs);
+  const Matrix<Num> dy = all_rows(params.dy);
+  Trace<Num> a = layer_forward(config, params, d);
   Collector collector;
   const auto visit = [&](auto&&... block) { collector(block...); };
-  Grads<double> g;
-  g.x = zeros<double>(T, D), g.topk_weights = zeros<double>(T, K);
+  Grads<Num> g;
+  g.x = zeros<Num>(T, D), g.topk_weights = zeros<Num>(T, K);
   g.gate.resizeLike(a.gate), g.up.resizeLike(a.up), g.hidden.resizeLike(a.hidden), g.out.resizeLike(a.out);
   for (Index e = 0; e < E; ++e) {
     const Index first = a.dispatch.first(e), n = a.dispatch.count(e);
     const auto weight_of = [&a, first](Index i) {
       return a.router.weights.data()[at(a.dispatch.order, first + i)];
     };
-    Matrix<double> x = gather_forward(a.x, a.dispatch, e), dout(n, D);
-    for (Index i = 0; i < n; ++i) x.row(i) *= weight_of(i), dout.row(i) = dy.row(a.dispatch.token(first + i));
-    ExpertTrace<double> of_e = expert_forward(config.experts, std::move(x), at(params.expert, e));
-    ExpertGrads<double> back = expert_backward(config.experts, of_e, at(params.expert, e), dout);
+    Matrix<Num> x = gather_forward(a.x, a.dispatch, e), dout(n, D);
+    for (Index i = 0; i < n; ++i) {
+      scale(weight_of(i), row(x, i), D, row(x, i));
+      dout.row(i) = dy.row(a.dispatch.token(first + i));
+    }
+    ExpertTrace<Num> of_e = expert_forward(config.experts, std::move(x), at(params.expert, e));
+    ExpertGrads<Num> back = expert_backward(config.experts, of_e, at(params.expert, e), dout);
     for (Index i = 0; i < n; ++i) {
       const Index from = at(a.dispatch.order, first + i), t = from / K;
       g.topk_weights.data()[from] = dot(row(back.x, i), row(a.x, t), D);
@@ -78,15 +83,13 @@ void weigh_inputs(const Config& config, const Inputs& inputs, const Decisions& d
     each_block(config, e, back.weight, visit);
   }
   // Rows as they are: each with the weight 1.
-  const Matrix<double> ones = Matrix<double>::Constant(T, K, 1);
-  Combined<double> c =
-      combine_forward(config.capacity.dropped_output, ones, a.dispatch, a.out, a.x, a.shared.y);
+  const Matrix<Num> ones = Matrix<Num>::Constant(T, K, Num(1));
+  Combined<Num> c = combine_forward(config.capacity.dropped_output, ones, a.dispatch, a.out, a.x, a.shared.y);
   a.weighted = std::move(c.weighted), a.y = std::move(c.y);
   a.loss = losses_forward(config, a, dy);
   router_backward(config, params, a, g);
   if (has_shared(config)) {
-    SharedGrads<double> dshared =
-        shared_backward(config, a.x, a.shared, params.shared, params.shared_gate, dy);
+    SharedGrads<Num> dshared = shared_backward(config, a.x, a.shared, params.shared, params.shared_gate, dy);
     g.x += dshared.x;
     g.shared = std::move(dshared.weight), g.shared_gate = std::move(dshared.gate_weight);
   }
@@ -98,11 +101,17 @@ void weigh_inputs(const Config& config, const Inputs& inputs, const Decisions& d
       if (name == changed) array = values;
 }
 
+void weigh_inputs(const Config& config, const Inputs& inputs, const Decisions& d, const Passes& passes,
+                  Arrays& answer) {
+  passes.narrow ? weigh_inputs_at<Narrow>(config, inputs, d, answer)
+                : weigh_inputs_at<double>(config, inputs, d, answer);
+}
+
 }  // namespace
 
 std::vector<Bug> weight_bugs() {
   Bug before{"expert: the weights multiply what goes into the experts"};
-  before.tensors = weigh_inputs;
+  before.passes = weigh_inputs;
   return {
       confuses("route: weights not renormalised", [](Config& c) { c.router.renorm = Renorm::None; }),
       confuses("route: weights renormalised where they are to stay as scored",

@@ -49,31 +49,42 @@ Gap gap_of(const std::vector<Bound>& all, const std::vector<Index>& chosen, cons
 
 }  // namespace
 
-Rankings rankings(const Config& config, const Inputs& inputs, const Profile& profile, const Held* logits) {
+Rankings rankings(const Config& config, const Inputs& inputs, const Profile& profile, const OwnRanks& own) {
   const ProfileScope scope(profile);
   const Params<Bound> params = params_of<Bound>(config, inputs);
   Isolation isolation;
   const Tensor ranked = has_noise(config) ? Tensor::router_noisy_logits : Tensor::router_logits;
-  isolation.held[static_cast<std::size_t>(ranked)] = logits;
+  isolation.held[static_cast<std::size_t>(ranked)] = own.logits;
   Rankings all;
   {
-    const IsolationScope isolated(logits != nullptr ? &isolation : nullptr);
+    const IsolationScope isolated(own.logits != nullptr ? &isolation : nullptr);
     all.z = logits_forward(config, all_rows(params.x), params).logits;
   }
   const Matrix<Bound>& z = all.z;
+  const Index E = z.cols();
   const Matrix<Bound> b = all_rows(params.selection_bias);
   for (Index t = 0; t < z.rows(); ++t) {
     Candidates c;
     if (has_noise(config)) {
-      c.expert.assign(row(z, t), row(z, t) + z.cols());
+      c.expert.assign(row(z, t), row(z, t) + E);
     } else {
-      const Ranking<Bound> r =
-          ranking_of(config.router, row(z, t), b.size() > 0 ? b.data() : nullptr, z.cols());
+      const Ranking<Bound> r = ranking_of(config.router, row(z, t), b.size() > 0 ? b.data() : nullptr, E);
       c.expert = scores_of(r.expert), c.group = scores_of(r.group);
+    }
+    if (b.size() == 0) {
+      Candidates by_score{scores_to_rank(config.router.score_function, row(z, t), E), c.group};
+      for (Index e = 0; own.scores != nullptr && e < E; ++e)
+        at(by_score.expert, e) = at(own.scores->values, t * E + e);
+      all.by_score.push_back(std::move(by_score));
     }
     all.of_token.push_back(std::move(c));
   }
   return all;
+}
+
+bool Rankings::admits(const Config& config, Index t, const std::vector<Index>& chosen) const {
+  return admissible(config, at(of_token, t), chosen) ||
+         (!by_score.empty() && admissible(config, at(by_score, t), chosen));
 }
 
 bool admissible(const Config& config, const Candidates& c, const std::vector<Index>& chosen) {
@@ -89,6 +100,113 @@ bool admissible(const Config& config, const Candidates& c, const std::vector<Ind
                            return may_be_best(c.group, full, all_open(router.n_group)) &&
                                   may_be_best(c.expert, chosen, open_experts(router, E, full));
                          });
+}
+
+namespace {
+
+/// How many of those that are open rank above number i, surely or perhaps.
+struct Rank {
+  Index surely_above = 0, maybe_above = 0;
+};
+Rank rank_of(const std::vector<Bound>& all, const std::vector<char>& open, Index i) {
+  Rank rank;
+  for (Index other = 0; other < static_cast<Index>(all.size()); ++other) {
+    if (other == i || !at(open, other)) continue;
+    rank.surely_above += low(at(all, other)) > high(at(all, i)) ? 1 : 0;
+    rank.maybe_above += high(at(all, other)) >= low(at(all, i)) ? 1 : 0;
+  }
+  return rank;
+}
+
+/// The sets of K among the experts that are open: those that are surely among the K best, and any of those that may be.
+class Choices {
+ public:
+  Choices(const std::vector<Bound>& all, const std::vector<char>& open, Index K, std::size_t most,
+          std::vector<std::vector<Index>>& found)
+      : all_(all), open_(open), K_(static_cast<std::size_t>(K)), most_(most), found_(found) {}
+
+  void run() {
+    std::vector<Index> set;
+    for (Index i = 0; i < static_cast<Index>(all_.size()); ++i) {
+      if (!at(open_, i)) continue;
+      const Rank rank = rank_of(all_, open_, i);
+      if (rank.maybe_above < static_cast<Index>(K_))
+        set.push_back(i);
+      else if (rank.surely_above < static_cast<Index>(K_))
+        open_ends_.push_back(i);
+    }
+    const auto by_value = [this](Index a, Index b) { return at(all_, a).v > at(all_, b).v; };
+    std::stable_sort(open_ends_.begin(), open_ends_.end(), by_value);
+    complete(set, 0);
+    for (std::vector<Index>& choice : found_) std::stable_sort(choice.begin(), choice.end(), by_value);
+  }
+
+ private:
+  void complete(std::vector<Index>& set, std::size_t next) {
+    if (found_.size() >= most_) return;
+    if (set.size() == K_) {
+      if (may_be_best(all_, set, open_)) found_.push_back(set);
+      return;
+    }
+    for (std::size_t i = next; i + K_ - set.size() <= open_ends_.size(); ++i) {
+      set.push_back(open_ends_[i]);
+      complete(set, i + 1);
+      set.pop_back();
+    }
+  }
+
+  const std::vector<Bound>& all_;
+  const std::vector<char>& open_;
+  std::size_t K_, most_;
+  std::vector<std::vector<Index>>& found_;
+  std::vector<Index> open_ends_;
+};
+
+}  // namespace
+
+Matrix<std::uint8_t> open_by_score(const Config& config, const Matrix<Bound>& z, const Profile& profile) {
+  const ProfileScope scope(profile);
+  const Index T = z.rows(), E = z.cols(), K = config.shape.top_k;
+  Matrix<std::uint8_t> open(T, E);
+  for (Index t = 0; t < T; ++t) {
+    const std::vector<Bound> s = scores_to_rank(config.router.score_function, row(z, t), E);
+    for (Index e = 0; e < E; ++e) {
+      const Rank rank = rank_of(s, all_open(E), e);
+      open(t, e) = rank.surely_above < K && rank.maybe_above >= K ? 1 : 0;
+    }
+  }
+  return open;
+}
+
+namespace {
+
+void add_choices(const Config& config, const Candidates& c, std::size_t most,
+                 std::vector<std::vector<Index>>& found) {
+  const Router& router = config.router;
+  const auto E = static_cast<Index>(c.expert.size());
+  const Index K = config.shape.top_k;
+  if (!has_groups(config)) {
+    const std::vector<char> open = all_open(E);
+    return Choices(c.expert, open, K, most, found).run();
+  }
+  std::vector<Index> groups;
+  each_completion(groups, static_cast<std::size_t>(router.topk_group), 0, router.n_group,
+                  [&](const std::vector<Index>& full) {
+                    if (!may_be_best(c.group, full, all_open(router.n_group))) return false;
+                    const std::vector<char> open = open_experts(router, E, full);
+                    Choices(c.expert, open, K, most, found).run();
+                    return found.size() >= most;
+                  });
+}
+
+}  // namespace
+
+std::vector<std::vector<Index>> admissible_choices(const Config& config, const Rankings& all, Index t,
+                                                   std::size_t most) {
+  std::vector<std::vector<Index>> found;
+  add_choices(config, at(all.of_token, t), most, found);
+  if (!all.by_score.empty()) add_choices(config, at(all.by_score, t), most, found);
+  return found;
 }
 
 Gap gap_of(const Config& config, const Candidates& c, const std::vector<Index>& chosen) {

@@ -29,17 +29,25 @@ struct Pass {
   void operator()(const std::string&, const Dims&, Index, const Integer*, Index) {}
 
   /// What was computed before the candidate's own number took its place.
-  void restore(const Isolation& isolation) {
-    for (std::size_t id = 0; id < kTensors.size(); ++id) {
-      const auto& computed = isolation.computed[id];
-      const auto found = tensors.find(kTensors[id].name);
-      if (isolation.held[id] == nullptr || found == tensors.end()) continue;
+  void restore(const Config& config, const Isolation& isolation) {
+    const auto put_back = [this](const std::string& name,
+                                 std::span<const std::pair<double, double>> computed) {
+      const auto found = tensors.find(name);
+      if (found == tensors.end()) return;
       for (std::size_t i = 0; i < computed.size(); ++i) {
         found->second.value[i] = computed[i].first;
         found->second.hard[i] =
             std::is_same_v<Num, Spread> ? std::sqrt(computed[i].second) : computed[i].second;
       }
-    }
+    };
+    for (std::size_t id = 0; id < kTensors.size(); ++id)
+      if (isolation.held[id] != nullptr) put_back(kTensors[id].name, isolation.computed[id]);
+    const auto of_loss = [&](Tensor id) {
+      return std::span(isolation.computed[static_cast<std::size_t>(id)]);
+    };
+    put_back("loss.task", of_loss(Tensor::loss_task)), put_back("loss.total", of_loss(Tensor::loss_total));
+    for (std::size_t i = 0; i < config.aux.size() && i < of_loss(Tensor::loss_aux).size(); ++i)
+      put_back("loss." + config.aux[i].name, of_loss(Tensor::loss_aux).subspan(i, 1));
   }
 };
 
@@ -61,14 +69,14 @@ std::map<std::string, Budget> pass(const Config& config, const Inputs& inputs, c
                        [&](Index e, const ExpertWeightGrads<Num>& g) { each_block(config, e, g, visit); });
     each_tensor(config, trace.dispatch, grads, visit);
   }
-  all.restore(isolation);
+  if (!held.empty()) all.restore(config, isolation);
   return std::move(all.tensors);
 }
 
 }  // namespace
 
 Budgets budgets_of(const Config& config, const Inputs& inputs, const Decisions& decisions,
-                   const Profile& profile, bool backward, const HeldTensors& held) {
+                   const Profile& profile, bool backward, const HeldTensors& held, bool* left_range) {
   std::map<std::string, Budget> spread;
   std::exception_ptr failed;
   std::thread other([&] {
@@ -79,6 +87,7 @@ Budgets budgets_of(const Config& config, const Inputs& inputs, const Decisions& 
     }
   });
   Budgets budgets;
+  left_range_ = false;
   try {
     budgets = pass<Bound>(config, inputs, decisions, profile, backward, held);
   } catch (...) {
@@ -86,6 +95,7 @@ Budgets budgets_of(const Config& config, const Inputs& inputs, const Decisions& 
   }
   other.join();
   if (failed) std::rethrow_exception(failed);
+  if (left_range != nullptr) *left_range = left_range_;
   for (auto& [name, budget] : budgets) budget.sigma = std::move(spread[name].hard);
   return budgets;
 }

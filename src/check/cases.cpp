@@ -30,6 +30,10 @@ class CaseReader {
         }
     if (document_.contains("exact"))
       for (const auto& [name, need] : document_["exact"].items()) c.exact[name] = need.value("bits", 64);
+    if (document_.contains("alternatives"))
+      for (const Json& other : document_["alternatives"])
+        c.alternatives.push_back(decisions(other, c.config));
+    if (document_.contains("demands")) c.demands = document_["demands"].get<std::vector<std::string>>();
   }
 
  private:
@@ -40,6 +44,26 @@ class CaseReader {
   }
   Array array(const std::string& tensor, const std::string& name, const Json& json) const {
     return is_needed(tensor) ? array_from_json(name, json, path_) : shape_from_json(name, json, path_);
+  }
+
+  StatedDecisions decisions(const Json& json, const Config& config) const {
+    const Index T = config.shape.num_tokens, K = config.shape.top_k;
+    StatedDecisions made{IdMatrix(T, K), Matrix<std::uint8_t>(T, K)};
+    const auto integers = [&](const char* name) {
+      if (!json.is_object() || !json.contains(name))
+        throw Error(name, path_ + ": an alternative must have " + name);
+      Array a = array_from_json(name, json[name], path_);
+      if (is_real(a.format) || a.dims != Dims{T, K})
+        throw Error(
+            name, path_ + ": " + name + " of an alternative must be integers of shape " + shape_text({T, K}));
+      return a;
+    };
+    const Array ids = integers("router.topk_ids"), kept = integers("dispatch.kept");
+    for (Index i = 0; i < T * K; ++i) {
+      made.expert.data()[i] = static_cast<std::int32_t>(ids.integer(i));
+      made.kept.data()[i] = static_cast<std::uint8_t>(kept.integer(i));
+    }
+    return made;
   }
 
   const std::string& path_;
@@ -56,7 +80,8 @@ std::vector<CheckCase> read_check_cases(const std::string& path, const Answer* a
   std::size_t next = 0;
   for (const Json& group : json["groups"])
     for (const Json& document : group["cases"]) {
-      CheckCase c{std::move(file.cases.at(next++)), {}, {}, {}, {}};
+      CheckCase c;
+      c.golden = std::move(file.cases.at(next++));
       if (!c.golden.invalid) CaseReader(path, document, answer).read(c);
       cases.push_back(std::move(c));
     }

@@ -12,16 +12,19 @@ constexpr std::array<NamedPrecision, 5> kPrecisions{
     {{"f64", kBinary64}, {"f32", kBinary32}, {"tf32", kTf32}, {"bf16", kBfloat16}, {"f16", kBinary16}}};
 
 /// What a framework keeps in its narrow format: activations, rows of experts and the gradients of all these, the
-/// gradients of weights; the router's part stays in the format of accumulation.
+/// gradients of weights.
 constexpr std::array kActivations{Tensor::expert_gate,
                                   Tensor::expert_up,
                                   Tensor::expert_hidden,
+                                  Tensor::expert_out,
                                   Tensor::combine_weighted,
                                   Tensor::y,
                                   Tensor::shared_stage_gate,
                                   Tensor::shared_stage_up,
                                   Tensor::shared_stage_hidden,
                                   Tensor::shared_stage_out,
+                                  Tensor::shared_stage_gate_logit,
+                                  Tensor::shared_stage_weighted,
                                   Tensor::grad_x,
                                   Tensor::grad_router_weight,
                                   Tensor::grad_router_noise_weight,
@@ -38,37 +41,70 @@ constexpr std::array kActivations{Tensor::expert_gate,
                                   Tensor::grad_shared_stage_gate,
                                   Tensor::grad_shared_stage_up,
                                   Tensor::grad_shared_stage_hidden,
+                                  Tensor::grad_shared_stage_out,
+                                  Tensor::grad_shared_stage_gate_logit,
                                   Tensor::grad_shared_gate,
                                   Tensor::grad_shared_up,
                                   Tensor::grad_shared_down,
                                   Tensor::grad_shared_gate_weight};
-constexpr std::array kOfEveryOperator{Tensor::router_logits,       Tensor::router_noise_raw,
-                                      Tensor::router_noisy_logits, Tensor::router_scores,
-                                      Tensor::router_topk_weights, Tensor::expert_out,
-                                      Tensor::grad_router_logits,  Tensor::grad_router_noisy_logits,
-                                      Tensor::grad_router_scores,  Tensor::grad_router_topk_weights};
+/// ... and what it keeps so where its router, too, has no wider format.
+constexpr std::array kRouter{Tensor::router_logits,         Tensor::router_noise_raw,
+                             Tensor::router_noisy_logits,   Tensor::router_scores,
+                             Tensor::router_topk_weights,   Tensor::grad_router_logits,
+                             Tensor::grad_router_noise_raw, Tensor::grad_router_noisy_logits,
+                             Tensor::grad_router_scores,    Tensor::grad_router_topk_weights};
+/// Where eager programs take several operators from one stored tensor to the next: each rounds.
+constexpr std::array kOfSeveralOperators{Tensor::expert_hidden,
+                                         Tensor::y,
+                                         Tensor::loss_task,
+                                         Tensor::loss_aux,
+                                         Tensor::loss_total,
+                                         Tensor::shared_stage_hidden,
+                                         Tensor::shared_stage_weighted,
+                                         Tensor::grad_x,
+                                         Tensor::grad_router_topk_weights,
+                                         Tensor::grad_expert_gate,
+                                         Tensor::grad_expert_up,
+                                         Tensor::grad_expert_out,
+                                         Tensor::grad_shared_stage_gate,
+                                         Tensor::grad_shared_stage_up,
+                                         Tensor::grad_shared_stage_out,
+                                         Tensor::grad_shared_stage_gate_logit};
 
-Profile any_order(std::string name, Precision p) {
+Profile any_order(std::string name, std::string words, Precision p) {
   Profile profile;
-  profile.name = std::move(name);
+  profile.name = std::move(name), profile.words = std::move(words);
   profile.inside = profile.result = p;
   return profile;
 }
 
 template <std::size_t n>
-Profile keeping(Profile profile, const Precision& p, const std::array<Tensor, n>& tensors) {
-  for (const Tensor id : tensors) profile.store[static_cast<std::size_t>(id)] = p;
-  return profile;
+void set(Profile::OfTensors& all, const std::array<Tensor, n>& tensors, const Precision& p) {
+  for (const Tensor id : tensors) all[static_cast<std::size_t>(id)] = p;
 }
 
-Profile bf16_every_op() {
-  Profile profile = keeping(any_order("bf16_every_op", kBinary32), kBfloat16, kActivations);
-  profile.result = kBfloat16;
-  return keeping(std::move(profile), kBfloat16, kOfEveryOperator);
+/// R0 to R3: each has the roundings of the one before, and more.
+std::vector<Profile> rungs(const std::string& prefix, const std::string& format, const Precision& p) {
+  std::vector<Profile> all;
+  const auto add = [&](const char* name, const std::string& words) -> Profile& {
+    Profile profile = all.empty() ? any_order("", "", kBinary32) : all.back();
+    profile.name = prefix + name, profile.words = format + words;
+    return all.emplace_back(std::move(profile));
+  };
+  set(add("_store_fp32_acc", " stored with f32 sums").store, kActivations, p);
+  set(add("_store_router", " stored with f32 sums, logits and weights of the router, too").store, kRouter, p);
+  Profile& several =
+      add("_round_elementwise",
+          " stored with f32 sums, and rounded by each product of the GLU, sum of the combine and "
+          "step of the losses and of the gradients of activations");
+  set(several.operators, kOfSeveralOperators, p);
+  set(several.store, std::array{Tensor::loss_task, Tensor::loss_aux, Tensor::loss_total}, p);
+  add("_every_op", ", every operation rounded").result = p;
+  return all;
 }
 
 Profile tf32_gemm() {
-  Profile profile = any_order("tf32_gemm", kBinary32);
+  Profile profile = any_order("tf32_gemm", "f32, with the factors of matrix products cut to tf32", kBinary32);
   profile.operands = kTf32;
   return profile;
 }
@@ -85,23 +121,31 @@ Precision precision_called(const Json& json, const std::string& where) {
   throw Error(where, where + " = " + shown(json) + " must be one of f64, f32, tf32, bf16, f16");
 }
 
-Tensor tensor_called(const std::string& name, const std::string& document) {
+Tensor tensor_called(const std::string& name, const std::string& where) {
   for (std::size_t i = 0; i < kTensors.size(); ++i)
     if (name == kTensors[i].name) return static_cast<Tensor>(i);
-  throw Error("store", document + ": store." + name + " is not the name of a tensor");
+  throw Error(where, where + '.' + name + " is not the name of a tensor");
 }
 
 }  // namespace
 
 const std::vector<Profile>& profiles() {
-  static const std::vector<Profile> all{
-      any_order("fp64_any_order", kBinary64),
-      any_order("fp32_any_order", kBinary32),
-      keeping(any_order("bf16_store_fp32_acc", kBinary32), kBfloat16, kActivations),
-      bf16_every_op(),
-      keeping(any_order("fp16_store_fp32_acc", kBinary32), kBinary16, kActivations),
-      tf32_gemm()};
+  static const std::vector<Profile> all = [] {
+    std::vector<Profile> list{any_order("fp64_any_order", "f64", kBinary64),
+                              any_order("fp32_any_order", "f32", kBinary32), tf32_gemm()};
+    for (const Format narrow : {Format::BF16, Format::F16})
+      for (const Profile& rung : ladder(narrow)) list.push_back(rung);
+    return list;
+  }();
   return all;
+}
+
+const std::vector<Profile>& ladder(Format format) {
+  static const std::vector<Profile> bf16 = rungs("bf16", "bf16", kBfloat16),
+                                    f16 = rungs("fp16", "f16", kBinary16),
+                                    f32{any_order("fp32_any_order", "f32", kBinary32)},
+                                    f64{any_order("fp64_any_order", "f64", kBinary64)};
+  return format == Format::BF16 ? bf16 : format == Format::F16 ? f16 : format == Format::F64 ? f64 : f32;
 }
 
 const Profile& profile_called(const std::string& name) {
@@ -116,22 +160,16 @@ const Profile& profile_called(const std::string& name) {
 Profile load_profile(const std::string& name) {
   if (!name.ends_with(".json")) return profile_called(name);
   Profile profile = profile_from_json(parse_json(read_text(name), name), name);
+  for (const Profile& known : profiles())
+    if (profile.name == known.name)
+      throw Error("name",
+                  name + ": name = " + shown(profile.name) + " must not be that of a built-in profile");
   if (profile.name.empty()) profile.name = name;
+  profile.words = "of profile " + profile.name;
   return profile;
 }
 
-const Profile& profile_for(Format format) {
-  switch (format) {
-    case Format::F64:
-      return profile_called("fp64_any_order");
-    case Format::BF16:
-      return profile_called("bf16_store_fp32_acc");
-    case Format::F16:
-      return profile_called("fp16_store_fp32_acc");
-    default:
-      return profile_called("fp32_any_order");
-  }
-}
+const Profile& profile_for(Format format) { return ladder(format).front(); }
 
 Precision precision_of(Format format) {
   switch (format) {
@@ -154,10 +192,13 @@ Json profile_to_json(const Profile& profile) {
             {"result", name_of(profile.result)},
             {"flush", profile.flush},
             {"function", {{"ulps", profile.function_ulps}, {"slope", profile.function_slope}}},
-            {"store", Json::object()}};
+            {"store", Json::object()},
+            {"operators", Json::object()}};
   if (profile.operands.bits > 0) json["operands"] = name_of(profile.operands);
-  for (std::size_t i = 0; i < kTensors.size(); ++i)
+  for (std::size_t i = 0; i < kTensors.size(); ++i) {
     if (profile.store[i].bits > 0) json["store"][kTensors[i].name] = name_of(profile.store[i]);
+    if (profile.operators[i].bits > 0) json["operators"][kTensors[i].name] = name_of(profile.operators[i]);
+  }
   return json;
 }
 
@@ -186,18 +227,25 @@ Profile profile_from_json(const Json& json, const std::string& document) {
           throw Error(part, document + ": function." + part + " is not a field of a profile");
         (part == "ulps" ? profile.function_ulps : profile.function_slope) = number("function." + part, units);
       }
-    } else if (key == "store" && value.is_object()) {
+    } else if ((key == "store" || key == "operators") && value.is_object()) {
       for (const auto& [tensor, format] : value.items())
-        profile.store[static_cast<std::size_t>(tensor_called(tensor, document))] =
-            precision_called(format, document + ": store." + tensor);
+        (key == "store"
+             ? profile.store
+             : profile.operators)[static_cast<std::size_t>(tensor_called(tensor, document + ": " + key))] =
+            precision_called(format, document + ": " + key + '.' + tensor);
     } else {
       throw Error(key, document + ": " + key + " = " + shown(value) +
                            " is not a field of a profile, or of another type");
     }
   }
-  if (profile.result.bits > profile.inside.bits)
-    throw Error("result", document + ": result = " + name_of(profile.result) +
-                              " must not be finer than inside = " + name_of(profile.inside));
+  const auto within = [&](const std::string& field, const Precision& p) {
+    if (p.bits > profile.inside.bits)
+      throw Error(field, document + ": " + field + " = " + name_of(p) +
+                             " must not be finer than inside = " + name_of(profile.inside));
+  };
+  within("result", profile.result);
+  for (std::size_t i = 0; i < kTensors.size(); ++i)
+    within(std::string("operators.") + kTensors[i].name, profile.operators[i]);
   return profile;
 }
 

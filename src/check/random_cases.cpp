@@ -9,7 +9,7 @@ namespace {
 /// Draws that depend on the number of the case and on nothing else.
 class Dice {
  public:
-  explicit Dice(std::uint32_t case_number) : stream_{kDefaultSeed, fnv1a("random layers"), case_number} {}
+  Dice(std::uint64_t seed, std::uint32_t case_number) : stream_{seed, fnv1a("random layers"), case_number} {}
   /// A whole number in [0, n).
   Index below(Index n) { return static_cast<Index>(stream_.word(next_++) % static_cast<std::uint32_t>(n)); }
   template <std::size_t n>
@@ -53,10 +53,27 @@ std::vector<std::string> drawn_sets(Dice& dice, const std::string& preset) {
   return sets;
 }
 
+/// Inputs from the stream of the case, as numbers: whoever reads them must not have to draw.
+Inputs drawn_inputs(const Config& config, std::uint64_t seed, const std::string& id) {
+  Inputs inputs = seeded_inputs(config, seed, fnv1a(id));
+  for (auto& [tensor, a] : inputs)
+    if (a.size() <= (Index{1} << 26)) a = materialized(std::move(a));
+  return inputs;
+}
+
 }  // namespace
 
-CheckCase random_case(Index i) {
-  Dice dice(static_cast<std::uint32_t>(i));
+CheckCase fresh_case(const CheckCase& c, std::uint64_t seed) {
+  CheckCase fresh;
+  fresh.golden = c.golden;
+  if (c.golden.invalid) return fresh;
+  fresh.config = c.config, fresh.demands = c.demands;
+  fresh.golden.inputs = drawn_inputs(c.config, seed, c.golden.id);
+  return fresh;
+}
+
+CheckCase random_case(Index i, std::uint64_t seed) {
+  Dice dice(seed, static_cast<std::uint32_t>(i));
   for (;;) {
     const std::string preset =
         dice.one_of(std::array{"dense", "shazeer2017", "gshard", "switch", "mixtral", "deepseek_v3"});
@@ -67,8 +84,7 @@ CheckCase random_case(Index i) {
       c.config = load_config(preset, sets, groups * (1 + dice.below(24))).config;
       c.golden.id = "random/" + std::to_string(i);
       c.golden.config = config_to_json(c.config);
-      c.golden.inputs = seeded_inputs(c.config, kDefaultSeed, fnv1a(c.golden.id));
-      for (auto& [id, a] : c.golden.inputs) a = materialized(std::move(a));
+      c.golden.inputs = drawn_inputs(c.config, seed, c.golden.id);
       return c;
     } catch (const Error&) {
       // These choices exclude each other.

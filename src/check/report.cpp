@@ -56,7 +56,8 @@ std::array<Index, kStatuses> counts_of(const CheckReport& report) {
 std::string totals_text(const CheckReport& report) {
   const auto counts = counts_of(report);
   std::string text;
-  for (const Status s : {Status::Pass, Status::Flag, Status::Fail, Status::LowPower, Status::Skipped})
+  for (const Status s :
+       {Status::Pass, Status::Flag, Status::Fail, Status::Partial, Status::LowPower, Status::Skipped})
     if (const Index n = counts[static_cast<std::size_t>(s)]; n > 0)
       text += (text.empty() ? ": " : ", ") + std::to_string(n) + ' ' + name_of(s);
   return count_text(report.cases.size(), "case") + text;
@@ -64,9 +65,16 @@ std::string totals_text(const CheckReport& report) {
 
 Status status_of(const CheckReport& report) {
   const auto counts = counts_of(report);
-  for (const Status s : {Status::Fail, Status::Flag, Status::Pass, Status::LowPower})
+  for (const Status s : {Status::Fail, Status::Flag, Status::Partial, Status::Pass, Status::LowPower})
     if (counts[static_cast<std::size_t>(s)] > 0) return s;
   return Status::Skipped;
+}
+
+std::string declined_text(const CheckReport& report) {
+  std::vector<std::string> ids;
+  for (const CaseVerdict& c : report.cases)
+    if (c.declined) ids.push_back(c.id);
+  return ids.empty() ? "" : "declined: " + listed(ids);
 }
 
 std::vector<const CaseVerdict*> worst_first(const CheckReport& report) {

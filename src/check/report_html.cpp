@@ -76,7 +76,8 @@ std::string tensors_html(const CaseVerdict& c) {
   const Places places(c);
   std::size_t n = 0;
   std::string passing, others;
-  for (const Status s : {Status::Fail, Status::Flag, Status::Skipped, Status::LowPower, Status::Pass})
+  for (const Status s :
+       {Status::Fail, Status::Flag, Status::Partial, Status::Skipped, Status::LowPower, Status::Pass})
     for (const TensorVerdict& v : c.tensors) {
       if (v.status != s) continue;
       (s == Status::Pass ? passing : others) += tensor_html(places, v);
@@ -198,7 +199,8 @@ std::string cases_html(const CheckReport& report) {
 std::string counts_html(const CheckReport& report) {
   const auto counts = counts_of(report);
   std::string strip, buttons;
-  for (const Status s : {Status::Fail, Status::Flag, Status::LowPower, Status::Skipped, Status::Pass}) {
+  for (const Status s :
+       {Status::Fail, Status::Flag, Status::Partial, Status::LowPower, Status::Skipped, Status::Pass}) {
     const Index n = counts[static_cast<std::size_t>(s)];
     if (n == 0) continue;
     strip += "<i class=\"" + kind_of(s) + "\" style=\"flex-grow:" + std::to_string(n) + "\"></i>";
@@ -225,11 +227,15 @@ std::string header_html(const CheckReport& report) {
     if (!c.profile.empty()) profiles.insert(c.profile);
   std::string list;
   for (const std::string& name : profiles) list += (list.empty() ? "" : ", ") + name;
-  const std::string facts = fact_html("command", "code", report.command) +
-                            fact_html(profiles.size() == 1 ? "profile" : "profiles", "span", list) +
-                            list_html("not returned", missing_lines(report)) +
-                            list_html("unknown names", unknown_lines(report)) +
-                            fact_html("the worst again", "code", rerun_of(report));
+  std::vector<std::string> arithmetic;
+  for (const FoundArithmetic& found : report.found)
+    if (std::string words = arithmetic_text(found); !words.empty()) arithmetic.push_back(std::move(words));
+  const std::string facts =
+      fact_html("command", "code", report.command) +
+      fact_html(profiles.size() == 1 ? "profile" : "profiles", "span", list) +
+      list_html("arithmetic", arithmetic) + fact_html("refused", "span", declined_text(report)) +
+      list_html("not returned", missing_lines(report)) + list_html("unknown names", unknown_lines(report)) +
+      fact_html("the worst again", "code", rerun_of(report));
   return "<header class=\"" + kind_of(status) + "\"><p class=\"what\">moe-oracle check</p><h1>" +
          pill(status) + ' ' + escaped(report.candidate) + "</h1>" +
          element("p", "totals", totals_text(report)) + counts_html(report) + element("dl", "", facts) +

@@ -86,11 +86,36 @@ Json tensor_json(const Places& places, const TensorVerdict& v) {
   return json;
 }
 
+Json worst_json(const Worst& worst) {
+  return {{"tensor", text(worst.tensor)}, {"id", text(worst.id)}, {"hardRatio", real(worst.ratio)}};
+}
+
+Json arithmetic_json(const FoundArithmetic& found) {
+  Json json{{"dtype", found.format},
+            {"profile", found.profile},
+            {"status", name_of(found.status)},
+            {"cases", found.cases},
+            {"words", text(arithmetic_text(found))}};
+  if (!found.strictest.empty())
+    json["strictest"] = {
+        {"words", found.strictest}, {"failing", found.failing}, {"worst", worst_json(found.worst)}};
+  if (!found.unseen) return json;
+  const Unseen& u = *found.unseen;
+  json["unseen"] = {{"id", text(u.id)},
+                    {"mistakes", u.mistakes},
+                    {"passing", texts(u.passing)},
+                    {"next", texts(u.next)},
+                    {"seenByNext", u.seen_by_next}};
+  return json;
+}
+
 Json case_json(const CaseVerdict& c) {
   Json json{{"id", text(c.id)},
             {"status", name_of(c.status)},
             {"reason", text(c.reason)},
             {"profile", text(c.profile)}};
+  if (c.declined) json["declined"] = true;
+  if (c.strictest) json["strictest"] = worst_json(*c.strictest);
   if (c.routing) json["routing"] = routing_json(*c.routing);
   const Places places(c);
   json["tensors"] = Json::array();
@@ -115,6 +140,8 @@ Json report_json(const CheckReport& report) {
     if (!c.profile.empty()) profiles[c.profile] += 1;
   json["profiles"] = Json::object();
   for (const auto& [name, n] : profiles) json["profiles"][name] = n;
+  json["arithmetic"] = Json::array();
+  for (const FoundArithmetic& found : report.found) json["arithmetic"].push_back(arithmetic_json(found));
   // Bucket b of every tensor's "ulps" counts distances from ulpBuckets[b] to below ulpBuckets[b + 1].
   for (std::size_t b = 0; b < kUlpBuckets; ++b)
     json["ulpBuckets"].push_back(b == 0 ? 0 : Index{1} << (b - 1));

@@ -6,7 +6,7 @@ namespace moe {
 inline constexpr const char* kPageStyle = R"css(
 :root {
   --page: #f5f6f8; --card: #ffffff; --ink: #16191d; --soft: #5d6670; --line: #e0e4e9; --tint: #f0f2f5;
-  --pass: #18794e; --flag: #a15c00; --fail: #c62828; --low-power: #6750a4; --skipped: #6b7480;
+  --pass: #18794e; --flag: #a15c00; --fail: #c62828; --low-power: #6750a4; --partial: #a15c00; --skipped: #6b7480;
   --blue: #2f6fbd; --over: #c62828;
   --h0: #eef3f9; --h1: #d3e3f4; --h2: #a5c8ea; --h3: #639ed8; --h4: #245f9e;
   --h5: #f5a623; --h6: #e2572b; --h7: #b3161b; --h8: #1d1013;
@@ -15,7 +15,7 @@ inline constexpr const char* kPageStyle = R"css(
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #101317; --card: #181c22; --ink: #e8ebef; --soft: #98a2ae; --line: #2b313a; --tint: #20252d;
-    --pass: #4cc38a; --flag: #f1a10d; --fail: #ff6b6b; --low-power: #b9a5f5; --skipped: #98a2ae;
+    --pass: #4cc38a; --flag: #f1a10d; --fail: #ff6b6b; --low-power: #b9a5f5; --partial: #f1a10d; --skipped: #98a2ae;
     --blue: #5b9be3; --over: #ff6b6b;
     --h0: #1f2630; --h1: #223850; --h2: #2a5380; --h3: #3f7fc0; --h4: #8cbcf0;
     --h5: #f1a10d; --h6: #f06a3c; --h7: #ff3b45; --h8: #ffffff;
@@ -30,7 +30,7 @@ button { font: inherit; color: inherit; background: none; border: 1px solid var(
   padding: 3px 10px; cursor: pointer; }
 button:hover, button.on { background: var(--tint); border-color: var(--soft); }
 .pass { --now: var(--pass); } .flag { --now: var(--flag); } .fail { --now: var(--fail); }
-.low-power { --now: var(--low-power); } .skipped { --now: var(--skipped); }
+.low-power { --now: var(--low-power); } .partial { --now: var(--partial); } .skipped { --now: var(--skipped); }
 .pill { display: inline-block; min-width: 62px; padding: 1px 8px; border-radius: 99px; font-size: 11px;
   font-weight: 700; letter-spacing: .03em; text-align: center; white-space: nowrap; color: var(--now);
   background: color-mix(in srgb, var(--now) 13%, transparent); }

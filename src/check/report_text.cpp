@@ -78,11 +78,28 @@ std::string tensor_lines(const CaseVerdict& c) {
   return table + words;
 }
 
+/// How many cases from here on are skipped for one reason.
+std::size_t skipped_alike(const std::vector<CaseVerdict>& cases, std::size_t from) {
+  std::size_t to = from;
+  while (to < cases.size() && cases[to].status == Status::Skipped && cases[to].reason == cases[from].reason)
+    ++to;
+  return to - from;
+}
+std::string skipped_lines(const std::vector<CaseVerdict>& cases, std::size_t from, std::size_t n) {
+  const std::string ids = printable(cases[from].id + " to " + cases[from + n - 1].id).substr(0, 200);
+  return formatted("%-9s  %zu cases, %s\n", name_of(Status::Skipped), n, ids.c_str()) +
+         wrapped(cases[from].reason, kNote);
+}
+
 std::string case_lines(const CaseVerdict& c) {
   std::string text =
       formatted("%-9s  %-34s  %-19s  %8s\n", name_of(c.status), printable(c.id).substr(0, 200).c_str(),
                 printable(c.profile).substr(0, 100).c_str(), ratio_text(worst_ratio(c)).c_str());
   text += wrapped(c.reason, kNote);
+  if (c.strictest && !c.strictest->tensor.empty())
+    text += wrapped(
+        "on the strictest rung: " + c.strictest->tensor + ' ' + ratio_text(c.strictest->ratio) + " times",
+        kNote);
   if (c.routing && "routing: " + c.routing->reason != c.reason) text += wrapped(c.routing->reason, kNote);
   return c.status >= Status::Flag ? text + tensor_lines(c) : text;
 }
@@ -112,13 +129,20 @@ std::string rerun_of(const CheckReport& report) {
 
 std::string report_text(const CheckReport& report) {
   std::string text = formatted("%-9s  %-34s  %-19s  %8s\n", "status", "case", "profile", "x budget");
-  for (const CaseVerdict& c : report.cases) text += case_lines(c);
+  constexpr std::size_t kFew = 3;  // so many cases that are skipped alike have a line each
+  for (std::size_t i = 0; i < report.cases.size();) {
+    const std::size_t alike = skipped_alike(report.cases, i);
+    text += alike > kFew ? skipped_lines(report.cases, i, alike) : case_lines(report.cases[i]);
+    i += alike > kFew ? alike : 1;
+  }
   text += '\n';
   for (const std::string& line : missing_lines(report)) text += wrapped("not returned: " + line, 0);
   for (const std::string& line : unknown_lines(report)) text += wrapped("unknown name: " + line, 0);
-  text += totals_text(report) + '\n';
+  for (const FoundArithmetic& found : report.found) text += wrapped(arithmetic_text(found), 0);
+  const std::string declined = declined_text(report);
   const std::string again = rerun_of(report);
-  return again.empty() ? text : text + "the worst again: " + printable(again) + '\n';
+  if (!again.empty()) text += "the worst again: " + printable(again) + '\n';
+  return text + totals_text(report) + (declined.empty() ? "" : "; " + printable(declined)) + '\n';
 }
 
 }  // namespace moe

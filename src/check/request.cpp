@@ -1,5 +1,6 @@
 #include "moe/check.h"
 #include "moe/config_json.h"
+#include "moe/inputs_digest.h"
 #include "moe/tensor_json.h"
 
 namespace moe {
@@ -18,6 +19,13 @@ Json request_of(const CheckCase& c, bool pinned, const std::string& sidecar) {
         if (known == name) json["routing"][name] = write(name, a);
   if (!write.large().empty()) write_safetensors(sidecar, write.large());
   return json;
+}
+
+void require_same_inputs(const CheckCase& c, const Answer& answer, const std::string& file) {
+  if (answer.inputs.empty() || c.golden.invalid || answer.inputs == inputs_digest(c.golden.inputs)) return;
+  throw Error(kInputsKey, file + ": " + kInputsKey + " = " + answer.inputs.substr(0, 12) +
+                              "... must be that of " + c.golden.id +
+                              ": it was computed from other inputs; run --case computes those of a case");
 }
 
 }  // namespace moe

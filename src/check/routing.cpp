@@ -10,20 +10,6 @@ namespace {
 
 std::vector<Index> row_of(const IdMatrix& ids, Index t) { return {row(ids, t), row(ids, t) + ids.cols()}; }
 
-/// Does the result depend on which slot an expert stands in?
-bool order_matters(const Config& config) {
-  if (config.shape.top_k == 1) return false;
-  if (config.router.second_policy == SecondPolicy::Random) return true;
-  const Capacity& c = config.capacity;
-  if (c.mode != CapacityMode::None &&
-      (c.priority == Priority::BprTop1 || c.dropped_output == DroppedOutput::ScaledIdentity ||
-       (c.priority == Priority::Fcfs && c.order == DropOrder::ChoiceMajor)))
-    return true;
-  return std::any_of(config.aux.begin(), config.aux.end(), [](const Aux& a) {
-    return a.kind == AuxKind::Switch && a.f_source == LoadSource::Top1;
-  });
-}
-
 std::string ids_text(const std::vector<Index>& ids) {
   std::string text;
   for (const Index e : ids) text += (text.empty() ? "" : ",") + std::to_string(e);
@@ -49,6 +35,19 @@ void fail(RoutingVerdict& verdict, Index t, const std::string& what) {
 }
 
 }  // namespace
+
+bool order_matters(const Config& config) {
+  if (config.shape.top_k == 1) return false;
+  if (config.router.second_policy == SecondPolicy::Random || has_load_loss(config)) return true;
+  const Capacity& c = config.capacity;
+  if (c.mode != CapacityMode::None &&
+      (c.priority == Priority::BprTop1 || c.dropped_output == DroppedOutput::ScaledIdentity ||
+       (c.priority == Priority::Fcfs && c.order == DropOrder::ChoiceMajor)))
+    return true;
+  return std::any_of(config.aux.begin(), config.aux.end(), [](const Aux& a) {
+    return a.kind == AuxKind::Switch && a.f_source == LoadSource::Top1;
+  });
+}
 
 const Array* tensor_of(const Arrays& arrays, const std::string& name) {
   for (const auto& [known, a] : arrays)
@@ -77,34 +76,13 @@ Decisions decisions_for(const Config& config, const Inputs& inputs, const IdMatr
   return made;
 }
 
-std::vector<std::vector<std::vector<Index>>> admissible_sets(const Config& config, const Inputs& inputs,
-                                                             const Decisions& expected,
-                                                             const Profile& profile, std::size_t most) {
-  std::vector<std::vector<std::vector<Index>>> sets;
-  const std::vector<Candidates> all = rankings(config, inputs, profile, nullptr).of_token;
-  const Index E = config.shape.num_experts;
-  for (Index t = 0; t < static_cast<Index>(all.size()); ++t) {
-    auto& of_t = sets.emplace_back();
-    const std::vector<Index> chosen = row_of(expected.expert, t);
-    // One expert for another: more than one at a time needs more than one near tie, which this does not look for.
-    for (std::size_t k = 0; k < chosen.size(); ++k)
-      for (Index e = 0; e < E && of_t.size() < most; ++e) {
-        if (contains(chosen, e)) continue;
-        std::vector<Index> other = chosen;
-        other[k] = e;
-        if (admissible(config, at(all, t), other)) of_t.push_back(std::move(other));
-      }
-  }
-  return sets;
-}
-
 namespace {
 
 /// One pass over what a candidate says of its routing.
 class RoutingJudge {
  public:
   RoutingJudge(const Config& config, const Inputs& inputs, const Decisions& expected, const Answer& answer,
-               const Profile& profile, const Held* logits)
+               const Profile& profile, const OwnRanks& own)
       : config_(config),
         inputs_(inputs),
         expected_(expected),
@@ -112,7 +90,10 @@ class RoutingJudge {
         T_(expected.expert.rows()),
         K_(expected.expert.cols()),
         profile_(profile) {
-    if (has_router(config)) all_ = rankings(config, inputs, profile, logits);
+    if (!has_router(config)) return;
+    of_inputs_ = rankings(config, inputs, profile);
+    all_ =
+        own.logits != nullptr || own.scores != nullptr ? rankings(config, inputs, profile, own) : of_inputs_;
   }
 
   CandidateRouting run() {
@@ -136,7 +117,7 @@ class RoutingJudge {
     TokenRouting token;
     token.expected = token.got = row_of(expected_.expert, t);
     if (has_router(config_)) {
-      const Gap gap = gap_of(config_, at(all_.of_token, t), token.expected);
+      const Gap gap = gap_of(config_, at(of_inputs_.of_token, t), token.expected);
       token.margin = gap.margin, token.bound = gap.bound;
       token.certainty = gap.margin > gap.bound ? Certainty::Certain
                         : gap.margin == 0      ? Certainty::Tie
@@ -158,7 +139,7 @@ class RoutingJudge {
                       std::to_string(E) + ')');
     }
     token.agrees = set == std::set<Index>(token.expected.begin(), token.expected.end());
-    if (!token.agrees && !admissible(config_, at(all_.of_token, t), token.got)) {
+    if (!token.agrees && !all_.admits(config_, t, token.got)) {
       token.admissible = false;
       return fail(verdict_, t,
                   "chooses " + ids_text(token.got) + " where only " + ids_text(token.expected) +
@@ -168,8 +149,7 @@ class RoutingJudge {
     std::vector<Index> order = token.agrees ? token.expected : token.got;
     if (order_matters(config_) && token.got != order) {
       for (Index k = 0; k + 1 < K_; ++k)
-        if (high(at(at(all_.of_token, t).expert, at(token.got, k))) <
-            low(at(at(all_.of_token, t).expert, at(token.got, k + 1)))) {
+        if (surely_reversed(t, at(token.got, k), at(token.got, k + 1))) {
           token.admissible = false;
           return fail(verdict_, t,
                       "has its experts in the order " + ids_text(token.got) + " where only " +
@@ -181,6 +161,14 @@ class RoutingJudge {
       ids(t, k) = static_cast<std::int32_t>(at(order, k));
       at(slot_, t * K_ + k) = std::find(token.got.begin(), token.got.end(), at(order, k)) - token.got.begin();
     }
+  }
+
+  /// Does expert b surely rank above expert a?
+  bool surely_reversed(Index t, Index a, Index b) const {
+    const auto below = [&](const std::vector<Candidates>& by) {
+      return high(at(at(by, t).expert, a)) < low(at(at(by, t).expert, b));
+    };
+    return below(all_.of_token) && (all_.by_score.empty() || below(all_.by_score));
   }
 
   /// Where the second choice is taken up or not within what its weight may be off: (R6).
@@ -266,11 +254,19 @@ class RoutingJudge {
 
   void summarize() {
     if (verdict_.status == Status::Fail) return;
-    Index others = 0;
-    for (const TokenRouting& token : verdict_.tokens) others += token.agrees ? 0 : 1;
-    if (others > 0)
-      verdict_.reason = std::to_string(others) + " of " + std::to_string(T_) +
-                        " tokens choose other experts, all of them where rounding may decide";
+    Index others = 0, certain = 0;
+    for (const TokenRouting& token : verdict_.tokens) {
+      others += token.agrees ? 0 : 1;
+      certain += !token.agrees && token.certainty == Certainty::Certain ? 1 : 0;
+    }
+    if (others == 0) return;
+    verdict_.reason = std::to_string(others) + " of " + std::to_string(T_) + " tokens choose other experts, ";
+    verdict_.reason +=
+        certain == 0
+            ? "all of them where rounding may decide"
+            : "as the logits or scores that were returned say, or rounded scores may; the logits of the "
+              "case leave no doubt for " +
+                  std::to_string(certain) + " of them";
   }
 
   const Config& config_;
@@ -279,7 +275,8 @@ class RoutingJudge {
   const Answer& answer_;
   Index T_, K_;
   const Profile& profile_;
-  Rankings all_;
+  Rankings of_inputs_,
+      all_;  // from the case's inputs; from the logits that were returned, if they are to be believed
   RoutingVerdict verdict_;
   std::vector<Index> slot_;
 };
@@ -287,8 +284,8 @@ class RoutingJudge {
 }  // namespace
 
 CandidateRouting judge_routing(const Config& config, const Inputs& inputs, const Decisions& expected,
-                               const Answer& answer, const Profile& profile, const Held* logits) {
-  return RoutingJudge(config, inputs, expected, answer, profile, logits).run();
+                               const Answer& answer, const Profile& profile, const OwnRanks& own) {
+  return RoutingJudge(config, inputs, expected, answer, profile, own).run();
 }
 
 }  // namespace moe

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "moe/check.h"
+#include "admissible.h"
 
 namespace moe {
 
@@ -16,15 +16,12 @@ struct CandidateRouting {
   std::vector<Index> row;   // N: the candidate's row of each of ours
 };
 
-/// Judges the routing of an answer against `expected`. `held` are the logits that the candidate returned, if it is to be
-/// judged from those.
+/// Judges the routing of an answer against `expected`: by what it returned itself, as far as it is to be judged from that.
 CandidateRouting judge_routing(const Config& config, const Inputs& inputs, const Decisions& expected,
-                               const Answer& answer, const Profile& profile, const Held* logits);
+                               const Answer& answer, const Profile& profile, const OwnRanks& own);
 
-/// For each token the other sets of experts that are admissible, at most `most` of them: for candidates that return no ids.
-std::vector<std::vector<std::vector<Index>>> admissible_sets(const Config& config, const Inputs& inputs,
-                                                             const Decisions& expected,
-                                                             const Profile& profile, std::size_t most);
+/// Does the result depend on which slot an expert stands in?
+bool order_matters(const Config& config);
 
 /// The tensor `name` of an answer; null where there is none.
 const Array* tensor_of(const Arrays& arrays, const std::string& name);

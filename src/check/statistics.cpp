@@ -1,9 +1,10 @@
 #include "statistics.h"
 
+#include <boost/math/distributions/chi_squared.hpp>
+#include <boost/math/statistics/univariate_statistics.hpp>
 #include <set>
 
 #include "moe/scalar/profile.h"
-#include "quantile.h"
 #include "text.h"
 
 namespace moe {
@@ -33,11 +34,9 @@ std::size_t bucket(double ulps) {
   return std::min<std::size_t>(static_cast<std::size_t>(std::ilogb(ulps + 0.5)) + 1, kUlpBuckets - 1);
 }
 
-double median(std::vector<double>& values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+/// (J2)  The quantile of chi-squared with n degrees of freedom beyond which lies 1e-9 / tests.
+double chi_squared_quantile(double n, double tests) {
+  return boost::math::quantile(boost::math::complement(boost::math::chi_squared(n), 1e-9 / tests));
 }
 
 /// The statistics of one tensor as they are collected.
@@ -62,7 +61,7 @@ class Tally {
       all_.add(row), rows_ += row.n > 0 ? 1 : 0;
     }
     v_.tested = static_cast<Index>(all_.n), v_.z_rms = all_.rms(), v_.slope_z = all_.slope_z();
-    v_.validated_bits = median(bits_);
+    v_.validated_bits = bits_.empty() ? 0 : boost::math::statistics::median(bits_);
     if (v_.numbers > 0) v_.zeros = static_cast<double>(zeros_) / static_cast<double>(v_.numbers);
   }
 
@@ -90,9 +89,11 @@ class Tally {
   double number(Index i, Sums& row) {
     const double got = c_.got->real(i), expected = at(*c_.expected, i), hard = at(*c_.hard, i);
     if (expected == 0) ++zeros_;
-    // Infinity is right where the format's range may be left; where a bound is missing for another reason, and NaN, never.
+    // Infinity is right where the format's range may be left, and anything where there is no bound because that happened on
+    // the way; where a bound is missing for another reason, neither infinity nor NaN ever.
     const bool bounded = std::isfinite(hard);
-    if (std::isinf(got) && !bounded && 2 * std::abs(expected) > c_.range) return 0;
+    const bool may_be_infinite = std::isinf(got) && 2 * std::abs(expected) > c_.range;
+    if (!std::isfinite(got) && !bounded && (c_.overflowed || may_be_infinite)) return 0;
     if (!std::isfinite(got)) {
       if (nonfinite_ < 0) nonfinite_ = i;
       return HUGE_VAL;
@@ -130,7 +131,8 @@ class Tally {
     if (std::abs(v_.slope_z) > soft.slope)
       return flag("all is scaled by a common factor: " + short_text(v_.slope_z) + " standard deviations");
     if (!soft.rows) return;
-    if (worst_row_.squares > chi_squared_quantile(worst_row_.n, tests * rows_) * allowed * kBlock * kBlock)
+    if (worst_row_.n > 0 &&
+        worst_row_.squares > chi_squared_quantile(worst_row_.n, tests * rows_) * allowed * kBlock * kBlock)
       return flag("errors of row " + std::to_string(v_.row_worst) + " are " + short_text(v_.row_rms) +
                   " times their typical size");
     if (row_slope_ > 2 * soft.slope)
@@ -161,8 +163,10 @@ SoftTests soft_tests_of(const std::string& name, bool isolated, const Profile& p
   const bool of_experts = name == "expert.out" || name == "combine.weighted" || name == "y";
   const bool linear =
       name == "expert.gate" || name == "expert.up" || name == "expert.hidden" || name == "router.logits";
-  if (name == "router.scores" || name == "router.topk_weights")
-    soft.by_row = true;  // they share a denominator
+  const bool of_shares = name == "router.scores" || name == "router.topk_weights" ||
+                         name == "grad.router.scores" || name == "grad.router.logits" ||
+                         name == "grad.router.noisy_logits";
+  if (of_shares) soft.by_row = true;  // they share a sum
   if (!isolated && of_experts) soft.slope = 24;
   if (!isolated && !of_experts && !linear) {  // sums over what came from one row of an expert
     const bool scalar = name.starts_with("loss.") || name.starts_with("grad.router.") || name == "grad.x";

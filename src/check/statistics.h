@@ -21,7 +21,8 @@ struct Comparison {
   const std::vector<double>* sigma = nullptr;
   Index tests = 0;  // tensors that are tested together
   SoftTests soft;
-  double range = 0;  // the largest number of the format that the tensor is kept in
+  double range = 0;         // the largest number of the format that the tensor is kept in
+  bool overflowed = false;  // may a number on the way to it have left its range?
 };
 
 /// Compares number by number and tests the statistics: (J1) to (J5).

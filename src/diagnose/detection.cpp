@@ -26,6 +26,15 @@ bool same_decisions(const Arrays& wrong, const Arrays& right) {
   });
 }
 
+bool is_seen(const std::string& name, Seen seen, const Inputs& inputs) {
+  if (seen == Seen::All || name == "y") return true;
+  constexpr std::string_view gradient = "grad.";
+  if (seen == Seen::Y || !name.starts_with(gradient)) return false;
+  const std::string of = name.substr(gradient.size());
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [&](const auto& input) { return name_of(input.first) == of; });
+}
+
 }  // namespace
 
 Detector::Detector(const Config& config, const Inputs& inputs)
@@ -52,6 +61,13 @@ std::optional<double> Detector::ratio(const Arrays& wrong) const {
   return ratio;
 }
 
+bool Detector::catches(const Arrays& wrong, Seen seen) const {
+  Answer answer;
+  for (const auto& [name, a] : wrong)
+    if (is_seen(name, seen, case_.golden.inputs)) answer.tensors.emplace_back(name, a);
+  return check(case_, answer, {profile_for(Format::F32), Mode::EndToEnd}).status == Status::Fail;
+}
+
 std::optional<double> Detector::ratio_by_check(const Arrays& wrong) const {
   const CaseVerdict verdict = check(case_, {wrong, {}, {}}, {profile_for(Format::F32), Mode::EndToEnd});
   if (verdict.status != Status::Fail) return std::nullopt;
@@ -71,8 +87,14 @@ void Detection::add(const std::string& name, double ratio) {
 Detection detection_of(const Config& config, const Inputs& inputs) {
   const Detector detector(config, inputs);
   Detection all;
-  for (const Bug& bug : bugs())
-    if (const auto ratio = detector.ratio(evaluate_with(bug, config, inputs))) all.add(bug.name, *ratio);
+  for (const Bug& bug : bugs()) {
+    const Arrays wrong = evaluate_with(bug, config, inputs);
+    const std::optional<double> ratio = detector.ratio(wrong);
+    if (!ratio) continue;
+    all.add(bug.name, *ratio);
+    all.by_y += detector.catches(wrong, Seen::Y) ? 1 : 0;
+    all.by_gradients += detector.catches(wrong, Seen::Gradients) ? 1 : 0;
+  }
   return all;
 }
 

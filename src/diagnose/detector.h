@@ -1,6 +1,7 @@
 #pragma once
 
 #include "moe/check.h"
+#include "moe/detection.h"
 
 namespace moe {
 
@@ -16,6 +17,8 @@ class Detector {
   /// choices differ that rounding may decide.
   ///   (J9)  |wrong_i - right_i| > 2^-24 max_j |right_j|
   std::optional<double> ratio(const Arrays& wrong) const;
+  /// Is `wrong` wrong by what is seen of it?
+  bool catches(const Arrays& wrong, Seen seen) const;
 
  private:
   std::optional<double> ratio_by_check(const Arrays& wrong) const;

@@ -30,6 +30,7 @@ Bug both(Bug a, const Bug& b) {
   a.decisions = then(a.decisions, b.decisions);
   a.trace = then(a.trace, b.trace);
   a.tensors = then(a.tensors, b.tensors);
+  a.passes = then(a.passes, b.passes);
   return a;
 }
 
@@ -111,7 +112,7 @@ class Search {
     Inputs inputs;
     Decisions decisions;
   };
-  static bool is_layer(const Bug& bug) { return !bug.trace && !bug.tensors; }
+  static bool is_layer(const Bug& bug) { return !bug.trace && !bug.tensors && !bug.passes; }
   /// Throws Error where the change has no meaning for this layer.
   Layer layer_of(const Bug& bug) const {
     Layer layer{config_, {}, {}};
@@ -223,7 +224,8 @@ class Search {
     return v.first->name + (v.second != nullptr ? ", and " + v.second->name : "");
   }
   Diagnosis diagnosis(const Variant& v) const {
-    Diagnosis d{name_of(v), v.first->sentence, v.first->gotcha, v.residual.rms, 1, explains(v), v.alike};
+    Diagnosis d{name_of(v), v.first->sentence, v.first->gotcha, v.residual.rms, 1, explains(v), {}, v.alike};
+    if (d.explains) d.not_explained = v.residual.beyond;
     if (baseline_.rms > 0) d.ratio = v.residual.rms / baseline_.rms;
     if (v.second == nullptr) return d;
     d.sentence += "; and " + v.second->sentence;
@@ -248,10 +250,10 @@ std::vector<Diagnosis> diagnose(const CheckCase& c, const Answer& answer, const 
   const std::string where = c.golden.id.empty() ? "the case" : c.golden.id;
   if (c.golden.invalid) throw Error("CASE", where + " must be refused: there are no numbers to explain");
   if (answer.tensors.empty()) throw Error("--got", "--got must hold tensors for " + where);
-  const Status status = check(c, answer, options).status;
-  if (status == Status::Skipped)
+  const CaseVerdict verdict = check(c, answer, options);
+  if (verdict.status == Status::Skipped || verdict.tensors.empty())
     throw Error("--got", "--got must hold tensors of " + where + " that can be judged");
-  if (status < Status::Flag) return {};
+  if (verdict.status < Status::Flag) return {};
   // Variants are measured end to end. What only stages by themselves show may still follow one; else it is left to check.
   const bool differs = check(c, answer, {options.profile, Mode::EndToEnd}).status >= Status::Flag;
   std::vector<Diagnosis> best = Search(c, answer, options).run(differs);

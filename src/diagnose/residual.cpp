@@ -3,6 +3,7 @@
 #include <set>
 
 #include "../check/canonical.h"
+#include "../check/found.h"
 #include "../check/routing.h"
 
 namespace moe {
@@ -23,21 +24,14 @@ bool within_rounding(const std::string& name, double squares, Index n) {
   return squares <= count * most * most;
 }
 
-Format narrowest(const Arrays& arrays) {
-  Format format = Format::F64;
-  for (const auto& [name, a] : arrays)
-    if (is_real(a.format) && info_of(a.format).bytes <= info_of(format).bytes) format = a.format;
-  return format;
-}
-
 }  // namespace
 
 Yardstick::Yardstick(const CheckCase& c, const Answer& answer, const CheckOptions& options)
-    : profile_(options.profile ? *options.profile : profile_for(narrowest(answer.tensors))) {
+    : profile_(profile_found(c, answer, options)) {
   const Config& config = c.config;
   const Inputs& inputs = c.golden.inputs;
   expected_ = decide(config, params_of<double>(config, inputs));
-  CandidateRouting routing = judge_routing(config, inputs, expected_, answer, profile_, nullptr);
+  CandidateRouting routing = judge_routing(config, inputs, expected_, answer, profile_, {});
   decisions_ = std::move(routing.decisions);
   // Who was led to other experts has slots and rows of its own, which are those of a variant.
   const bool led_elsewhere = routing.verdict.status == Status::Fail;
@@ -109,6 +103,7 @@ Residual Yardstick::to(const Arrays& variant, const Budgets* own) const {
     if (sum.n == 0) continue;
     const bool within = within_rounding(name, sum.squares, sum.n);
     all.all = all.all && within;
+    if (!within) all.beyond.push_back(name);
     if (name == "y") all.result = within;
     all.squares += sum.squares;
     means += sum.squares / static_cast<double>(sum.n), tensors += 1;

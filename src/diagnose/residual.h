@@ -6,10 +6,11 @@ namespace moe {
 
 /// How far an answer is from what some variant computes, tensor by tensor.
 struct Residual {
-  double rms = 0;      // the rms over tensors of the rms of (got - variant) / sigma in each
-  double squares = 0;  // the sum of all squares
-  bool all = true;     // is every tensor within what rounding does?
-  bool result = true;  // is y?
+  double rms = 0;                        // the rms over tensors of the rms of (got - variant) / sigma in each
+  double squares = 0;                    // the sum of all squares
+  bool all = true;                       // is every tensor within what rounding does?
+  bool result = true;                    // is y?
+  std::vector<std::string> beyond = {};  // the tensors that are not
 };
 
 /// Measures by the SOFT budgets of the case as it is specified.

@@ -54,8 +54,13 @@ CaseBuilder& CaseBuilder::tokens(Index T) {
   return *this;
 }
 
+CaseBuilder& CaseBuilder::draw(std::uint32_t n) {
+  draw_ = n;
+  return *this;
+}
+
 Inputs& CaseBuilder::inputs() {
-  if (!seeded_) case_.inputs = seeded_inputs(config_of(case_.config), kDefaultSeed, fnv1a(case_.id));
+  if (!seeded_) case_.inputs = seeded_inputs(config_of(case_.config), kDefaultSeed, fnv1a(case_.id) + draw_);
   seeded_ = true;
   return case_.inputs;
 }

@@ -35,6 +35,7 @@ std::vector<GoldenCase> amounts() {
   return {
       fixed("capacity/zero", "C = 0: everything is dropped, and the output is 0.",
             "a capacity of 0 taken for none", "capacity.fixed=0")
+          .draw(1)
           .routes({{0}, {1}, {0}}),
       fixed("capacity/one", "C = 1.", "the last token that asks keeps the only place", "capacity.fixed=1")
           .routes({{0}, {0}, {1}, {0}}),
@@ -48,6 +49,7 @@ std::vector<GoldenCase> formulas() {
   return {
       formula("capacity/ceil", "C = ceil(1 9 / 4) = 3.", "a capacity rounded to nearest", "capacity.factor=1")
           .set("capacity.outer_round=ceil")
+          .draw(1)
           .routes(crowd(7, {1, 2})),
       formula("capacity/half-even-down", "C = round(2.5) = 2, to even.", "halves rounded up",
               "capacity.factor=1")
@@ -68,17 +70,20 @@ std::vector<GoldenCase> formulas() {
               "the capacity computed in fp64", "capacity.factor=2.1")
           .set("shape.num_experts=3")
           .set("capacity.outer_round=ceil")
+          .draw(2)
           .routes(crowd(9, {2})),
       formula("capacity/f32", "The fp32 of capacity/decimal-floor as the convention: C = 2.",
               "an exact capacity where the system computes in fp32", "capacity.factor=1.8")
           .set("capacity.arithmetic=f32")
           .set("shape.num_experts=3")
+          .draw(1)
           .routes(crowd(4, {1})),
       formula("capacity/f32-factor-first", "(1.8 5) / 3 in fp32: C = 3.", "the division before the product",
               "capacity.factor=1.8")
           .set("capacity.arithmetic=f32")
           .set("capacity.eval_order=factor_first")
           .set("shape.num_experts=3")
+          .draw(2)
           .routes(crowd(4, {1})),
       formula("capacity/f64", "ceil((10 / 3) 2.1) in fp64: C = 8.",
               "an exact capacity where the system computes in fp64", "capacity.factor=2.1")
@@ -100,10 +105,12 @@ std::vector<GoldenCase> formulas() {
       formula("capacity/minimum", "floor(0.5 8 / 4) = 1, but at least 4.", "no minimum",
               "capacity.factor=0.5")
           .set("capacity.min_capacity=4")
+          .draw(4)
           .routes(crowd(6, {1, 2})),
       formula("capacity/multiple", "floor(1.25 8 / 4) = 2, raised to a multiple of 4.",
               "a multiple rounded down", "capacity.factor=1.25")
           .set("capacity.multiple_of=4")
+          .draw(1)
           .routes(crowd(6, {1, 2})),
       formula("capacity/inner-ceil", "C = floor(1.5 ceil(5 / 4)) = 3.", "the inner rounding left out",
               "capacity.factor=1.5")

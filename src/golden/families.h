@@ -32,6 +32,8 @@ class CaseBuilder {
   CaseBuilder& flag(const char* name);
   CaseBuilder& set(const char* assignment);  // as --set
   CaseBuilder& tokens(Index T);
+  /// Seeds the n-th inputs of this id, in place of the first: where those hide what the case is there to show.
+  CaseBuilder& draw(std::uint32_t n);
 
   /// Gives the router these logits exactly (T rows of E): x starts with a one-hot block, router.weight holds the logits.
   CaseBuilder& logits(const Rows& rows);
@@ -61,6 +63,7 @@ class CaseBuilder {
 
   GoldenCase case_;
   bool seeded_ = false;
+  std::uint32_t draw_ = 0;
 };
 
 }  // namespace moe

@@ -19,6 +19,7 @@ std::vector<GoldenCase> second_choices() {
   return {
       second("second/taken-and-not", "The second weighs 0.27: taken up below 0.54, and not above.")
           .catches("the second choice always, or never, taken up")
+          .draw(1)
           .routes(routes)
           .tensor(Tensor::noise_second_policy, {0, 0.5, 0.5625, 0.75}),
       second("second/queue", "A choice that is not taken up keeps its place in the queue of its expert.")
@@ -26,10 +27,12 @@ std::vector<GoldenCase> second_choices() {
           .set("capacity.mode=fixed")
           .set("capacity.fixed=1")
           .set("capacity.order=choice_major")
+          .draw(1)
           .routes({{0, 3}, {1, 3}, {2, 3}})
           .tensor(Tensor::noise_second_policy, {0.875, 0, 0.25}),
       second("second/equal", "Equal logits, and 2 w = U = 1: not above, so not taken up.")
           .catches("a comparison that lets equality pass")
+          .draw(1)
           .logits({{1, 1, 0, 0}, {0, 2, -1, 2}})
           .tensor(Tensor::noise_second_policy, {1, 0.984375}),
       second("second/raw", "Weights that are not renormalised.")
@@ -40,6 +43,7 @@ std::vector<GoldenCase> second_choices() {
       second("second/threshold", "Taken up above a fifth of U.")
           .catches("a threshold that is always one half")
           .set("router.second_threshold=0.2")
+          .draw(1)
           .logits({{1, 0, -8, -9}, {2, 0, -8, -9}, {-9, 0, 1.5, -8}, {-9, -8, 0, 1.75}})
           .tensor(Tensor::noise_second_policy, {0.5, 0.75, 0.875, 0.9375}),
       second("second/sigmoid", "The share of a sigmoid.")
@@ -83,6 +87,7 @@ std::vector<GoldenCase> noises() {
       noisy("noise/opposite-raw", "Equal in truth: z + n softplus(r) = (z + n r) + n softplus(-r).")
           .catches("noisy logits that are equal in truth ranked by their rounding errors")
           .set("noise.epsilon=0.25")
+          .draw(1)
           .logits({{1, 1.375, 0, -4}})
           .noise({{0.75, -0.75, 0.25, 0}}, {{0.5, 0.5, 0.25, 0}}),
       noisy("noise/threshold-tie", "The next two that were not chosen tie: the load loss has two slopes.")

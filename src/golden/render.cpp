@@ -92,7 +92,11 @@ Json invariants_json(const std::vector<Invariant>& invariants) {
 
 /// Three digits: the numbers are those of binary64 and of this machine's functions, and more of them would promise more.
 Json detection_json(const Detection& all) {
-  Json json{{"profile", "fp32_any_order"}, {"mistakes", all.mistakes}, {"caught", all.caught}};
+  Json json{{"profile", "fp32_any_order"},
+            {"mistakes", all.mistakes},
+            {"caught", all.caught},
+            {"caughtByY", all.by_y},
+            {"caughtByYAndGradients", all.by_gradients}};
   if (all.mistakes == 0) return json;
   char digits[40];
   std::snprintf(digits, sizeof digits, "%.2e", all.least_ratio);

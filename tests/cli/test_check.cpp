@@ -151,7 +151,23 @@ TEST_CASE("check: a program that hangs, crashes, floods, lies or says nothing fa
   fails("echo hello", "not JSON");
   fails("echo \"{}\"", "");
   fails("echo \"{\\\"id\\\": \\\"other\\\", \\\"tensors\\\": {}}\"", "other");
-  fails("no-such-program 2>/dev/null", "exited with status 127");
+  for (const std::string command : {"no-such-program 2>/dev/null", "/ 2>/dev/null"}) {
+    const Done done = check_exec(folder, command);
+    CHECK(done.code == 3);
+    CHECK(is_one_line(done.err));
+    CHECK(done.err.find("must be a command that /bin/sh finds") != std::string::npos);
+  }
+}
+
+TEST_CASE("check: a program that dies is asked three times, and the cases of its deaths fail") {
+  const Scratch folder;
+  const Done done = run(folder, "check " + kGolden + "presets --json --exec 'read -r line; exit 3'");
+  CHECK(done.code == 1);
+  const Json counts = parse_json(done.out, "report")["counts"];
+  CHECK(counts["FAIL"] == 3);
+  CHECK(counts["SKIPPED"] == 4);
+  CHECK(run(folder, "check " + kGolden + "presets --exec 'read -r line; exit 3'")
+            .out.find("SKIPPED    4 cases, presets/") != std::string::npos);
 }
 
 TEST_CASE("check: a program that refuses is skipped, but right for an invalid case") {
@@ -171,19 +187,27 @@ TEST_CASE("check: bad usage and bad files are one line") {
   write(folder / "cut.safetensors", std::string("\x08\0\0", 3));
   write(folder / "p.json", "{\"inside\": \"f12\"}");
   write_answer(folder, "answer.json");
-  for (const std::string arguments :
-       {"check", "check presets/mixtral", "check --got answer.json",
-        "check presets/nothing --got answer.json", "check presets/mixtral --got nothing.json",
-        "check presets/mixtral --got answer.json --exec true",
-        "check presets/mixtral --got answer.json --mode slow",
-        "check presets/mixtral --got answer.json --profile fp12",
-        "check presets/mixtral --got answer.json --profile p.json",
-        "check presets/mixtral --got answer.json --random 3", "check presets/mixtral --backend tpu",
-        "check presets/mixtral --backend cpu --dtype f8",
-        "check presets/mixtral --got answer.json --dtype f32", "check --backend reference --random 0",
-        "check presets/mixtral presets/switch --got answer.json",
-        "check presets/mixtral --backend reference --report r.txt",
-        "check answer.json --backend reference"}) {
+  for (const std::string arguments : {"check",
+                                      "check presets/mixtral",
+                                      "check --got answer.json",
+                                      "check presets/nothing --got answer.json",
+                                      "check presets/mixtral --got nothing.json",
+                                      "check presets/mixtral --got answer.json --exec true",
+                                      "check presets/mixtral --got answer.json --mode slow",
+                                      "check presets/mixtral --got answer.json --profile fp12",
+                                      "check presets/mixtral --got answer.json --profile p.json",
+                                      "check presets/mixtral --got answer.json --random 3",
+                                      "check presets/mixtral --backend tpu",
+                                      "check presets/mixtral --backend cpu --dtype f8",
+                                      "check presets/mixtral --got answer.json --dtype f31",
+                                      "check presets/mixtral --got answer.json",
+                                      "check presets/mixtral --got answer.json --fresh",
+                                      "check presets/mixtral --exec true --seed 3",
+                                      "check presets/mixtral --exec true --require grad.y",
+                                      "check --backend reference --random 0",
+                                      "check presets/mixtral presets/switch --got answer.json",
+                                      "check presets/mixtral --backend reference --report r.txt",
+                                      "check answer.json --backend reference"}) {
     CAPTURE(arguments);
     const Done done = run(folder, arguments);
     CHECK(done.code == 2);

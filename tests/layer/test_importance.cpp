@@ -45,7 +45,7 @@ TEST_CASE("importance: the gradient of the variation is what differences say") {
 }
 
 TEST_CASE("importance: what the choices of each expert weigh, and back") {
-  CHECK(importance_forward(routing()) == std::vector<double>{0.25, 0.625, 1.125});
+  CHECK(importance_forward(Router{}, routing()) == std::vector<double>{0.25, 0.625, 1.125});
   Matrix<double> dw = matrix({{1, 0}, {0, 0}});
   importance_backward(routing(), {10.0, 20.0, 30.0}, dw);
   CHECK(dw == matrix({{31, 10}, {20, 30}}));

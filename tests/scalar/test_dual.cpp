@@ -54,8 +54,11 @@ TEST_CASE("dual: the constant pi has no derivative") {
 TEST_CASE("dual: a nudge moves stored elements one by one, and only those") {
   int calls = 0;
   D::nudge = [&](Tensor id) { return id == Tensor::y ? static_cast<double>(++calls) : 0.0; };
-  const Matrix<D> y = stored(Tensor::y, matrix<D>({{1, 2}, {3, 4}})),
-                  x = stored(Tensor::expert_up, matrix<D>({{5}}));
+  const Matrix<D> y = stored(Tensor::y,
+                             [] {
+                               return matrix<D>({{1, 2}, {3, 4}});
+                             }),
+                  x = stored(Tensor::expert_up, [] { return matrix<D>({{5}}); });
   D::nudge = nullptr;
   CHECK(y(0, 0).d == 1);
   CHECK(y(1, 1).d == 4);

@@ -111,7 +111,8 @@ struct Ranking {
 template <typename Num>
 Ranking<Num> ranking_of(const Router& router, const Num* z, const Num* b, Index E) {
   std::vector<Num> s = buffer<Num>(E);
-  if (b != nullptr || router.n_group > 1) score_forward(router.score_function, z, E, s.data());
+  if (b != nullptr || router.n_group > 1) s = scores_to_rank(router.score_function, z, E);
+  const StageScope<Num> stage(Tensor::router_group_scores);
   Ranking<Num> ranking;
   for (Index e = 0; e < E; ++e) ranking.expert.push_back(expert_key(z, s.data(), b, e));
   for (Index g = 0; router.n_group > 1 && g < router.n_group; ++g)

@@ -27,27 +27,33 @@ template <typename Num>
 Combined<Num> combine_forward(DroppedOutput dropped, const Matrix<Num>& weight, const Plan& plan,
                               const Matrix<Num>& out, const Matrix<Num>& x, const Matrix<Num>& shared = {}) {
   const Index T = weight.rows(), K = weight.cols(), D = x.cols();
-  Combined<Num> c{Matrix<Num>(out.rows(), D), zeros<Num>(T, D)};
-  for (Index t = 0; t < T; ++t)
-    for (Index k = 0; k < K; ++k)
-      if (const Index n = plan.row(t, k); n >= 0) scale(weight(t, k), row(out, n), D, row(c.weighted, n));
-  c.weighted = stored(Tensor::combine_weighted, std::move(c.weighted));
-  std::vector<Num> term;
-  for (Index t = 0; t < T; ++t) {
-    if (all_dropped(plan, t)) {
-      if (dropped == DroppedOutput::Identity) std::copy_n(row(x, t), D, row(c.y, t));
-      if (dropped == DroppedOutput::ScaledIdentity) scale(weight(t, 0), row(x, t), D, row(c.y, t));
-      continue;
-    }
-    for (Index d = 0; d < D; ++d) {
-      term.clear();
+  Combined<Num> c;
+  c.weighted = stored(Tensor::combine_weighted, [&] {
+    Matrix<Num> v(out.rows(), D);
+    for (Index t = 0; t < T; ++t)
       for (Index k = 0; k < K; ++k)
-        if (const Index n = plan.row(t, k); n >= 0) term.push_back(c.weighted(n, d));
-      c.y(t, d) = sum(term.data(), static_cast<Index>(term.size()));
+        if (const Index n = plan.row(t, k); n >= 0) scale(weight(t, k), row(out, n), D, row(v, n));
+    return v;
+  });
+  c.y = stored(Tensor::y, [&] {
+    Matrix<Num> y = zeros<Num>(T, D);
+    std::vector<Num> term;
+    for (Index t = 0; t < T; ++t) {
+      if (all_dropped(plan, t)) {
+        if (dropped == DroppedOutput::Identity) std::copy_n(row(x, t), D, row(y, t));
+        if (dropped == DroppedOutput::ScaledIdentity) scale(weight(t, 0), row(x, t), D, row(y, t));
+        continue;
+      }
+      for (Index d = 0; d < D; ++d) {
+        term.clear();
+        for (Index k = 0; k < K; ++k)
+          if (const Index n = plan.row(t, k); n >= 0) term.push_back(c.weighted(n, d));
+        y(t, d) = sum(term.data(), static_cast<Index>(term.size()));
+      }
     }
-  }
-  if (shared.size() > 0) c.y += shared;
-  c.y = stored(Tensor::y, std::move(c.y));
+    if (shared.size() > 0) y += shared;
+    return y;
+  });
   return c;
 }
 
@@ -65,21 +71,25 @@ template <typename Num>
 CombineGrads<Num> combine_backward(DroppedOutput dropped, const Matrix<Num>& weight, const Plan& plan,
                                    const Matrix<Num>& out, const Matrix<Num>& x, const Matrix<Num>& dy) {
   const Index T = weight.rows(), K = weight.cols(), D = x.cols();
-  CombineGrads<Num> g{zeros<Num>(T, K), Matrix<Num>(out.rows(), D), zeros<Num>(T, D)};
+  CombineGrads<Num> g{zeros<Num>(T, K), {}, zeros<Num>(T, D)};
+  g.out = stored(Tensor::grad_expert_out, [&] {
+    Matrix<Num> dout(out.rows(), D);
+    for (Index t = 0; t < T; ++t)
+      for (Index k = 0; k < K; ++k)
+        if (const Index n = plan.row(t, k); n >= 0) scale(weight(t, k), row(dy, t), D, row(dout, n));
+    return dout;
+  });
   for (Index t = 0; t < T; ++t) {
-    for (Index k = 0; k < K; ++k)
-      if (const Index n = plan.row(t, k); n >= 0) {
-        g.weight(t, k) = dot(row(out, n), row(dy, t), D);
-        scale(weight(t, k), row(dy, t), D, row(g.out, n));
-      }
-    if (!all_dropped(plan, t)) continue;
-    if (dropped == DroppedOutput::Identity) std::copy_n(row(dy, t), D, row(g.x, t));
-    if (dropped == DroppedOutput::ScaledIdentity) {
-      scale(weight(t, 0), row(dy, t), D, row(g.x, t));
-      g.weight(t, 0) = dot(row(x, t), row(dy, t), D);
+    if (all_dropped(plan, t)) {
+      if (dropped == DroppedOutput::Identity) std::copy_n(row(dy, t), D, row(g.x, t));
+      if (dropped == DroppedOutput::ScaledIdentity) scale(weight(t, 0), row(dy, t), D, row(g.x, t));
     }
+    const StageScope<Num> stage(Tensor::grad_router_topk_weights);
+    for (Index k = 0; k < K; ++k)
+      if (const Index n = plan.row(t, k); n >= 0) g.weight(t, k) = dot(row(out, n), row(dy, t), D);
+    if (all_dropped(plan, t) && dropped == DroppedOutput::ScaledIdentity)
+      g.weight(t, 0) = dot(row(x, t), row(dy, t), D);
   }
-  g.out = stored(Tensor::grad_expert_out, std::move(g.out));
   return g;
 }
 

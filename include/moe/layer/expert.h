@@ -29,6 +29,19 @@ inline constexpr ExpertStages kSharedStages{Tensor::shared_stage_gate,        Te
                                             Tensor::grad_shared_stage_hidden, Tensor::grad_shared_gate,
                                             Tensor::grad_shared_up,           Tensor::grad_shared_down};
 
+/// What goes out of the first two maps becomes what goes into the third.   g, u (N, F) -> h (N, F)
+///   (X2)
+template <typename Num>
+Matrix<Num> hidden_forward(const Experts& experts, const Matrix<Num>& gate, const Matrix<Num>& up) {
+  Matrix<Num> h(up.rows(), up.cols());
+  for (Index i = 0; i < up.size(); ++i) {
+    const Num& u = up.data()[i];
+    h.data()[i] =
+        experts.glu ? activate(experts.activation, gate.data()[i]) * u : activate(experts.activation, u);
+  }
+  return h;
+}
+
 /// One expert, gated or not.   x (N, D) -> out (N, D)
 ///   (X1)  g = x gate^T + b_gate,   u = x up^T + b_up
 ///   (X2)  h_nf = act(g_nf) u_nf    or, ungated,    h_nf = act(u_nf)
@@ -39,16 +52,11 @@ ExpertTrace<Num> expert_forward(const Experts& experts, Matrix<Num> x, const Exp
                                 const ExpertStages& at = kRoutedStages) {
   ExpertTrace<Num> a;
   a.x = std::move(x);
-  if (experts.glu) a.gate = stored(at.gate, linear_forward(a.x, weight.gate, weight.gate_bias));
-  a.up = stored(at.up, linear_forward(a.x, weight.up, weight.up_bias));
-  a.hidden.resizeLike(a.up);
-  for (Index i = 0; i < a.up.size(); ++i) {
-    const Num& u = a.up.data()[i];
-    a.hidden.data()[i] =
-        experts.glu ? activate(experts.activation, a.gate.data()[i]) * u : activate(experts.activation, u);
-  }
-  a.hidden = stored(at.hidden, std::move(a.hidden));
-  a.out = stored(at.out, linear_forward(a.hidden, weight.down, weight.down_bias));
+  if (experts.glu)
+    a.gate = stored(at.gate, [&] { return linear_forward(a.x, weight.gate, weight.gate_bias); });
+  a.up = stored(at.up, [&] { return linear_forward(a.x, weight.up, weight.up_bias); });
+  a.hidden = stored(at.hidden, [&] { return hidden_forward(experts, a.gate, a.up); });
+  a.out = stored(at.out, [&] { return linear_forward(a.hidden, weight.down, weight.down_bias); });
   return a;
 }
 
@@ -67,6 +75,23 @@ struct ExpertGrads {
   ExpertWeightGrads<Num> weight;
 };
 
+/// The two halves of (X2').   dh (N, F) -> dg, du (N, F)
+template <typename Num>
+Matrix<Num> gate_backward(const Experts& experts, const ExpertTrace<Num>& a, const Matrix<Num>& dh) {
+  Matrix<Num> dg(dh.rows(), dh.cols());
+  for (Index i = 0; i < dg.size(); ++i)
+    dg.data()[i] = dh.data()[i] * a.up.data()[i] * activate_slope(experts.activation, a.gate.data()[i]);
+  return dg;
+}
+template <typename Num>
+Matrix<Num> up_backward(const Experts& experts, const ExpertTrace<Num>& a, const Matrix<Num>& dh) {
+  Matrix<Num> du(dh.rows(), dh.cols());
+  for (Index i = 0; i < du.size(); ++i)
+    du.data()[i] = dh.data()[i] * (experts.glu ? activate(experts.activation, a.gate.data()[i])
+                                               : activate_slope(experts.activation, a.up.data()[i]));
+  return du;
+}
+
 /// The vector-Jacobian product of expert_forward.   dout (N, D) -> dx (N, D) and the gradients of stages and weights
 ///   (X3')  dh = dout down,                          ddown = dout^T h,   db_down = sum_n dout_n
 ///   (X2')  dg_nf = dh_nf u_nf act'(g_nf),           du_nf = dh_nf act(g_nf)   or   du_nf = dh_nf act'(u_nf)
@@ -76,34 +101,24 @@ ExpertGrads<Num> expert_backward(const Experts& experts, const ExpertTrace<Num>&
                                  const ExpertParams<Num>& weight, const Matrix<Num>& dout,
                                  const ExpertStages& at = kRoutedStages) {
   ExpertGrads<Num> g;
-  g.hidden = stored(at.grad_hidden, linear_backward(dout, weight.down));
-  g.up.resizeLike(a.up);
-  g.gate.resizeLike(a.gate);
-  for (Index i = 0; i < a.up.size(); ++i) {
-    const Num &u = a.up.data()[i], &dh = g.hidden.data()[i];
-    if (!experts.glu) {
-      g.up.data()[i] = dh * activate_slope(experts.activation, u);
-      continue;
-    }
-    const Num& gate = a.gate.data()[i];
-    g.gate.data()[i] = dh * u * activate_slope(experts.activation, gate);
-    g.up.data()[i] = dh * activate(experts.activation, gate);
-  }
-  g.gate = stored(at.grad_gate, std::move(g.gate));
-  g.up = stored(at.grad_up, std::move(g.up));
+  g.hidden = stored(at.grad_hidden, [&] { return linear_backward(dout, weight.down); });
+  if (experts.glu) g.gate = stored(at.grad_gate, [&] { return gate_backward(experts, a, g.hidden); });
+  g.up = stored(at.grad_up, [&] { return up_backward(experts, a, g.hidden); });
 
   g.x = linear_backward(g.up, weight.up);
-  g.weight.up = stored(at.weight_up, linear_backward_weight(g.up, a.x, weight.up.loop));
-  g.weight.down = stored(at.weight_down, linear_backward_weight(dout, a.hidden, weight.down.loop));
+  g.weight.up = stored(at.weight_up, [&] { return linear_backward_weight(g.up, a.x, weight.up.loop); });
+  g.weight.down =
+      stored(at.weight_down, [&] { return linear_backward_weight(dout, a.hidden, weight.down.loop); });
   if (weight.up_bias.rows > 0)
-    g.weight.up_bias = stored(Tensor::grad_experts_up_bias, linear_backward_bias(g.up));
+    g.weight.up_bias = stored(Tensor::grad_experts_up_bias, [&] { return linear_backward_bias(g.up); });
   if (weight.down_bias.rows > 0)
-    g.weight.down_bias = stored(Tensor::grad_experts_down_bias, linear_backward_bias(dout));
+    g.weight.down_bias = stored(Tensor::grad_experts_down_bias, [&] { return linear_backward_bias(dout); });
   if (!experts.glu) return g;
   g.x += linear_backward(g.gate, weight.gate);
-  g.weight.gate = stored(at.weight_gate, linear_backward_weight(g.gate, a.x, weight.gate.loop));
+  g.weight.gate =
+      stored(at.weight_gate, [&] { return linear_backward_weight(g.gate, a.x, weight.gate.loop); });
   if (weight.gate_bias.rows > 0)
-    g.weight.gate_bias = stored(Tensor::grad_experts_gate_bias, linear_backward_bias(g.gate));
+    g.weight.gate_bias = stored(Tensor::grad_experts_gate_bias, [&] { return linear_backward_bias(g.gate); });
   return g;
 }
 

@@ -38,12 +38,19 @@ std::vector<Num> variation_backward(const std::vector<Num>& v, double epsilon, c
 /// What each expert's choices weigh together.   w (T, K) -> (E)
 ///   (M2)  importance_e = sum of w_tk over e_tk = e
 template <typename Num>
-std::vector<Num> importance_forward(const Routing<Num>& r) {
-  std::vector<std::vector<Num>> of(static_cast<std::size_t>(r.scores.cols()));
-  for (Index i = 0; i < r.weights.size(); ++i) at(of, r.expert.data()[i]).push_back(r.weights.data()[i]);
-  std::vector<Num> importance;
-  importance.reserve(of.size());
-  for (const std::vector<Num>& w : of) importance.push_back(sum(w.data(), static_cast<Index>(w.size())));
+std::vector<Num> importance_forward(const Router& router, const Routing<Num>& r) {
+  const Index E = r.scores.cols();
+  const auto sums = [&](const auto& weight, Num* importance) {
+    std::vector<std::vector<Num>> of(static_cast<std::size_t>(E));
+    for (Index i = 0; i < r.weights.size(); ++i) at(of, r.expert.data()[i]).push_back(weight(i));
+    for (Index e = 0; e < E; ++e) importance[e] = sum(at(of, e).data(), static_cast<Index>(at(of, e).size()));
+  };
+  std::vector<Num> importance = buffer<Num>(E);
+  sums([&](Index i) { return r.weights.data()[i]; }, importance.data());
+  cover(importance.data(), E, [&](Num* other) {  // from the weights before they were stored
+    const Num factor = configured<Num>(router.routed_scaling_factor);
+    sums([&](Index i) { return factor * r.shares.data()[i]; }, other);
+  });
   return importance;
 }
 ///   (M2')  dw_tk = d importance_e_tk, added to dw (T, K)

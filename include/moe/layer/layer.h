@@ -18,6 +18,7 @@ namespace moe {
 struct Decisions {
   IdMatrix expert;                      // (T, K)
   IdMatrix retopk;                      // (T, K) by the scores alone, where a loss counts those
+  Matrix<std::uint8_t> retopk_open;     // (T, E) 1 where rounding may decide whether it does; empty: nowhere
   std::vector<std::int32_t> runner_up;  // (T) the best that was not chosen, where a loss asks
   Matrix<std::uint8_t> taken_up;        // (T, K) by (R6), where there is a policy
   Plan plan;
@@ -32,13 +33,14 @@ struct RouterLogits {
 };
 template <typename Num>
 RouterLogits<Num> logits_forward(const Config& config, const Matrix<Num>& x, const Params<Num>& params) {
-  Matrix<Num> z = stored(Tensor::router_logits, linear_forward(x, params.router));
+  Matrix<Num> z = stored(Tensor::router_logits, [&] { return linear_forward(x, params.router); });
   if (!has_noise(config)) return {std::move(z), {}};
-  NoiseTrace<Num> noise{std::move(z),
-                        stored(Tensor::router_noise_raw, linear_forward(x, params.noise_weight)),
-                        {},
-                        all_rows(params.noise)};
-  Matrix<Num> h = stored(Tensor::router_noisy_logits, noise_forward(config.noise, noise));
+  NoiseTrace<Num> noise{
+      std::move(z),
+      stored(Tensor::router_noise_raw, [&] { return linear_forward(x, params.noise_weight); }),
+      {},
+      all_rows(params.noise)};
+  Matrix<Num> h = stored(Tensor::router_noisy_logits, [&] { return noise_forward(config.noise, noise); });
   return {std::move(h), std::move(noise)};
 }
 
@@ -53,12 +55,12 @@ std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, 
   const bool shared = by_weight && config.router.renorm == Renorm::Sum &&
                       config.router.renorm_stage == RenormStage::BeforeDrop;
   const ScoreFunction function = config.router.score_function;
-  std::vector<Num> s = buffer<Num>(E), w = buffer<Num>(K);
+  std::vector<Num> w = buffer<Num>(K);
   for (Index t = 0; t < T; ++t) {
-    score_forward(function, row(z, t), E, s.data());
+    const std::vector<Num> s = scores_to_rank(function, row(z, t), E);
     std::vector<Num> z_k, s_k;
     for (Index k = 0; k < K; ++k) z_k.push_back(z(t, expert(t, k))), s_k.push_back(at(s, expert(t, k)));
-    if (shared) share_forward(config.router, z_k.data(), s_k.data(), K, w.data());
+    if (shared) weights_to_rank(config.router, z_k.data(), s_k.data(), K, w.data());
     for (Index k = 0; k < (by_weight ? K : 1); ++k) {
       std::vector<Num> among = z_k;
       if (!shared) among.assign(row(z, t), row(z, t) + (function == ScoreFunction::Softmax ? E : 0));
@@ -81,12 +83,11 @@ template <typename Num>
 Matrix<Num> early_weights(const Router& router, const Matrix<Num>& z, const IdMatrix& expert) {
   const Index T = z.rows(), E = z.cols(), K = expert.cols();
   Matrix<Num> w(T, K);
-  std::vector<Num> s = buffer<Num>(E);
   for (Index t = 0; t < T; ++t) {
-    score_forward(router.score_function, row(z, t), E, s.data());
+    const std::vector<Num> s = scores_to_rank(router.score_function, row(z, t), E);
     std::vector<Num> z_k, s_k;
     for (Index k = 0; k < K; ++k) z_k.push_back(z(t, expert(t, k))), s_k.push_back(at(s, expert(t, k)));
-    share_forward(router, z_k.data(), s_k.data(), K, row(w, t));
+    weights_to_rank(router, z_k.data(), s_k.data(), K, row(w, t));
   }
   return w;
 }
@@ -131,7 +132,7 @@ Num aux_forward(const Config& config, const Aux& aux, const Routing<Num>& r, con
     case AuxKind::Z:
       return z_loss_forward(r.logsumexp);
     case AuxKind::CvImportance:
-      return variation(importance_forward(r), aux.epsilon).V;
+      return variation(importance_forward(config.router, r), aux.epsilon).V;
     case AuxKind::CvLoad:
       return variation(load_forward(r), aux.epsilon).V;
   }
@@ -142,13 +143,31 @@ Num aux_forward(const Config& config, const Aux& aux, const Routing<Num>& r, con
 ///   (B0)  task = sum_td y_td dy_td,   total = task + sum over aux of coefficient loss
 template <typename Num>
 Losses<Num> losses_forward(const Config& config, const Trace<Num>& a, const Matrix<Num>& dy) {
+  const auto kept = [](Tensor id, const auto& compute) {
+    const StageScope<Num> stage(id);
+    Num loss = compute();
+    store(loss, id);
+    return loss;
+  };
   Losses<Num> loss;
-  loss.task = dot(a.y.data(), dy.data(), a.y.size());
-  loss.total = loss.task;
-  for (const Aux& aux : config.aux) {
-    loss.aux.push_back(aux_forward(config, aux, a.router, a.dispatch));
-    loss.total += configured<Num>(aux.coefficient) * loss.aux.back();
-  }
+  loss.task = kept(Tensor::loss_task, [&] {
+    Num task = dot(a.y.data(), dy.data(), a.y.size());
+    cover(&task, 1, [&](Num* other) {  // of a y that was not rounded yet
+      Matrix<Num> y = a.y;
+      for (Index i = 0; i < y.size(); ++i) y.data()[i] = unstored(y.data()[i], Tensor::y);
+      *other = dot(y.data(), dy.data(), y.size());
+    });
+    return task;
+  });
+  for (const Aux& aux : config.aux)
+    loss.aux.push_back(
+        kept(Tensor::loss_aux, [&] { return aux_forward(config, aux, a.router, a.dispatch); }));
+  loss.total = kept(Tensor::loss_total, [&] {
+    Num total = loss.task;
+    for (std::size_t i = 0; i < config.aux.size(); ++i)
+      total += configured<Num>(config.aux[i].coefficient) * loss.aux[i];
+    return total;
+  });
   return loss;
 }
 
@@ -164,7 +183,7 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
     RouterLogits<Num> z = logits_forward(config, a.x, params);
     a.router = route_forward(config.router, std::move(z.logits), b, decisions.expert, a.dispatch);
     a.router.noise = std::move(z.noise);
-    a.router.retopk = decisions.retopk;
+    a.router.retopk = decisions.retopk, a.router.retopk_open = decisions.retopk_open;
     a.router.runner_up = decisions.runner_up;
     if (config.bias_update.kind != BiasUpdate::None)
       a.router.next_bias = updated_bias(config.bias_update, b, a.dispatch);
@@ -210,6 +229,7 @@ template <typename Num>
 Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num>& g, Loop loop,
                             ScoreBackward<Num> back = score_backward<Num>) {
   const auto [T, D, F, E, K] = Letters(config);
+  const StageScope<Num> stage(Tensor::grad_router_logits);
   // What the losses want of the scores, of the clean logits and of the scale of noise, beside what passes the weights.
   Matrix<Num> ds = zeros<Num>(T, E), dz = zeros<Num>(T, E), dscale = zeros<Num>(T, E), dh = zeros<Num>(T, E);
   for (const Aux& aux : config.aux) {
@@ -218,25 +238,28 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
       balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch, each,
                        ds);
     if (aux.kind == AuxKind::Z) z_loss_backward(a.router.logits, a.router.logsumexp, each, dh);
-    if (aux.kind == AuxKind::CvImportance)
-      importance_backward(a.router, variation_backward(importance_forward(a.router), aux.epsilon, each),
-                          g.topk_weights);
+    if (aux.kind == AuxKind::CvImportance) {
+      const StageScope<Num> of_weights(Tensor::grad_router_topk_weights);
+      const std::vector<Num> importance = importance_forward(config.router, a.router);
+      importance_backward(a.router, variation_backward(importance, aux.epsilon, each), g.topk_weights);
+    }
     if (aux.kind == AuxKind::CvLoad)
       load_backward(a.router, variation_backward(load_forward(a.router), aux.epsilon, each), dz, dscale, dh);
   }
-  g.topk_weights = stored(Tensor::grad_router_topk_weights, std::move(g.topk_weights));
+  g.topk_weights = stored(Tensor::grad_router_topk_weights, [&] { return std::move(g.topk_weights); });
   RoutingGrads<Num> droute =
       route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights, loop, back);
   droute.logits += dh;
-  g.scores = stored(Tensor::grad_router_scores, std::move(droute.scores));
+  g.scores = stored(Tensor::grad_router_scores, [&] { return std::move(droute.scores); });
   if (!has_noise(config)) {
-    g.logits = stored(Tensor::grad_router_logits, std::move(droute.logits));
+    g.logits = stored(Tensor::grad_router_logits, [&] { return std::move(droute.logits); });
     return {};
   }
-  g.noisy_logits = stored(Tensor::grad_router_noisy_logits, std::move(droute.logits));
+  g.noisy_logits = stored(Tensor::grad_router_noisy_logits, [&] { return std::move(droute.logits); });
   dz += g.noisy_logits;
-  g.logits = stored(Tensor::grad_router_logits, std::move(dz));
-  return noise_backward(a.router.noise, g.noisy_logits, dscale);
+  g.logits = stored(Tensor::grad_router_logits, [&] { return std::move(dz); });
+  return stored(Tensor::grad_router_noise_raw,
+                [&] { return noise_backward(a.router.noise, g.noisy_logits, dscale); });
 }
 
 /// The router's part of layer_backward: from the gradient of its weights and the losses to that of its inputs, added to
@@ -245,12 +268,12 @@ template <typename Num>
 void router_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Grads<Num>& g) {
   const Matrix<Num> dr = logits_backward(config, a, g, params.router.loop);
   if (has_noise(config)) {
-    g.noise_weight =
-        stored(Tensor::grad_router_noise_weight, linear_backward_weight(dr, a.x, params.noise_weight.loop));
+    g.noise_weight = stored(Tensor::grad_router_noise_weight,
+                            [&] { return linear_backward_weight(dr, a.x, params.noise_weight.loop); });
     g.x += linear_backward(dr, params.noise_weight);
   }
-  g.router_weight =
-      stored(Tensor::grad_router_weight, linear_backward_weight(g.logits, a.x, params.router.loop));
+  g.router_weight = stored(Tensor::grad_router_weight,
+                           [&] { return linear_backward_weight(g.logits, a.x, params.router.loop); });
   g.x += linear_backward(g.logits, params.router);
   if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, config.shape.num_experts);
 }
@@ -260,6 +283,7 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
 template <typename Num, typename Take>
 Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Take take) {
   const auto [T, D, F, E, K] = Letters(config);
+  const StageScope<Num> stage(Tensor::grad_x);  // what belongs to no other adds up to it
   const DroppedOutput dropped = config.capacity.dropped_output;
   CombineGrads<Num> dcombine =
       combine_backward(dropped, a.router.weights, a.dispatch, a.out, a.x, all_rows(params.dy));
@@ -289,7 +313,7 @@ Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const
     place_rows(std::move(of_e.hidden), first, g.hidden);
     take(e, std::move(of_e.weight));
   }
-  g.x = stored(Tensor::grad_x, std::move(g.x));
+  g.x = stored(Tensor::grad_x, [&] { return std::move(g.x); });
   return g;
 }
 

@@ -20,15 +20,20 @@ inline std::vector<Part> parts(const Aux& aux, Index T, Index num_groups) {
 ///   (B2)  c_e = #{(t, k) : e_tk = e},  k = 1 only (f_source top1) or all k;  kept ones only (f_stage post_drop)
 ///         with f_from retopk_of_aux_scores, e_tk are the K largest scores, whatever bias and groups say
 template <typename Num>
-std::vector<double> counted_load(const Aux& aux, const Routing<Num>& r, const Plan& plan, const Part& part) {
-  std::vector<double> c(plan.counts.size());
+std::vector<Num> counted_load(const Aux& aux, const Routing<Num>& r, const Plan& plan, const Part& part) {
+  std::vector<double> c(plan.counts.size()), open(plan.counts.size());
   const bool selected = aux.f_from == LoadFrom::Selected;
   const IdMatrix& expert = selected ? r.expert : r.retopk;
   const Index K = aux.f_source == LoadSource::Top1 ? 1 : expert.cols();
   for (Index t = part.first; t < part.first + part.count; ++t)
     for (Index k = 0; k < K; ++k)
       if (!selected || aux.f_stage == LoadStage::PreDrop || plan.kept(t, k) != 0) at(c, expert(t, k)) += 1;
-  return c;
+  if (!selected && r.retopk_open.size() > 0)
+    for (Index t = part.first; t < part.first + part.count; ++t)
+      for (Index e = 0; e < r.retopk_open.cols(); ++e) at(open, e) += r.retopk_open(t, e);
+  std::vector<Num> load;
+  for (std::size_t e = 0; e < c.size(); ++e) load.push_back(counted<Num>(c[e], open[e]));
+  return load;
 }
 
 /// What (B1) multiplies c_e p_te by: E (E2_mean) or 1 / E (none), over S S or S S K, over the number of parts.
@@ -53,14 +58,14 @@ Num balance_forward(const Aux& aux, ScoreFunction function, Index num_groups, co
   if (T == 0) return loss;
   std::vector<Num> p = buffer<Num>(E);
   for (const Part& part : parts(aux, T, num_groups)) {
-    const std::vector<double> c = counted_load(aux, r, plan, part);
+    const std::vector<Num> c = counted_load(aux, r, plan, part);
     std::vector<Num> terms;
     for (Index t = part.first; t < part.first + part.count; ++t) {
       if (function == ScoreFunction::Softmax)
         std::copy_n(row(r.scores, t), E, p.data());
       else
         normalize(row(r.scores, t), E, p.data());
-      for (Index e = 0; e < E; ++e) terms.push_back(Num(at(c, e)) * at(p, e));
+      for (Index e = 0; e < E; ++e) terms.push_back(at(c, e) * at(p, e));
     }
     const Num total = sum(terms.data(), static_cast<Index>(terms.size()));
     loss += total * balance_factor<Num>(aux, E, K, part);
@@ -77,9 +82,9 @@ void balance_backward(const Aux& aux, ScoreFunction function, Index num_groups, 
   if (T == 0) return;
   std::vector<Num> p = buffer<Num>(E), dp = buffer<Num>(E), dt = buffer<Num>(E);
   for (const Part& part : parts(aux, T, num_groups)) {
-    const std::vector<double> c = counted_load(aux, r, plan, part);
+    const std::vector<Num> c = counted_load(aux, r, plan, part);
     const Num each = dL * balance_factor<Num>(aux, E, K, part);
-    for (Index e = 0; e < E; ++e) at(dp, e) = each * Num(at(c, e));
+    for (Index e = 0; e < E; ++e) at(dp, e) = each * at(c, e);
     for (Index t = part.first; t < part.first + part.count; ++t) {
       if (function == ScoreFunction::Softmax) {
         dt = dp;
@@ -108,10 +113,14 @@ Num z_loss_forward(const Matrix<Num>& logsumexp) {
 ///   (Z1')  dz_te = 2 / T l_t softmax(z_t)_e dL
 template <typename Num>
 void z_loss_backward(const Matrix<Num>& z, const Matrix<Num>& logsumexp, const Num& dL, Matrix<Num>& dz) {
+  using std::exp;
   const Index T = z.rows(), E = z.cols();
   std::vector<Num> p = buffer<Num>(E);
   for (Index t = 0; t < T; ++t) {
     softmax(row(z, t), E, p.data());
+    cover(p.data(), E, [&](Num* other) {  // without a shift: the logarithm of the sum is at hand
+      for (Index e = 0; e < E; ++e) other[e] = exp(z(t, e) - logsumexp(t, 0));
+    });
     const Num slope = Num(2) * dL * logsumexp(t, 0) / Num(static_cast<double>(T));
     for (Index e = 0; e < E; ++e) dz(t, e) += slope * at(p, e);
   }

@@ -16,6 +16,7 @@ struct Routing {
   Matrix<Num> group_scores;  // (T, G) where experts are in groups
   IdMatrix expert;           // (T, K) chosen experts, the best first
   IdMatrix retopk;           // (T, K) those of the largest scores, where a loss counts them
+  Matrix<std::uint8_t> retopk_open;  // (T, E) 1 where rounding may decide whether that counts; empty: nowhere
   std::vector<std::int32_t> runner_up;  // (T) the best expert that was not chosen, where a loss asks
   Matrix<Num> shares;                   // (T, K) the weights before routed_scaling_factor
   Matrix<Num> weights;                  // (T, K) what the experts' outputs are multiplied by
@@ -28,12 +29,21 @@ struct Routing {
 ///          computed so, an expert that was not chosen gets a gradient of exactly zero;   w_k = factor p_k
 template <typename Num>
 void share_forward(const Router& router, const Num* z, const Num* s, Index n, Num* p) {
-  if (router.renorm == Renorm::None)
+  if (router.renorm == Renorm::None) {
     std::copy_n(s, n, p);
-  else if (router.score_function == ScoreFunction::Softmax)
+  } else if (router.score_function == ScoreFunction::Softmax) {
     softmax(z, n, p);
-  else
+    cover(p, n, [&](Num* other) { normalize(s, n, other); });  // from the scores as they were stored
+  } else {
     normalize(s, n, p);
+  }
+}
+/// The shares that decisions are made by: as they are stored.
+template <typename Num>
+void weights_to_rank(const Router& router, const Num* z, const Num* s, Index n, Num* p) {
+  const StageScope<Num> stage(Tensor::router_topk_weights);
+  share_forward(router, z, s, n, p);
+  for (Index k = 0; k < n; ++k) store(p[k], Tensor::router_topk_weights);
 }
 ///   (R3')  dp_k = factor dw_k;   ds_k = dp_k   or   ds_k = (dp_k - sum_j p_j dp_j) / sum_j s_j
 template <typename Num>
@@ -68,12 +78,16 @@ Routing<Num> scores_forward(const Router& router, Matrix<Num> z) {
   const Index T = z.rows(), E = z.cols();
   Routing<Num> r;
   r.logits = std::move(z);
-  r.scores.resize(T, E), r.logsumexp.resize(T, 1);
-  for (Index t = 0; t < T; ++t) {
-    score_forward(router.score_function, row(r.logits, t), E, row(r.scores, t));
-    r.logsumexp(t, 0) = log_sum_exp(row(r.logits, t), E);
-  }
-  r.scores = stored(Tensor::router_scores, std::move(r.scores));
+  r.scores = stored(Tensor::router_scores, [&] {
+    Matrix<Num> s(T, E);
+    for (Index t = 0; t < T; ++t) score_forward(router.score_function, row(r.logits, t), E, row(s, t));
+    return s;
+  });
+  r.logsumexp = stored(Tensor::router_logsumexp, [&] {
+    Matrix<Num> l(T, 1);
+    for (Index t = 0; t < T; ++t) l(t, 0) = log_sum_exp(row(r.logits, t), E);
+    return l;
+  });
   return r;
 }
 
@@ -83,24 +97,27 @@ void weights_forward(const Router& router, const Matrix<Num>& b, const IdMatrix&
                      Routing<Num>& r, Loop loop = in_one_piece) {
   const Index T = r.logits.rows(), E = r.logits.cols(), K = expert.cols(), G = router.n_group;
   r.expert = expert;
-  r.denominator.resize(T, 1), r.shares = zeros<Num>(T, K), r.weights.resize(T, K);
+  r.denominator.resize(T, 1), r.shares = zeros<Num>(T, K);
   if (G > 1) r.group_scores.resize(T, G);
-  const Num factor = configured<Num>(router.routed_scaling_factor);
-  loop(T, [&](Index first, Index last) {
-    for (Index t = first; t < last; ++t) {
-      const std::vector<Index> slots = partners(router, plan, t);
-      const auto n = static_cast<Index>(slots.size());
-      const std::vector<Num> s = picked(r.scores, t, expert, slots);
-      std::vector<Num> p = buffer<Num>(n);
-      share_forward(router, picked(r.logits, t, expert, slots).data(), s.data(), n, p.data());
-      for (Index i = 0; i < n; ++i) r.shares(t, at(slots, i)) = at(p, i);
-      for (Index k = 0; k < K; ++k) r.weights(t, k) = factor * r.shares(t, k);
-      r.denominator(t, 0) = sum(s.data(), n);
-      for (Index g = 0; G > 1 && g < G; ++g)
-        r.group_scores(t, g) = group_key(router, row(r.logits, t), row(r.scores, t), b.data(), E, g).score;
-    }
+  r.weights = stored(Tensor::router_topk_weights, [&] {
+    Matrix<Num> w(T, K);
+    const Num factor = configured<Num>(router.routed_scaling_factor);
+    loop(T, [&](Index first, Index last) {
+      for (Index t = first; t < last; ++t) {
+        const std::vector<Index> slots = partners(router, plan, t);
+        const auto n = static_cast<Index>(slots.size());
+        const std::vector<Num> s = picked(r.scores, t, expert, slots);
+        std::vector<Num> p = buffer<Num>(n);
+        share_forward(router, picked(r.logits, t, expert, slots).data(), s.data(), n, p.data());
+        for (Index i = 0; i < n; ++i) r.shares(t, at(slots, i)) = at(p, i);
+        for (Index k = 0; k < K; ++k) w(t, k) = factor * r.shares(t, k);
+        r.denominator(t, 0) = sum(s.data(), n);
+        for (Index g = 0; G > 1 && g < G; ++g)
+          r.group_scores(t, g) = group_key(router, row(r.logits, t), row(r.scores, t), b.data(), E, g).score;
+      }
+    });
+    return w;
   });
-  r.weights = stored(Tensor::router_topk_weights, std::move(r.weights));
 }
 
 /// (R2), (R3) and (R5) for every token.
@@ -142,7 +159,10 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
       std::vector<Num> p, dp, ds_n = buffer<Num>(n), dz_n = buffer<Num>(n);
       for (const Index k : slots) p.push_back(r.shares(t, k)), dp.push_back(factor * dw(t, k));
       const std::vector<Num> s = picked(r.scores, t, r.expert, slots);
-      share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
+      {
+        const StageScope<Num> stage(Tensor::grad_router_scores);
+        share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
+      }
       const auto of_scores = [&] {
         back(router.score_function, row(r.logits, t), row(r.scores, t), row(ds, t), E, row(dz, t));
       };

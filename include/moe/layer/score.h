@@ -12,11 +12,23 @@ void score_forward(ScoreFunction function, const Num* z, Index E, Num* s) {
   if (function == ScoreFunction::Softmax) return softmax(z, E, s);
   for (Index e = 0; e < E; ++e) s[e] = sigmoid(z[e]);
 }
+/// The scores that decisions are made by: as they are stored.
+template <typename Num>
+std::vector<Num> scores_to_rank(ScoreFunction function, const Num* z, Index E) {
+  const StageScope<Num> stage(Tensor::router_scores);
+  std::vector<Num> s = buffer<Num>(E);
+  score_forward(function, z, E, s.data());
+  for (Num& x : s) store(x, Tensor::router_scores);
+  return s;
+}
 ///   (R2')  dz_e = s_e (ds_e - sum_j s_j ds_j)       or   dz_e = s_e (1 - s_e) ds_e
 template <typename Num>
 void score_backward(ScoreFunction function, const Num* z, const Num* s, const Num* ds, Index E, Num* dz) {
   if (function == ScoreFunction::Softmax) return softmax_backward(s, ds, E, dz);
   for (Index e = 0; e < E; ++e) dz[e] = ds[e] * smooth(SigmoidSlope(), z[e]);
+  cover(dz, E, [&](Num* other) {  // from the scores as they were stored
+    for (Index e = 0; e < E; ++e) other[e] = ds[e] * (s[e] * (Num(1) - s[e]));
+  });
 }
 
 }  // namespace moe

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "moe/layer/expert.h"
+#include "moe/layer/score.h"
 
 namespace moe {
 
@@ -23,9 +24,13 @@ SharedTrace<Num> shared_forward(const Config& config, const Matrix<Num>& x, cons
   a.expert = expert_forward(config.experts, x, weight, kSharedStages);
   a.y = a.expert.out;
   if (config.shared.mode == SharedMode::Add) return a;
-  a.gate_logit = linear_forward(x, gate);
-  for (Index t = 0; t < x.rows(); ++t)
-    scale(sigmoid(a.gate_logit(t, 0)), row(a.expert.out, t), x.cols(), row(a.y, t));
+  a.gate_logit = stored(Tensor::shared_stage_gate_logit, [&] { return linear_forward(x, gate); });
+  a.y = stored(Tensor::shared_stage_weighted, [&] {
+    Matrix<Num> y(x.rows(), x.cols());
+    for (Index t = 0; t < x.rows(); ++t)
+      scale(sigmoid(a.gate_logit(t, 0)), row(a.expert.out, t), x.cols(), row(y, t));
+    return y;
+  });
   return a;
 }
 
@@ -43,18 +48,28 @@ template <typename Num>
 SharedGrads<Num> shared_backward(const Config& config, const Matrix<Num>& x, const SharedTrace<Num>& a,
                                  const ExpertParams<Num>& weight, const Weight<Num>& gate,
                                  const Matrix<Num>& dy) {
-  const bool gated = config.shared.mode == SharedMode::SigmoidGate;
   const Index T = x.rows(), D = x.cols();
-  Matrix<Num> df = dy, da(T, 1);
-  for (Index t = 0; gated && t < T; ++t) {
-    scale(sigmoid(a.gate_logit(t, 0)), row(dy, t), D, row(df, t));
-    da(t, 0) = dot(row(a.expert.out, t), row(dy, t), D) * smooth(SigmoidSlope(), a.gate_logit(t, 0));
+  if (config.shared.mode == SharedMode::Add) {
+    ExpertGrads<Num> of_expert = expert_backward(config.experts, a.expert, weight, dy, kSharedStages);
+    return {std::move(of_expert.x), std::move(of_expert.weight), {}};
   }
+  const Matrix<Num> df = stored(Tensor::grad_shared_stage_out, [&] {
+    Matrix<Num> scaled(T, D);
+    for (Index t = 0; t < T; ++t) scale(sigmoid(a.gate_logit(t, 0)), row(dy, t), D, row(scaled, t));
+    return scaled;
+  });
+  const Matrix<Num> da = stored(Tensor::grad_shared_stage_gate_logit, [&] {
+    Matrix<Num> dz(T, 1);
+    for (Index t = 0; t < T; ++t) {
+      const Num &z = a.gate_logit(t, 0), s = sigmoid(z), ds = dot(row(a.expert.out, t), row(dy, t), D);
+      score_backward(ScoreFunction::Sigmoid, &z, &s, &ds, 1, &dz(t, 0));
+    }
+    return dz;
+  });
   ExpertGrads<Num> of_expert = expert_backward(config.experts, a.expert, weight, df, kSharedStages);
   SharedGrads<Num> g{std::move(of_expert.x), std::move(of_expert.weight), {}};
-  if (!gated) return g;
   g.x += linear_backward(da, gate);
-  g.gate_weight = stored(Tensor::grad_shared_gate_weight, linear_backward_weight(da, x));
+  g.gate_weight = stored(Tensor::grad_shared_gate_weight, [&] { return linear_backward_weight(da, x); });
   return g;
 }
 

@@ -18,6 +18,7 @@ struct Bound {
   Bound() = default;
   Bound(double value, double error = 0) : v(value), e(error) {}
 
+  static Bound uncertain(double n, double off) { return {n, off}; }
   /// x, computed in n nonnegative operations at binary64, made an upper bound; what is not a number bounds nothing.
   static double up(double x, Index n = 0) {
     return std::isnan(x) ? HUGE_VAL : x * (1 + static_cast<double>(n + 16) * 0x1p-52);
@@ -26,10 +27,10 @@ struct Bound {
   static double both(double x, double y) { return x + y + x * y; }
   static double eta() {
     const Profile& p = current_profile();
-    return std::max(p.underflow(p.inside), p.underflow(p.result));
+    return std::max(p.underflow(p.inside), p.underflow(current_result()));
   }
   /// What an operator adds by rounding its result, if it does.
-  static double rounding() { return current_profile().rounds_results() ? current_profile().result.u : 0; }
+  static double rounding() { return rounds_results() ? current_result().u : 0; }
   /// (Q2)  gamma_n = n u / (1 - n u): n roundings of unit u and n of ours, in any order
   static double gamma(Index n, double u) {
     const double nu = static_cast<double>(n) * (u + kOwn);
@@ -37,14 +38,20 @@ struct Bound {
   }
   static double gamma(Index n) { return gamma(n, current_profile().inside.u); }
 
+  /// What an operator gives back: without a bound where it may leave the range.
+  static Bound given_back(double value, double e) {
+    if (std::abs(value) + e <= current_result().largest) return {value, e};
+    left_range_ = left_range_ || std::isfinite(e);
+    return {value, HUGE_VAL};
+  }
   /// (Q1)  an operator: `value` after its operands moved it by at most `moved`, rounded once
   static Bound rounded(double value, double moved) {
-    return {value, up(moved + (current_profile().result.u + kOwn) * (std::abs(value) + moved) + eta())};
+    return given_back(value, up(moved + (current_result().u + kOwn) * (std::abs(value) + moved) + eta()));
   }
   /// (Q4)  a function: off by `ulps` units of the precision inside, then rounded if results are
   static Bound function(double value, double moved, double ulps) {
     const double unit = ulps * (current_profile().inside.u + 4 * kOwn) + rounding();
-    return {value, up(moved + unit * (std::abs(value) + moved) + eta())};
+    return given_back(value, up(moved + unit * (std::abs(value) + moved) + eta()));
   }
 
   friend Bound operator+(const Bound& a, const Bound& b) { return rounded(a.v + b.v, a.e + b.e); }
@@ -84,11 +91,12 @@ struct Bound {
 
   /// (Q3)  n products and n - 1 sums: n roundings on every path from input to output, whatever the order
   friend Bound dot(const Bound* a, const Bound* b, Index n, Index step = 1) {
-    double total = 0, moved = 0, size = 0;
+    double total = 0, moved = 0, size = 0, largest = 0;
     for (Index i = 0; i < n; ++i) {
       const Bound &x = a[i * step], &y = b[i * step];
       const double larger = std::abs(y.v) + y.e;
       total += x.v * y.v;
+      largest = std::max(largest, std::abs(x.v * y.v));
       moved += std::abs(x.v) * y.e + x.e * larger;
       size += (std::abs(x.v) + x.e) * larger;
     }
@@ -97,7 +105,11 @@ struct Bound {
                  unit = both(gamma(n), both(truncated, truncated));
     const double error = moved + both(unit, rounding()) * size + static_cast<double>(n) * eta() +
                          underflow_of_operands(a, b, n, step);
-    return {total, up(error + rounding() * (std::abs(total) + error), n)};
+    // Where each product is rounded, the largest of them has to fit, too.
+    const double most = rounds_results() ? std::max(largest, std::abs(total)) : std::abs(total);
+    Bound given = given_back(most, up(error + rounding() * (std::abs(total) + error), n));
+    given.v = total;
+    return given;
   }
   /// Truncation is off by two units where rounding is off by one.
   static double underflow_of_operands(const Bound* a, const Bound* b, Index n, Index step) {
@@ -120,9 +132,8 @@ struct Bound {
       size += std::abs(a[i].v) + a[i].e;
     }
     if (n == 0) return {};
-    const double error =
-        moved + gamma(n - 1, current_profile().of_sum(n).u) * size + static_cast<double>(n - 1) * eta();
-    return {total, up(n == 1 ? error : error + rounding() * (std::abs(total) + error), n)};
+    const double error = moved + gamma(n - 1, sums_in(n).u) * size + static_cast<double>(n - 1) * eta();
+    return given_back(total, up(n == 1 ? error : error + rounding() * (std::abs(total) + error), n));
   }
   /// The sum of the n largest of m moves by at most n times what one of them does, whichever they are.
   friend Bound sum_of_largest(const Bound* chosen, Index n, const Bound* all, Index m) {
@@ -141,15 +152,24 @@ struct Bound {
     const Profile& profile = current_profile();
     const Precision& p = profile.of(id);
     if (a.e > 0 || p.round(a.v) != a.v) a.e = up(a.e + p.u * (std::abs(a.v) + a.e) + profile.underflow(p));
-    if (std::abs(a.v) + a.e > p.largest) a.e = HUGE_VAL;
+    if (std::abs(a.v) + a.e > p.largest) left_range_ = left_range_ || std::isfinite(a.e), a.e = HUGE_VAL;
     std::tie(a.v, a.e) = isolated({a.v, a.e}, id, [&](double x, const Precision& q) {
       return up(q.u * std::abs(x) * 1.01 + profile.underflow(q));
     });
+  }
+  friend Bound unstored(const Bound& a, Tensor id) {
+    const Precision& p = current_profile().of(id);
+    return {a.v, up(a.e + p.u * (std::abs(a.v) + a.e) + (p.bits > 0 ? current_profile().underflow(p) : 0))};
   }
   friend double approx(const Bound& a) { return a.v; }
   /// For group scores only, whose bound holds whatever is chosen; all other decisions are given.
   friend bool greater(const Bound& a, const Bound& b) { return a.v > b.v; }
   friend bool same(const Bound& a, const Bound& b) { return a.v == b.v; }
+};
+
+template <>
+struct StageScope<Bound> : RoundingStage {
+  using RoundingStage::RoundingStage;
 };
 
 /// A number of the config that need not be one of the profile's format.
@@ -170,19 +190,26 @@ void cover(Bound* a, Index n, Other other) {
     a[i].e = Bound::up(std::max(a[i].e, std::abs(a[i].v - at(b, i).v) + at(b, i).e));
 }
 
+/// (Q10)  1 / (1 + exp(-z)) is 0 where exp(-z) leaves the range of the format.
+inline Bound sigmoid(const Bound& z) {
+  Bound s = sigmoid<Bound>(z);
+  if (overflows(-z.v + z.e)) s.e = Bound::up(s.v + s.e);
+  return s;
+}
+
 /// (Q5)  f(z) moves by at most |f'(v)| e + sup|f''| e^2 / 2. The roundings inside f are what the bound taken op by op has
 /// more than the one taken op by op without roundings; blur(z) units more cover formulas that subtract from 1.
 template <typename F>
 Bound smooth(const F& f, const Bound& z) {
-  const Profile& p = current_profile();
   const Dual<double> y = f(Dual<double>(z.v, 1.0));
   const double op_by_op = f(z).e;
-  const Profile* rounding = std::exchange(current_profile_, &kNoRounding);
-  const double without = f(z).e;
-  current_profile_ = rounding;
+  const double without = [&] {
+    const ArithmeticScope exact(&kNoRounding, &kNoRounding.result);
+    return f(z).e;
+  }();
   const double own = 0x1p-45 * (1 + std::abs(z.v));  // y.v and y.d are doubles
   const double moved = (std::abs(y.d) + own) * z.e + F::curvature() / 2 * z.e * z.e + own * std::abs(y.v);
-  const double lost = blur<F>(std::abs(z.v) + z.e) * p.result.u;
+  const double lost = blur<F>(std::abs(z.v) + z.e) * current_result().u;
   return {y.v, Bound::up(std::min(op_by_op, moved + (op_by_op - without)) + lost)};
 }
 
@@ -220,7 +247,7 @@ inline std::vector<double> exp_errors(const Bound* z, Index n, double shift) {
   std::vector<double> r;
   for (Index i = 0; i < n; ++i) {
     const double distance = std::abs(z[i].v - shift) + z[i].e + reach;
-    const double moved = Bound::expm1_up(z[i].e + (p.result.u + Bound::kOwn) * distance);
+    const double moved = Bound::expm1_up(z[i].e + (current_result().u + Bound::kOwn) * distance);
     const double unit = (p.function_ulps + p.function_slope * distance + 1) * (p.inside.u + 4 * Bound::kOwn) +
                         2 * Bound::rounding();
     r.push_back(Bound::up(Bound::both(moved, unit)));
@@ -250,23 +277,29 @@ inline Bound log_sum_exp(const Bound* z, Index n) {
 }
 
 /// (Q9)  c_i = d_i - sum_j p_j d_j. Moves of d_i meet (1 - p_i) only. Roundings are those of the usual formula, a dot and
-/// then a difference: kernels do not subtract first.
+/// then a difference: kernels do not subtract first. An implementation's p need not sum to exactly 1, which p.e says, or p
+/// itself where it is what was stored.
 inline void deviations(const Bound* d, const Bound* p, Index n, Bound* c) {
-  double size = 0, moved_d = 0, moved_p = 0;
+  double size = 0, moved_d = 0, moved_p = 0, rest = 1;
   for (Index j = 0; j < n; ++j) {
+    rest -= p[j].v;
     size += (p[j].v + p[j].e) * (std::abs(d[j].v) + d[j].e);
     moved_d += p[j].v * d[j].e;
-    moved_p += p[j].e * (std::abs(d[j].v) + d[j].e);  // an implementation's p need not sum to exactly 1
+    moved_p += p[j].e * (std::abs(d[j].v) + d[j].e);
   }
   const double inner = Bound::both(Bound::gamma(n), 2 * Bound::rounding());
-  const double unit = current_profile().result.u + Bound::kOwn;
+  const double unit = current_result().u + Bound::kOwn;
+  const double underflow =
+      static_cast<double>(n + 1) * Bound::eta();  // of each product, and of the difference
   for (Index i = 0; i < n; ++i) {
     double v = 0;
     for (Index j = 0; j < n; ++j) v += j == i ? 0 : p[j].v * (d[i].v - d[j].v);
     const double others = moved_d * (1 + 0x1p-50) - p[i].v * d[i].e;
-    const double moved = std::max(1 - p[i].v, 0.0) * d[i].e + others + moved_p;
+    const double moved =
+        std::max(1 - p[i].v, 0.0) * d[i].e + others + moved_p +
+        (std::abs(rest) + static_cast<double>(n) * Bound::kOwn) * (std::abs(d[i].v) + d[i].e);
     const double larger = std::abs(d[i].v) + d[i].e + size;
-    c[i] = Bound::rounded(v, Bound::up(moved + inner * size + unit * larger + Bound::eta(), 4 * n));
+    c[i] = Bound::rounded(v, Bound::up(moved + inner * size + unit * larger + underflow, 4 * n));
   }
 }
 

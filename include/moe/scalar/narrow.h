@@ -19,7 +19,7 @@ struct Narrow {
   Narrow(double value) : v(value) {}
 
   static double inside(double x) { return current_profile().inside.round(x); }
-  static Narrow result(double x) { return {current_profile().result.round(x)}; }
+  static Narrow result(double x) { return {current_result().round(x)}; }
 
   friend Narrow operator+(Narrow a, Narrow b) { return result(a.v + b.v); }
   friend Narrow operator-(Narrow a, Narrow b) { return result(a.v - b.v); }
@@ -43,7 +43,7 @@ struct Narrow {
         [](double x) { return inside(x); }));
   }
   friend Narrow sum(const Narrow* a, Index n) {
-    const Precision& p = current_profile().of_sum(n);
+    const Precision& p = sums_in(n);
     return n == 1 ? a[0]
                   : result(accumulated(
                         n, [&](Index i) { return a[i].v; }, [&](double x) { return p.round(x); }));
@@ -109,6 +109,11 @@ class OrderScope {
 
  private:
   Order before_;
+};
+
+template <>
+struct StageScope<Narrow> : RoundingStage {
+  using RoundingStage::RoundingStage;
 };
 
 template <>

@@ -51,7 +51,9 @@ inline constexpr Precision kBinary64 = binary(53, -1022, 1023), kBinary32 = bina
 
 /// How an implementation computes. What a profile says of every implementation that has it: docs/MATH.md, section 13.
 struct Profile {
-  std::string name;
+  using OfTensors = std::array<Precision, static_cast<std::size_t>(Tensor::count)>;
+
+  std::string name, words;       // "PASS as <words>"
   Precision inside = kBinary32;  // accumulators, and all that happens within one operator
   Precision result =
       kBinary32;              // what an operator gives back: a product, a sum, a function, a matrix product
@@ -59,37 +61,70 @@ struct Profile {
   bool flush = false;         // numbers below the normal ones become 0
   double function_ulps = 4;   // a function is off by at most this many units inside.u of its value,
   double function_slope = 2;  // exp by this many more for each unit of its argument
-  std::array<Precision, static_cast<std::size_t>(Tensor::count)> store{};  // what each tensor is kept in
+  OfTensors store{};          // what each tensor is kept in
+  OfTensors operators{};      // what the operators that compute it give back, where that is not `result`
 
   const Precision& of(Tensor id) const { return store[static_cast<std::size_t>(id)]; }
-  /// A sum of so few terms may be a scatter-add, which rounds after each; a longer one accumulates inside.
-  const Precision& of_sum(Index n) const { return n <= 64 ? result : inside; }
+  /// What an operator gives back that is part of computing tensor `id`; Tensor::count for none of them.
+  const Precision& result_of(Tensor id) const {
+    if (id == Tensor::count) return result;
+    const Precision& own = operators[static_cast<std::size_t>(id)];
+    return own.bits > 0 ? own : result;
+  }
   /// What underflow adds to a result in format `p`.
   double underflow(const Precision& p) const { return flush && p.bits > 0 ? std::ldexp(1.0, p.low) : p.eta; }
-  /// Does an operator round what it accumulated?
-  bool rounds_results() const { return result.bits != inside.bits; }
 };
 
 /// Real arithmetic.
-inline const Profile kNoRounding{.name = {}, .inside = {}, .result = {}};
+inline const Profile kNoRounding{.name = {}, .words = {}, .inside = {}, .result = {}};
 
-/// What Bound, Spread and Narrow model now, in this thread.
+/// What Bound, Spread and Narrow model now, in this thread, and what an operator gives back there.
 inline thread_local const Profile* current_profile_ = nullptr;
+inline thread_local const Precision* current_result_ = nullptr;
 inline const Profile& current_profile() { return *current_profile_; }
+inline const Precision& current_result() { return *current_result_; }
+/// Has a number left the range of what it is kept in, so that infinity, and what follows from it, is no fault?
+inline thread_local bool left_range_ = false;
+/// Does an operator round what it accumulated?
+inline bool rounds_results() { return current_result().bits != current_profile().inside.bits; }
+/// Does exp(z) leave the range of what is computed in?
+inline bool overflows(double z) {
+  return std::exp(z) > std::min(current_profile().inside.largest, current_result().largest);
+}
+/// A sum of so few terms may be a scatter-add, which rounds after each; a longer one accumulates inside.
+inline const Precision& sums_in(Index n) { return n <= 64 ? current_result() : current_profile().inside; }
+
+/// Puts both back when it goes.
+class ArithmeticScope {
+ public:
+  ArithmeticScope(const Profile* profile, const Precision* result)
+      : profile_(std::exchange(current_profile_, profile)), result_(std::exchange(current_result_, result)) {}
+  ~ArithmeticScope() { current_profile_ = profile_, current_result_ = result_; }
+  ArithmeticScope(const ArithmeticScope&) = delete;
+  ArithmeticScope& operator=(const ArithmeticScope&) = delete;
+
+ private:
+  const Profile* profile_;
+  const Precision* result_;
+};
 
 /// Makes a profile the current one as long as it lives.
 class ProfileScope {
  public:
-  explicit ProfileScope(Profile profile) : profile_(std::move(profile)), before_(current_profile_) {
-    current_profile_ = &profile_;
-  }
-  ~ProfileScope() { current_profile_ = before_; }
-  ProfileScope(const ProfileScope&) = delete;
-  ProfileScope& operator=(const ProfileScope&) = delete;
+  explicit ProfileScope(Profile profile) : profile_(std::move(profile)), now_(&profile_, &profile_.result) {}
 
  private:
   Profile profile_;
-  const Profile* before_;
+  ArithmeticScope now_;
+};
+
+/// What follows is part of computing tensor `id`, as long as it lives: of scalars that model rounding.
+class RoundingStage {
+ public:
+  explicit RoundingStage(Tensor id) : now_(current_profile_, &current_profile().result_of(id)) {}
+
+ private:
+  ArithmeticScope now_;
 };
 
 /// What a candidate returned of one tensor, in our order, and the format in which it did.

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <type_traits>
 
 #include "moe/tensor.h"
 
@@ -96,6 +97,22 @@ Num relu_slope(const Num& z) {
 template <typename Num, typename Other>
 void cover(Num*, Index, Other) {}
 
+/// A whole number that a decision made: up to `off` more or less where rounding may decide otherwise.
+template <typename Num>
+Num counted(double n, double off) {
+  if constexpr (requires { Num::uncertain(n, off); })
+    return Num::uncertain(n, off);
+  else
+    return Num(n);
+}
+
+/// An element of tensor `id` as it was before it was stored, which a program may go on with that fuses what follows: a
+/// scalar that states what any correct evaluation does covers that, too.
+template <typename Num>
+Num unstored(const Num& a, Tensor) {
+  return a;
+}
+
 /// 1 / (1 + exp(-z)), without overflow for either sign.
 template <typename Num>
 Num sigmoid(const Num& z) {
@@ -174,15 +191,30 @@ void normalize_backward(const Num* s, const Num* w, const Num* dw, Index n, Num*
   const Num total = sum(s, n);
   deviations(dw, w, n, ds);
   for (Index i = 0; i < n; ++i) ds[i] = ds[i] / total;
+  cover(ds, n, [&](Num* other) {  // divided first, as automatic differentiation has it
+    for (Index i = 0; i < n; ++i) other[i] = dw[i] / total;
+    const Num mean = dot(other, w, n);
+    for (Index i = 0; i < n; ++i) other[i] = other[i] - mean;
+  });
 }
+
+/// What is computed as long as it lives is part of computing tensor `id`. A scalar that models rounding specializes it: what
+/// an operator gives back may depend on that.
+template <typename Num>
+struct StageScope {
+  explicit StageScope(Tensor) {}
+};
 
 /// `a` is an element of tensor `id`, which the implementation may have rounded to a storage format.
 template <typename Num>
 void store(Num&, Tensor) {}
 
-/// The storage point: value in, the same value as memory would give it back. Costs nothing for exact scalars.
-template <typename Num>
-Matrix<Num> stored(Tensor id, Matrix<Num> m) {
+/// The storage point: what `compute()` gives, as memory would give it back. Costs nothing for exact scalars.
+template <typename Compute>
+auto stored(Tensor id, Compute compute) {
+  using Num = typename std::invoke_result_t<Compute>::Scalar;
+  const StageScope<Num> stage(id);
+  Matrix<Num> m = compute();
   for (Index i = 0; i < m.size(); ++i) store(m.data()[i], id);
   return m;
 }

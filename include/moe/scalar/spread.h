@@ -17,10 +17,16 @@ struct Spread {
   Spread() = default;
   Spread(double value, double variance = 0) : v(value), var(variance) {}
 
-  /// (W1)  one rounding of x: spacing(x)^2 / 12
-  static double uniform(double x, const Precision& p) { return p.spacing(x) * p.spacing(x) / 12; }
+  static Spread uncertain(double n, double off) { return {n, off * off}; }
+  /// (W1)  one rounding of x: spacing(x)^2 / 12; all of it where it is flushed
+  static double uniform(double x, const Precision& p) {
+    if (std::abs(x) < current_profile().underflow(p)) return x * x;
+    return p.spacing(x) * p.spacing(x) / 12;
+  }
+  /// Within eight standard deviations of 0: a quotient by it says nothing.
+  static bool may_vanish(double x, double variance) { return x * x < 64 * variance; }
   static Spread rounded(double value, double moved) {
-    return {value, moved + uniform(value, current_profile().result)};
+    return {value, moved + uniform(value, current_result())};
   }
   /// (W2)  n roundings of partial sums: of sums that wander, `squares`, and of sums that drift to `total`
   static double accumulated(Index n, double u, double squares, double total) {
@@ -29,9 +35,7 @@ struct Spread {
   }
   /// Relative, of a sum of n + 1 terms that are alike: added one by one, they are rounded the same way each time.
   static double alike(Index n, double u) { return moe::square(static_cast<double>(n) * u / 4); }
-  static double rounding(double value) {
-    return current_profile().rounds_results() ? uniform(value, current_profile().result) : 0;
-  }
+  static double rounding(double value) { return rounds_results() ? uniform(value, current_result()) : 0; }
 
   friend Spread operator+(const Spread& a, const Spread& b) { return rounded(a.v + b.v, a.var + b.var); }
   friend Spread operator-(const Spread& a, const Spread& b) { return rounded(a.v - b.v, a.var + b.var); }
@@ -45,7 +49,7 @@ struct Spread {
   }
   friend Spread operator/(const Spread& a, const Spread& b) {
     const double q = a.v / b.v;
-    return rounded(q, (a.var + q * q * b.var) / (b.v * b.v));
+    return rounded(q, may_vanish(b.v, b.var) ? HUGE_VAL : (a.var + q * q * b.var) / (b.v * b.v));
   }
   Spread& operator+=(const Spread& o) { return *this = *this + o; }
   friend Spread square(const Spread& a) { return rounded(a.v * a.v, 4 * a.v * a.v * a.var); }
@@ -70,13 +74,14 @@ struct Spread {
       const Spread &x = a[i * step], &y = b[i * step];
       const double product = x.v * y.v;
       if (product != 0 && std::abs(product) < normal) moved += lost;
+      moved += rounding(product);
       total += product;
       moved += x.v * x.v * y.var + x.var * (y.v * y.v + y.var);
       squares += product * product;
     }
     if (n == 0) return {};
-    const double truncated = 2 * p.operands.u, product = p.rounds_results() ? p.result.u : 0;
-    moved += (2 * truncated * truncated + product * product + p.inside.u * p.inside.u) / 3 * squares +
+    const double truncated = 2 * p.operands.u;
+    moved += (2 * truncated * truncated + p.inside.u * p.inside.u) / 3 * squares +
              truncated * truncated * total * total;
     return {total, moved + accumulated(n, p.inside.u, squares, total) + rounding(total)};
   }
@@ -88,9 +93,7 @@ struct Spread {
       squares += a[i].v * a[i].v;
     }
     if (n <= 1) return n == 0 ? Spread() : a[0];
-    const Profile& p = current_profile();
-    return {total,
-            moved + accumulated(n - 1, p.of_sum(n).u, squares, total) + (n > 64 ? rounding(total) : 0)};
+    return {total, moved + accumulated(n - 1, sums_in(n).u, squares, total) + (n > 64 ? rounding(total) : 0)};
   }
 
   /// Near the kink the slope is not known; eight standard deviations are near.
@@ -102,6 +105,9 @@ struct Spread {
     return {z.v > 0 ? 1.0 : 0.0, z.v * z.v < 64 * z.var ? 1.0 : 0.0};
   }
 
+  friend Spread unstored(const Spread& a, Tensor id) {
+    return {a.v, a.var + uniform(a.v, current_profile().of(id))};
+  }
   friend void store(Spread& a, Tensor id) {
     const Precision& p = current_profile().of(id);
     const bool fits = (a.bits > 0 && a.bits <= p.bits) || (a.var == 0 && p.round(a.v) == a.v);
@@ -113,6 +119,11 @@ struct Spread {
   /// For group scores only; all other decisions are given.
   friend bool greater(const Spread& a, const Spread& b) { return a.v > b.v; }
   friend bool same(const Spread& a, const Spread& b) { return a.v == b.v; }
+};
+
+template <>
+struct StageScope<Spread> : RoundingStage {
+  using RoundingStage::RoundingStage;
 };
 
 template <>
@@ -128,7 +139,14 @@ template <typename Other>
 void cover(Spread* a, Index n, Other other) {
   std::vector<Spread> b = buffer<Spread>(n);
   other(b.data());
-  for (Index i = 0; i < n; ++i) a[i].var = std::max(a[i].var, at(b, i).var);
+  for (Index i = 0; i < n; ++i) a[i].var = std::max(a[i].var, at(b, i).var + square(a[i].v - at(b, i).v));
+}
+
+/// By (Q10): it may be 0.
+inline Spread sigmoid(const Spread& z) {
+  Spread s = sigmoid<Spread>(z);
+  if (overflows(-z.v)) s.var += square(s.v);
+  return s;
 }
 
 /// (W3)  f(z) spreads as f'(z) z does, and as its own roundings do.
@@ -149,8 +167,12 @@ inline void shares(const std::vector<double>& v, const std::vector<double>& r, S
   }
   const Profile& p = current_profile();
   const auto n = static_cast<Index>(v.size());
+  if (Spread::may_vanish(1, all)) {
+    for (std::size_t i = 0; i < v.size(); ++i) w[i] = {v[i] / total, HUGE_VAL};
+    return;
+  }
   const double sum = Spread::accumulated(n - 1, p.inside.u, squares, 1) + Spread::alike(n - 1, p.inside.u) +
-                     (p.rounds_results() ? p.result.u * p.result.u / 3 : 0);
+                     (rounds_results() ? square(current_result().u) / 3 : 0);
   for (std::size_t i = 0; i < v.size(); ++i) {
     const double s = v[i] / total;
     w[i] = Spread::rounded(s, s * s * ((1 - s) * (1 - s) * r[i] + std::max(all - s * s * r[i], 0.0) + sum));
@@ -172,7 +194,7 @@ inline std::vector<double> exp_variances(const Spread* z, Index n, double shift)
   std::vector<double> r;
   for (Index i = 0; i < n; ++i) {
     const double u = p.inside.u * (1 + std::abs(z[i].v - shift)),
-                 result = p.rounds_results() ? p.result.u : 0;
+                 result = rounds_results() ? current_result().u : 0;
     r.push_back(z[i].var + u * u + result * result / 3);
   }
   return r;
@@ -204,20 +226,21 @@ inline Spread log_sum_exp(const Spread* z, Index n) {
 
 /// (W5)  dc_i = dd_i - sum_j (p_j dd_j + (d_j - mean) dp_j)
 inline void deviations(const Spread* d, const Spread* p, Index n, Spread* c) {
-  double mean = 0, all = 0, squares = 0;
-  for (Index j = 0; j < n; ++j) mean += p[j].v * d[j].v;
+  double mean = 0, whole = 0, all = 0, squares = 0, products = 0;
+  for (Index j = 0; j < n; ++j) mean += p[j].v * d[j].v, whole += p[j].v;
   for (Index j = 0; j < n; ++j) {
     all += p[j].v * p[j].v * d[j].var + (d[j].v - mean) * (d[j].v - mean) * p[j].var;
     squares += p[j].v * p[j].v * d[j].v * d[j].v;
+    products += Spread::rounding(p[j].v * d[j].v);
   }
   const Profile& of = current_profile();
-  const double product = of.rounds_results() ? of.result.u : 0;
-  const double own = Spread::accumulated(n + 1, of.inside.u, squares, mean) +
-                     product * product / 3 * squares + Spread::rounding(mean);
+  const double own =
+      Spread::accumulated(n + 1, of.inside.u, squares, mean) + products + Spread::rounding(mean);
   for (Index i = 0; i < n; ++i) {
     const double q = p[i].v;
-    c[i] = Spread::rounded(d[i].v - mean,
-                           (1 - q) * (1 - q) * d[i].var + std::max(all - q * q * d[i].var, 0.0) + own);
+    const double rest = d[i].v * (1 - whole);  // of an implementation's own p, which need not sum to 1
+    c[i] = Spread::rounded(d[i].v - mean, (1 - q) * (1 - q) * d[i].var +
+                                              std::max(all - q * q * d[i].var, 0.0) + own + square(rest));
   }
 }
 

@@ -1,0 +1,132 @@
+#include "admissible.h"
+#include "judging.h"
+#include "moe/validate.h"
+
+// What a candidate may have decided of which no tensor tells that it returned: experts and places. The nearest of all such
+// decisions is looked for.
+namespace moe {
+namespace {
+
+constexpr std::size_t kMostOfAToken = 16;
+constexpr Index kMostEvaluations = 512;
+
+void take(const std::vector<Index>& choice, Index t, IdMatrix& ids) {
+  for (Index k = 0; k < ids.cols(); ++k) ids(t, k) = static_cast<std::int32_t>(at(choice, k));
+}
+
+/// Takes one step after the other that leads nearer to what was returned.
+class Search {
+ public:
+  Search(const Judging& j, const Aligned& a) : j_(j), a_(a), best_(a.decisions), least_(distance(best_)) {
+    if (has_router(j.c.config)) all_ = rankings(j.c.config, j.c.golden.inputs, j.profile);
+  }
+
+  std::optional<Decisions> nearest() {
+    const double least = least_;
+    if (!has("router.topk_ids")) try_experts();
+    if (!has("dispatch.kept")) try_places();
+    return least_ < least ? std::optional(best_) : std::nullopt;
+  }
+
+ private:
+  bool has(const char* name) const { return tensor_of(a_.tensors, name) != nullptr; }
+
+  void try_experts() {
+    for (Index t = 0; t < static_cast<Index>(all_.of_token.size()); ++t)
+      for (const std::vector<Index>& choice : admissible_choices(j_.c.config, all_, t, kMostOfAToken)) {
+        try_choice(choice, t);
+        for (std::size_t k = 0; order_matters(j_.c.config) && k + 1 < choice.size(); ++k) {
+          std::vector<Index> other = choice;
+          std::swap(other[k], other[k + 1]);
+          const std::vector<Bound>& of = at(all_.of_token, t).expert;
+          if (high(at(of, other[k])) >= low(at(of, other[k + 1]))) try_choice(other, t);
+        }
+      }
+  }
+  void try_choice(const std::vector<Index>& choice, Index t) {
+    IdMatrix ids = best_.expert;
+    take(choice, t, ids);
+    if (ids != best_.expert) consider(decisions_for(j_.c.config, j_.c.golden.inputs, ids, {}));
+  }
+
+  /// An assignment that was dropped in the place of one that was kept, where rounding may rank them either way.
+  void try_places() {
+    const Config& config = j_.c.config;
+    if (config.capacity.mode == CapacityMode::None || config.capacity.priority == Priority::Fcfs) return;
+    const ProfileScope scope(j_.profile);
+    const std::vector<Key<Bound>> keys = priority_keys(config, all_.z, best_.expert);
+    const Index K = config.shape.top_k, T = config.shape.num_tokens;
+    const Index scopes = config.capacity.scope == Scope::Group ? config.shape.num_groups : 1;
+    const auto key = [&](Index i) {
+      return at(keys, config.capacity.priority == Priority::Weight ? i : i / K).score;
+    };
+    for (Index i = 0; i < T * K; ++i)
+      for (Index k = 0; k < T * K; ++k) {
+        const Matrix<std::uint8_t>& kept = best_.plan.kept;
+        const bool rivals = best_.expert.data()[i] == best_.expert.data()[k] &&
+                            i / K * scopes / T == k / K * scopes / T && high(key(k)) >= low(key(i));
+        if (!rivals || kept.data()[i] == 0 || kept.data()[k] != 0) continue;
+        Matrix<std::uint8_t> other = kept;
+        std::swap(other.data()[i], other.data()[k]);
+        consider(decisions_for(config, j_.c.golden.inputs, best_.expert, other));
+      }
+  }
+
+  void consider(Decisions made) {
+    if (evaluations_++ >= kMostEvaluations) return;
+    if (const double d = distance(made); d < least_) best_ = std::move(made), least_ = d;
+  }
+  /// How far what was returned is from what these decisions give, in shares of the largest number of each tensor.
+  double distance(const Decisions& made) const {
+    const Arrays right = evaluate<double>(j_.c.config, j_.c.golden.inputs, &made, a_.backward);
+    double all = 0;
+    for (const auto& [name, got] : a_.tensors) {
+      const Array* a = tensor_of(right, name);
+      if (a == nullptr || !is_real(got.format) || a->dims != got.dims) continue;
+      double off = 0, size = 0;
+      for (Index i = 0; i < a->size(); ++i) {
+        if (std::isfinite(got.real(i))) off = std::max(off, std::abs(got.real(i) - a->real(i)));
+        size = std::max(size, std::abs(a->real(i)));
+      }
+      if (size > 0) all += off / size;
+    }
+    return all;
+  }
+
+  const Judging& j_;
+  const Aligned& a_;
+  Decisions best_;
+  double least_;
+  Index evaluations_ = 0;
+  Rankings all_;
+};
+
+/// Is there anything that could have been decided otherwise without a tensor that tells?
+bool may_differ(const Judging& j, const Aligned& a) {
+  const auto has = [&](const char* name) { return tensor_of(a.tensors, name) != nullptr; };
+  const Capacity& capacity = j.c.config.capacity;
+  const bool ranked = capacity.mode != CapacityMode::None && capacity.priority != Priority::Fcfs;
+  return has_router(j.c.config) && j.mode != Mode::Pinned &&
+         (!has("router.topk_ids") || (ranked && !has("dispatch.kept")));
+}
+
+}  // namespace
+
+std::vector<Decisions> other_decisions(const Judging& j, const Aligned& a) {
+  std::vector<Decisions> all;
+  if (!may_differ(j, a)) return all;
+  const bool says_whom = tensor_of(a.tensors, "router.topk_ids") != nullptr;
+  if (!says_whom)
+    for (const StatedDecisions& other : j.c.alternatives)
+      all.push_back(decisions_for(j.c.config, j.c.golden.inputs, other.expert, other.kept));
+  Aligned from = a;
+  if (!says_whom && j.c.config.capacity.mode == CapacityMode::None) {
+    const IdMatrix ids = nearest_choices(j, a);
+    if (ids != a.decisions.expert)
+      from.decisions = decisions_for(j.c.config, j.c.golden.inputs, ids, {}), all.push_back(from.decisions);
+  }
+  if (std::optional<Decisions> nearest = Search(j, from).nearest()) all.push_back(std::move(*nearest));
+  return all;
+}
+
+}  // namespace moe

@@ -1,0 +1,124 @@
+#include "tensors.h"
+
+#include "moe/validate.h"
+
+namespace moe {
+namespace {
+
+/// A pass of which only names and shapes are asked.
+struct Hollow {
+  Trace<double> trace;
+  Grads<double> grads;
+  ExpertWeightGrads<double> weight;
+
+  Hollow(const Config& config, const Plan& plan) {
+    trace.dispatch = plan;
+    trace.loss.aux.resize(config.aux.size());
+    if (config.bias_update.kind != BiasUpdate::None)
+      trace.router.next_bias = zeros<double>(1, config.shape.num_experts);
+    if (config.shared.mode == SharedMode::SigmoidGate)
+      grads.shared_gate = zeros<double>(1, config.shape.hidden_size);
+    const Matrix<double> some = zeros<double>(1, 1);
+    weight.up = weight.down = some;
+    if (config.experts.glu) weight.gate = some;
+    if (!has_bias(config)) return;
+    weight.up_bias = weight.down_bias = some;
+    if (config.experts.glu) weight.gate_bias = some;
+  }
+};
+
+/// The names that a loss is computed from.
+std::vector<std::string> sources_of(const Aux& aux) {
+  switch (aux.kind) {
+    case AuxKind::Switch:
+      return {"router.scores"};
+    case AuxKind::Z:
+      return {"router.logsumexp"};
+    case AuxKind::CvImportance:
+      return {"router.topk_weights"};
+    case AuxKind::CvLoad:
+      return {kNowhere};
+  }
+  return {kNowhere};
+}
+
+}  // namespace
+
+std::vector<TensorOf> tensors_of(const Config& config, const Plan& plan) {
+  std::vector<TensorOf> all;
+  const auto visit = [&](const std::string& name, const Dims& dims, Index, const auto* data, Index) {
+    all.push_back({name, dims, std::is_floating_point_v<std::remove_cvref_t<decltype(*data)>>});
+  };
+  const Hollow hollow(config, plan);
+  each_tensor(config, hollow.trace, visit);
+  each_block(config, 0, hollow.weight, visit);
+  each_tensor(config, plan, hollow.grads, visit);
+  return all;
+}
+
+Sources sources_of(const Config& config) {
+  const bool noise = has_noise(config), shared = has_shared(config);
+  const std::string ranked = noise ? "router.noisy_logits" : "router.logits";
+  const std::string grad_ranked = "grad." + ranked;
+  Sources all{{"router.scores", {ranked}},
+              {"router.logsumexp", {ranked}},
+              {"router.group_scores", {ranked}},
+              {"router.denominator", {"router.scores"}},
+              {"router.topk_weights", {ranked, "router.scores"}},
+              {"expert.hidden", {"expert.gate", "expert.up"}},
+              {"expert.out", {"expert.hidden"}},
+              {"combine.weighted", {"router.topk_weights", "expert.out"}},
+              {"y", {"combine.weighted"}},
+              {"loss.task", {"y"}},
+              {"loss.total", {"loss.task"}},
+              {"grad.router.topk_weights", {"expert.out"}},
+              {"grad.expert.out", {"router.topk_weights"}},
+              {"grad.expert.hidden", {"grad.expert.out"}},
+              {"grad.expert.gate", {"grad.expert.hidden", "expert.gate", "expert.up"}},
+              {"grad.expert.up", {"grad.expert.hidden", "expert.gate", "expert.up"}},
+              {"grad.experts.down", {"grad.expert.out", "expert.hidden"}},
+              {"grad.experts.gate", {"grad.expert.gate"}},
+              {"grad.experts.up", {"grad.expert.up"}},
+              {"grad.experts.down_bias", {"grad.expert.out"}},
+              {"grad.experts.gate_bias", {"grad.expert.gate"}},
+              {"grad.experts.up_bias", {"grad.expert.up"}},
+              {"grad.router.scores", {"grad.router.topk_weights", "router.scores"}},
+              {grad_ranked, {"grad.router.topk_weights", "router.scores", ranked}},
+              {"grad.router.weight", {"grad.router.logits"}},
+              {"grad.x", {"grad.router.logits", "grad.expert.gate", "grad.expert.up"}}};
+  if (noise) {
+    all["router.noisy_logits"] = {"router.logits", kNowhere};
+    all["grad.router.logits"] = {"grad.router.noisy_logits"};
+    all["grad.router.noise_weight"] = {"grad.router.noisy_logits", kNowhere};
+    all["grad.x"].push_back(kNowhere);
+  }
+  for (const Aux& aux : config.aux) {
+    const std::vector<std::string> of_loss = sources_of(aux);
+    all["loss." + aux.name] = of_loss;
+    all["loss.total"].push_back("loss." + aux.name);
+    const auto also = [&](const std::string& name) {
+      all[name].insert(all[name].end(), of_loss.begin(), of_loss.end());
+    };
+    also(aux.kind == AuxKind::CvImportance ? "grad.router.topk_weights" : grad_ranked);
+    if (aux.kind == AuxKind::CvLoad) also("grad.router.logits");
+  }
+  if (config.capacity.dropped_output == DroppedOutput::ScaledIdentity)
+    for (const char* name : {"y", "grad.x", "grad.router.topk_weights"})
+      all[name].push_back("router.topk_weights");
+  if (shared)
+    for (const char* name :
+         {"y", "grad.x", "grad.shared.gate", "grad.shared.up", "grad.shared.down", "grad.shared.gate_weight"})
+      all[name].push_back(kNowhere);
+  return all;
+}
+
+std::optional<Tensor> tensor_called(const std::string& name) {
+  if (name == "loss.task") return Tensor::loss_task;
+  if (name == "loss.total") return Tensor::loss_total;
+  if (name.starts_with("loss.")) return Tensor::loss_aux;
+  for (std::size_t i = 0; i < kTensors.size(); ++i)
+    if (name == kTensors[i].name) return static_cast<Tensor>(i);
+  return std::nullopt;
+}
+
+}  // namespace moe
