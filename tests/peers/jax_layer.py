@@ -2,6 +2,11 @@
 
 Tokens reach the experts through a mask of zeros and ones (T, E, C), and come back through one of weights, both by einsum, as in
 GShard and Flaxformer; C is the most rows that an expert has. README.md says what is rounded where.
+
+It is measured as jax.jit compiles it, with no option set. So XLA may leave out a rounding to bf16 or f16 between operators that
+it fuses: in bf16, all that this changes in presets/mixtral and presets/deepseek_v3 is the task of the latter, which is then
+made of a y that was not rounded yet. On a CPU, XLA also takes what lies below the least normal number for 0. Products of
+matrices, in bf16 and f16 too, are off by half a unit and what a sum in float32 may be off.
 """
 import sys
 
@@ -11,10 +16,10 @@ import numpy as np
 
 import wire
 from capacity import capacity
+from mistakes import MISTAKES
 
 ACTIVATIONS = {"silu": jax.nn.silu, "relu": jax.nn.relu, "gelu_erf": lambda z: jax.nn.gelu(z, approximate=False)}
-DTYPES = {"f32": jnp.float32, "bf16": jnp.bfloat16}
-AS_WRITTEN = {"xla_allow_excess_precision": False}  # or what is fused is not rounded to bf16 in between
+DTYPES = {"f32": jnp.float32, "bf16": jnp.bfloat16, "f16": jnp.float16}
 WITH_GRADIENT = ["router.logits", "router.noisy_logits", "router.scores", "router.topk_weights",
                  "expert.gate", "expert.up", "expert.hidden", "expert.out"]
 
@@ -33,8 +38,10 @@ def by_rows(stages, order):
 
 
 class Layer:
-    def __init__(self, dtype, mistake=None):
+    def __init__(self, dtype, router="f32", mistake=None):
+        """The dtype of x and all weights; that of the router's operators: float32, or the same."""
         self.dtype, self.mistake = DTYPES[dtype], mistake
+        self.routes_in = jnp.float32 if router == "f32" else self.dtype
 
     def at(self, name, value):
         """Keeps a stage. A zero is added to it, whose gradient is that of the stage."""
@@ -45,8 +52,9 @@ class Layer:
         """The router first chooses; then forward and backward pass are compiled as one, for these choices."""
         self.config, self.routing, self.stages, self.zeros = config, routing, {}, {}
         self.routed = config["router"]["score_function"] != "none"
-        narrow = {name: self.dtype for name in inputs if not name.startswith("noise.") and name != "router.selection_bias"}
-        self.a = arrays = {name: jnp.asarray(value, dtype=narrow.get(name, jnp.float32)) for name, value in inputs.items()}
+        of_router = [name for name in inputs if name == "router.selection_bias" or name.startswith("noise.")]
+        self.a = arrays = {name: jnp.asarray(value, dtype=self.routes_in if name in of_router else self.dtype)
+                           for name, value in inputs.items()}
         constants = {name: v for name, v in arrays.items() if name == "dy" or name.startswith("noise.")}
         variables = {name: v for name, v in arrays.items() if name not in constants}
         integers = self.dispatch(*self.choose())
@@ -57,11 +65,11 @@ class Layer:
 
         stages = jax.eval_shape(total, variables, {})[1]
         zeros = {name: jnp.zeros(stages[name].shape, stages[name].dtype) for name in WITH_GRADIENT if name in stages}
-        passes = jax.jit(jax.grad(total, argnums=(0, 1), has_aux=True), compiler_options=AS_WRITTEN)
+        passes = jax.jit(jax.grad(total, argnums=(0, 1), has_aux=True))
         (by_input, by_stage), stages = passes(variables, zeros)
         gradients = {**by_input, **by_rows(by_stage, self.order)}
         result = by_rows(stages, self.order) | {f"grad.{name}": v for name, v in gradients.items()}
-        if "router.topk_weights" in stages:  # what outputs are multiplied by; its gradient is float32
+        if "router.topk_weights" in stages:  # what outputs are multiplied by; its gradient is that before this
             result["router.topk_weights"] = stages["router.topk_weights"].astype(self.dtype)
         return {name: array(value) for name, value in {**integers, **result}.items()}
 
@@ -89,17 +97,17 @@ class Layer:
         return self.ids, self.keep(self.ids, self.w)
 
     def route(self):
-        """Router in float32; it chooses unless ids are given."""
+        """The router; it chooses unless ids are given."""
         router, a, E = self.config["router"], self.a, self.config["shape"]["num_experts"]
-        x = a["x"].astype(jnp.float32)
-        self.z = h = self.at("router.logits", x @ a["router.weight"].astype(jnp.float32).T)
+        x = a["x"].astype(self.routes_in)
+        self.z = h = self.at("router.logits", x @ a["router.weight"].astype(self.routes_in).T)
         if "router.noise_weight" in a:
-            self.sigma = jax.nn.softplus(x @ a["router.noise_weight"].astype(jnp.float32).T) + self.config["noise"]["epsilon"]
+            self.sigma = jax.nn.softplus(x @ a["router.noise_weight"].astype(self.routes_in).T) + self.config["noise"]["epsilon"]
             h = self.at("router.noisy_logits", h + a["noise.gaussian_learned"] * self.sigma)
         self.lse = self.at("router.logsumexp", jax.nn.logsumexp(h, axis=1))
         score = jax.nn.softmax if router["score_function"] == "softmax" else jax.nn.sigmoid
         self.h, self.s = h, self.at("router.scores", score(h))
-        bias = stop(a.get("router.selection_bias", jnp.zeros(E)))
+        bias = stop(a.get("router.selection_bias", jnp.zeros(E, self.routes_in)))
         candidates = self.open_experts(stop(self.s) + bias)
         if self.ids is None:
             self.ids = jax.lax.top_k(candidates, self.config["shape"]["top_k"])[1]
@@ -114,7 +122,8 @@ class Layer:
         self.w = self.at("router.topk_weights", router["routed_scaling_factor"] * w)
         if router["selection_bias"] and self.config["bias_update"]["kind"] == "sign":
             load = jnp.bincount(ids.ravel(), length=E).astype(jnp.float32)
-            self.at("router.next_selection_bias", bias + self.config["bias_update"]["gamma"] * jnp.sign(load.mean() - load))
+            step = self.config["bias_update"]["gamma"] * jnp.sign(load.mean() - load).astype(self.routes_in)
+            self.at("router.next_selection_bias", bias + step)
 
     def open_experts(self, scores):
         """-inf for the experts of all but the best groups."""
@@ -209,7 +218,7 @@ class Layer:
         groups = shape["num_groups"] if aux["scope"] == "group" else 1
         counted = jax.lax.top_k(stop(self.s), K)[1] if aux["f_from"] == "retopk_of_aux_scores" else self.ids
         counted = counted[:, :1] if aux["f_source"] == "top1" else counted
-        f = jnp.sum(one_hot(counted, E), axis=1).astype(jnp.float32).reshape(groups, T // groups, E).mean(axis=1)
+        f = jnp.sum(one_hot(counted, E), axis=1).astype(self.routes_in).reshape(groups, T // groups, E).mean(axis=1)
         p = self.s if self.config["router"]["score_function"] == "softmax" else self.s / jnp.sum(self.s, axis=1, keepdims=True)
         P = p.reshape(groups, T // groups, E).mean(axis=1)
         loss = jnp.sum(f * P, axis=1).mean() * (E if aux["multiply"] == "E2_mean" else 1 / E)
@@ -219,11 +228,12 @@ class Layer:
         """How many tokens each expert would get if its noise were drawn anew."""
         T, E = self.h.shape
         if E == self.ids.shape[1]:
-            return jnp.full(E, float(T))
+            return jnp.full(E, T, self.routes_in)
         chosen = jnp.sum(one_hot(self.ids, E), axis=1) == 1
-        runner_up = jnp.max(jnp.where(chosen, -jnp.inf, self.h), axis=1, keepdims=True)
+        runner_up = jax.lax.top_k(jnp.where(chosen, -jnp.inf, self.h), 1)[0]  # of equal ones the first, in its gradient, too
         rival = jnp.where(chosen, runner_up, jnp.take_along_axis(self.h, self.ids[:, -1:], axis=1))
-        return jnp.sum(jax.scipy.stats.norm.cdf((self.z - rival) / self.sigma), axis=0)
+        drawn_anew = jax.scipy.stats.norm.cdf(((self.z - rival) / self.sigma).astype(jnp.float32))  # it takes nothing narrower
+        return jnp.sum(drawn_anew.astype(self.routes_in), axis=0)
 
     def loss(self, aux):
         if aux["kind"] == "switch":
@@ -231,7 +241,7 @@ class Layer:
         if aux["kind"] == "z":
             return jnp.mean(jnp.square(self.lse))
         E = self.h.shape[1]
-        v = self.load() if aux["kind"] == "cv_load" else jnp.zeros(E).at[self.ids.ravel()].add(self.w.ravel())
+        v = self.load() if aux["kind"] == "cv_load" else jnp.zeros(E, self.routes_in).at[self.ids.ravel()].add(self.w.ravel())
         n = E + aux["epsilon"]
         mean = jnp.sum(v) / n
         return jnp.sum(jnp.square(v - mean)) / n / (jnp.square(mean) + aux["epsilon"])
@@ -243,8 +253,11 @@ def array(value):
 
 
 def main():
-    options = wire.parser(__doc__).parse_args()
-    wire.serve(Layer(options.dtype, options.mistake))
+    parser = wire.parser(__doc__)
+    parser.add_argument("--router", choices=["f32", "same"], default="f32", help="the dtype of the router's operators")
+    parser.add_argument("--mistake", choices=MISTAKES, help="make one of the mistakes of mistakes.py")
+    options = parser.parse_args()
+    wire.serve(Layer(options.dtype, options.router, options.mistake), options.returns)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ import sys
 
 import numpy as np
 
-from mistakes import MISTAKES
-
 TYPES = {"f64": "<f8", "f32": "<f4", "f16": "<f2", "bf16": "<u2", "i32": "<i4", "i64": "<i8", "u8": "<u1"}
 REAL = ["f64", "f32", "f16", "bf16"]
 
@@ -77,15 +75,15 @@ def inspect(section, fields, where):
             need(any(value == v and type(value) is type(v) for v in rule), f"{where}.{key} {shown}", f"must be one of {rule}")
 
 
-def inspect_config(config):
-    """Refuses what the layers here cannot express."""
+def inspect_config(config, expressed=EXPRESSED, losses=LOSS):
+    """Refuses what a layer cannot express."""
     for key in config:
-        need(key in EXPRESSED or key == "aux", key, "is not a section of a layer")
-    for key, fields in EXPRESSED.items():
+        need(key in expressed or key == "aux", key, "is not a section of a layer")
+    for key, fields in expressed.items():
         inspect(config.get(key), fields, key)
     need(isinstance(config.get("aux"), list), "aux", "must be an array")
     for i, loss in enumerate(config["aux"]):
-        inspect(loss, LOSS, f"aux.{i}")
+        inspect(loss, losses, f"aux.{i}")
     shape, router = config["shape"], config["router"]
     need(shape["top_k"] <= shape["num_experts"], "shape.top_k", "must not exceed shape.num_experts")
     need(shape["num_tokens"] % shape["num_groups"] == 0, "shape.num_groups", "must divide shape.num_tokens")
@@ -99,6 +97,8 @@ def shapes(config):
     inputs = {"x": [T, D], "dy": [T, D], "experts.up": [E, F, D], "experts.down": [E, D, F]}
     if config["experts"]["glu"]:
         inputs["experts.gate"] = [E, F, D]
+    if config["experts"].get("bias") == "per_expert":
+        inputs.update({f"{name}_bias": dims[:2] for name, dims in inputs.items() if name.startswith("experts.")})
     if router["score_function"] != "none":
         inputs["router.weight"] = [E, D]
     if router.get("selection_bias"):
@@ -111,6 +111,8 @@ def shapes(config):
         inputs.update({"shared.up": [shared, D], "shared.down": [D, shared]})
         if config["experts"]["glu"]:
             inputs["shared.gate"] = [shared, D]
+    if config["shared"]["mode"] == "sigmoid_gate":
+        inputs["shared.gate_weight"] = [1, D]
     return inputs
 
 
@@ -140,6 +142,7 @@ def inputs_of(request):
         need(key in wanted, key, "is not an input of this config")
         fits = given[key]["shape"] == wanted[key] and given[key]["dtype"] in REAL
         need(fits, key, f"must be real numbers of shape {wanted[key]}")
+        need("recipe" not in given[key], key, "must be given in numbers, not as a recipe")
     arrays = {key: decoded(given[key]) for key in wanted}
     for key, array in arrays.items():
         need(np.all(np.isfinite(array)), key, "must be finite")
@@ -150,27 +153,41 @@ def inputs_of(request):
 
 def encoded(array):
     """A tensor from an array; one of uint16 holds the bits of bf16."""
-    kind = next(kind for kind, stored in TYPES.items() if array.dtype == stored and kind != "f16")
+    kind = next(kind for kind, stored in TYPES.items() if array.dtype == stored)
     return {"dtype": kind, "shape": list(array.shape), "b64": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()}
 
 
-def serve(layer):
-    """Answers line by line with what layer(config, inputs, routing) returns, {name: array}; `routing` is None unless pinned."""
+# What a client returns of all that it has, by --returns.
+RETURNS = {
+    "all": lambda name: True,
+    "gradients": lambda name: name == "y" or name == "grad.x" or (name.startswith("grad.") and name[5:] in INPUTS),
+    "routing": lambda name: name in ("y", "router.topk_ids", "router.topk_weights"),
+    "y": lambda name: name == "y",
+}
+INPUTS = ["x", "router.weight", "router.noise_weight", "experts.gate", "experts.up", "experts.down", "experts.gate_bias",
+          "experts.up_bias", "experts.down_bias", "shared.gate", "shared.up", "shared.down", "shared.gate_weight"]
+
+
+def serve(layer, returns="all", inspect=inspect_config):
+    """Answers line by line with what layer(config, inputs, routing) returns, {name: array}; `routing` is None unless pinned.
+
+    `inspect` refuses what the layer cannot express.
+    """
     for line in sys.stdin:
         request = json.loads(line)
         answer = {"id": request["id"]}
         try:
-            inspect_config(request["config"])
+            inspect(request["config"])
             routing = {key: decoded(t).astype(np.int64) for key, t in request.get("routing", {}).items()}
             found = layer(request["config"], inputs_of(request), routing or None)
-            answer["tensors"] = {key: encoded(array) for key, array in found.items()}
+            answer["tensors"] = {key: encoded(array) for key, array in found.items() if RETURNS[returns](key)}
         except Refusal as refusal:
             answer["error"] = str(refusal)
         print(json.dumps(answer), flush=True)
 
 
-def parser(description):
+def parser(description, dtypes=("f32", "bf16", "f16")):
     options = argparse.ArgumentParser(description=description)
-    options.add_argument("--dtype", choices=["f32", "bf16"], default="f32", help="of activations and weights; the router is f32")
-    options.add_argument("--mistake", choices=MISTAKES, help="make one of the mistakes of mistakes.py")
+    options.add_argument("--dtype", choices=dtypes, default="f32", help="of activations and weights")
+    options.add_argument("--returns", choices=RETURNS, default="all", help="which of its tensors it gives")
     return options

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Has `moe-oracle check` judge the clients: every variant of each, with all that it has and with less of it.
+
+    tests/peers/judge.py --oracle build/release/moe-oracle --only jax,mlx golden/presets
+
+The check gets no option that would tell it how a client computes: that is what is tried. A FAIL or FLAG that KNOWN does not
+explain is a mistake, of the client or of the check, and so is a rung that is looser than what the client does: either makes
+the exit code 1. The client of JAX compiles for minutes on its first run.
+"""
+import argparse
+import collections
+import itertools
+import json
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+STATUSES = ["PASS", "LOW-POWER", "PARTIAL", "FLAG", "FAIL", "SKIPPED"]
+ROW = "{:<12} {:<46} {:<9} {:>6} {:>9} {:>7} {:>6} {:>6} {:>7} {:>7}  {}"
+
+
+def every(**choices):
+    """The options of every combination: every(dtype=["f32"], router=["f32", "same"]) has two."""
+    combinations = itertools.product(*choices.values())
+    return [" ".join(f"--{name} {value}" for name, value in zip(choices, values)) for values in combinations]
+
+
+NARROW = ["bf16", "f16"]
+ALL = ["f32", *NARROW]
+HUGGING_FACE = ["mixtral", "granitemoe", "jamba", "olmoe", "qwen2_moe", "qwen3_moe", "qwen3_next", "deepseek_v2", "deepseek_v3",
+                "kimi_k2", "glm4_moe", "dots1"]
+MLX_LM = ["mixtral", "olmoe", "deepseek_v3", "dbrx"]
+RETURNS = ["all", "gradients", "routing", "y"]
+
+# Of each client the variants, and what it returns. In f64 and f32 the router has that dtype either way; onnxruntime has y only.
+CLIENTS = {
+    "torch": (every(dtype=["f64"]) + every(dtype=["f32"], experts=["loop", "grouped"]) +
+              every(dtype=NARROW, router=["f32", "same"], experts=["loop", "grouped"]), RETURNS),
+    "transformers": (every(type=HUGGING_FACE, experts=["eager", "grouped"], dtype=ALL), RETURNS),
+    "jax": (every(dtype=["f32"]) + every(dtype=NARROW, router=["f32", "same"]), RETURNS),
+    "onnxruntime": (every(dtype=["f32", "f16"]), ["y"]),
+    "mlx": (every(type=MLX_LM, dtype=ALL), RETURNS),
+}
+
+FLUSHES = "XLA takes what lies below the least normal float32 for 0"
+NO_LIMIT = "0/0: in float32 all scores are 0, and nothing is added to their sum"
+EPSILON = "adds 1e-20 to a sum of scores that is 1.5e-21"
+MASKED = "0 * inf: einsum with a mask lets one token's overflow reach them all"
+# What is wrong with these programs, so that a FAIL is right. The names are those of clients, or of client and --type.
+KNOWN = {
+    "jax": {
+        "losses/collapsed": FLUSHES, "range/subnormal-products": FLUSHES, "range/exp-edges": FLUSHES,
+        "range/sigmoid-edges": FLUSHES, "range/all-sigmoids-underflow": NO_LIMIT, "ties/sigmoid-underflow": NO_LIMIT,
+        "range/eight-of-minus-fifty": "inf * 0: the square of the sum of scores, in the gradient, is flushed",
+        "exact/wide-integers": MASKED, "range/hidden-beyond-fp16": MASKED,
+        "range/silu-1000": "inf * 0: the gradient of z * sigmoid(z) multiplies by z before it multiplies by sigmoid'",
+    },
+    "mlx": {"losses/collapsed": FLUSHES.replace("XLA", "MLX")},
+    "mlx deepseek_v3": {"range/all-sigmoids-underflow": NO_LIMIT, "ties/sigmoid-underflow": NO_LIMIT},
+    "transformers": {"range/eight-of-minus-fifty": EPSILON, "range/all-sigmoids-underflow": EPSILON,
+                     "ties/sigmoid-underflow": EPSILON},
+}
+# The rungs of bf16 and f16, from the strictest; that which is true of a client: what operators give back is in the format,
+# and so is the router, unless it computes in f32.
+RUNGS = ["store_fp32_acc", "store_router", "round_elementwise", "every_op"]
+EXACT_RUNG = "torch"  # of this client all stages are seen, so that no stricter rung may be found, either
+
+
+def known(client, variant, case):
+    """Why a FAIL of this case is right; None if it is not."""
+    kind = variant.partition("--type ")[2].split(" ")[0]
+    return KNOWN.get(f"{client} {kind}", {}).get(case) or KNOWN.get(client, {}).get(case)
+
+
+def rung_fault(client, variant, returns, profiles):
+    """What is wrong with the rung that was found; empty if nothing."""
+    names = [name for name in profiles if name]
+    if not any(dtype in variant for dtype in NARROW) or len(names) != 1:
+        return "" if all(name in ("fp32_any_order", "fp64_any_order") for name in names) else f"found {names}"
+    found = RUNGS.index(names[0].partition("_")[2])
+    true = RUNGS.index("round_elementwise" if client == "torch" and "--router f32" in variant else "every_op")
+    if found > true or (client == EXACT_RUNG and returns == "all" and found != true):
+        return f"found {names[0]}, computes as {RUNGS[true]}"
+    return ""
+
+
+def judge(oracle, cases, client, variant, returns):
+    """What came of one run."""
+    command = f"{shlex.quote(str(HERE / 'clients'))} {client} {variant} --returns {returns}"
+    begin = time.monotonic()
+    check = [oracle, "check", *cases, "--exec", command, "--json", "--timeout", "600"]
+    run = subprocess.run(check, capture_output=True, text=True)
+    found = {"client": client, "variant": variant, "returns": returns, "seconds": round(time.monotonic() - begin)}
+    try:
+        cases = json.loads(run.stdout)["cases"]
+    except (json.JSONDecodeError, KeyError):
+        lines = run.stderr.strip().splitlines() or [f"exit code {run.returncode}"]
+        bad = [{"id": command, "status": "NOT JUDGED", "reason": lines[-1]}]
+        return {**found, "counts": {"NOT JUDGED": 1}, "profiles": [], "explained": [], "bad": bad}
+    wrong = [{key: case[key] for key in ("id", "status", "reason")} for case in cases
+             if case["status"] in ("FAIL", "FLAG", "PARTIAL")]
+    explained = [case["id"] for case in wrong if known(client, variant, case["id"])]
+    bad = [case for case in wrong if case["id"] not in explained]
+    profiles = {case["profile"] for case in cases if case["status"] != "SKIPPED" and case.get("profile")}
+    if fault := rung_fault(client, variant, returns, profiles):
+        bad.append({"id": "the rung", "status": "WRONG", "reason": fault})
+    counts = collections.Counter(case["status"] for case in cases)
+    return {**found, "counts": dict(counts), "profiles": sorted(profiles), "explained": explained, "bad": bad}
+
+
+def show(found):
+    counts = found["counts"]
+    others = [f"{status}: {n}" for status, n in counts.items() if status not in STATUSES]
+    print(ROW.format(found["client"], found["variant"], found["returns"], *(counts.get(status, 0) for status in STATUSES),
+                     f"{found['seconds']} s", " ".join(found["profiles"] + others)))
+    for case in found["explained"]:
+        print(f"    as it should: {case}, {known(found['client'], found['variant'], case)}")
+    for case in found["bad"]:
+        print(f"    {case['status']} {case['id']}: {case['reason']}")
+    sys.stdout.flush()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--oracle", required=True, metavar="PATH", help="the binary of moe-oracle")
+    parser.add_argument("--only", metavar="NAMES", default=",".join(CLIENTS), help="of these clients, such as torch,jax")
+    parser.add_argument("--json", metavar="FILE", help="write what came of each run there, too")
+    parser.add_argument("cases", nargs="*", default=[str(HERE.parents[1] / "golden")], help="ids, files or folders; else golden")
+    options = parser.parse_args()
+    only = options.only.split(",")
+    for client in only:
+        if client not in CLIENTS:
+            parser.error(f"--only {client} must be one of {', '.join(CLIENTS)}")
+    print(ROW.format("client", "variant", "returns", *STATUSES, "time", "profiles"))
+    runs = []
+    for client in only:
+        variants, amounts = CLIENTS[client]
+        for variant, returns in itertools.product(variants, amounts):
+            runs.append(judge(options.oracle, options.cases, client, variant, returns))
+            show(runs[-1])
+            if options.json:
+                pathlib.Path(options.json).write_text(json.dumps(runs, indent=1) + "\n")
+    return 1 if any(run["bad"] for run in runs) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
