@@ -56,8 +56,9 @@ Answer answer_of(const DataSet& data, const Decisions& decisions, const Profile&
 int main(int argc, char** argv) {
   const int sets = argc == 3 && std::string(argv[1]) == "--sets" ? std::stoi(argv[2]) : 48;
   Index wrong = 0, candidates = 0;
-  for (const char* name :
-       {"fp32_any_order", "bf16_store_fp32_acc", "bf16_every_op", "fp16_store_fp32_acc", "tf32_gemm"}) {
+  for (const char* name : {"fp32_any_order", "tf32_gemm", "bf16_store_fp32_acc", "bf16_store_router",
+                           "bf16_round_elementwise", "bf16_every_op", "fp16_store_fp32_acc",
+                           "fp16_store_router", "fp16_round_elementwise", "fp16_every_op"}) {
     const Profile& profile = profile_called(name);
     for (const Mode mode : {Mode::EndToEnd, Mode::Automatic}) {
       Table table;
