@@ -80,7 +80,8 @@ TEST_CASE("tricks: answers of other programs get the verdict that is right") {
                                        {"range-large-logits.f64", "range/large-logits", 0},
                                        {"shapes-model-12.bf16-loss", "shapes/model-12", 0},
                                        {"presets-mixtral.y-shortest-f32-digits", "presets/mixtral", 0}}) {
-    CAPTURE(file);
+    const std::string answer = file;
+    CAPTURE(answer);
     const Done done =
         run(folder, std::string("check ") + id + " --got '" MOE_ROOT "/tests/answers/" + file + ".json'");
     CAPTURE(done.out);
@@ -107,7 +108,8 @@ TEST_CASE("tricks: no other tensor loosens y") {
                                 {"expert.gate", empty},
                                 {"loss.task", narrow},
                                 {"router.logits", empty}}) {
-    CAPTURE(name);
+    const std::string other = name;
+    CAPTURE(other);
     Tensors more = wrong;
     more[name] = a;
     CHECK(check_of(more).code == 1);
