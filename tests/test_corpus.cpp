@@ -1,6 +1,7 @@
 #include <fstream>
 #include <set>
 
+#include "../src/check/judging.h"
 #include "moe/corpus.h"
 #include "scratch.h"
 
@@ -67,4 +68,14 @@ TEST_CASE("corpus: one changed digit, a missing file, stale digests and a stale 
   CHECK(error_of([&] { verify_corpus(folder / "golden", files, "no/such", kSilent); }) ==
         "ID = \"no/such\" must be a case id (golden list) or a golden file");
   CHECK(written.numbers == written.proven);
+}
+
+TEST_CASE("corpus: other decisions are searched in every layer but those of a real model's size") {
+  for (const GoldenFile& file : corpus())
+    for (const GoldenCase& c : file.cases) {
+      if (c.invalid) continue;
+      CAPTURE(c.id);
+      const bool full = c.id.starts_with("full/");
+      CHECK(evaluations_allowed(config_from_json(c.config), 512) == (full ? 0 : 512));
+    }
 }

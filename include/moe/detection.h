@@ -10,6 +10,7 @@ namespace moe {
 
 /// What of an answer is looked at: y alone; y with the gradients of x and of the weights; all that there is.
 enum class Seen { Y, Gradients, All };
+bool is_seen(const std::string& name, Seen seen, const Inputs& inputs);
 
 /// The named mistakes that show on a layer in fp32, by (J9), how many of them exceed HARD, and the smallest ratio of the two.
 struct Detection {

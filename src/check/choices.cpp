@@ -6,7 +6,7 @@
 namespace moe {
 namespace {
 
-constexpr std::size_t kMostOfAToken = 2000;
+constexpr Index kMostOfAToken = 2000;
 
 /// Row t of an input that has a row, or a number, for each token.
 Array row_alone(const Array& a, Index t) {
@@ -45,8 +45,9 @@ class Rows {
 
   /// The choice of each token whose rows lie nearest.
   IdMatrix nearest() {
+    const auto most = static_cast<std::size_t>(evaluations_allowed(j_.c.config, kMostOfAToken));
     for (Index t = 0; t < ranking_.z.rows(); ++t) {
-      const auto choices = admissible_choices(j_.c.config, ranking_, t, kMostOfAToken);
+      const auto choices = admissible_choices(j_.c.config, ranking_, t, most);
       if (choices.size() > 1) choose(t, choices);
     }
     return ids_;

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kMostOfAToken = 16;
 constexpr Index kMostEvaluations = 512;
+constexpr double kMostWork = 0x1p29;  // multiply-adds
 
 void take(const std::vector<Index>& choice, Index t, IdMatrix& ids) {
   for (Index k = 0; k < ids.cols(); ++k) ids(t, k) = static_cast<std::int32_t>(at(choice, k));
@@ -17,7 +18,12 @@ void take(const std::vector<Index>& choice, Index t, IdMatrix& ids) {
 /// Takes one step after the other that leads nearer to what was returned.
 class Search {
  public:
-  Search(const Judging& j, const Aligned& a) : j_(j), a_(a), best_(a.decisions), least_(distance(best_)) {
+  Search(const Judging& j, const Aligned& a)
+      : j_(j),
+        a_(a),
+        best_(a.decisions),
+        least_(distance(best_)),
+        left_(evaluations_allowed(j.c.config, kMostEvaluations)) {
     if (has_router(j.c.config)) all_ = rankings(j.c.config, j.c.golden.inputs, j.profile);
   }
 
@@ -73,7 +79,7 @@ class Search {
   }
 
   void consider(Decisions made) {
-    if (evaluations_++ >= kMostEvaluations) return;
+    if (left_-- <= 0) return;
     if (const double d = distance(made); d < least_) best_ = std::move(made), least_ = d;
   }
   /// How far what was returned is from what these decisions give, in shares of the largest number of each tensor.
@@ -97,7 +103,7 @@ class Search {
   const Aligned& a_;
   Decisions best_;
   double least_;
-  Index evaluations_ = 0;
+  Index left_;  // evaluations
   Rankings all_;
 };
 
@@ -112,6 +118,14 @@ bool may_differ(const Judging& j, const Aligned& a) {
 
 }  // namespace
 
+Index evaluations_allowed(const Config& config, Index most) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const Index shared = has_shared(config) ? config.shared.ffn_size : 0;
+  const double work =
+      static_cast<double>(T) * static_cast<double>(D) * static_cast<double>(3 * (K * F + shared) + E);
+  return static_cast<Index>(std::min(kMostWork / std::max(work, 1.0), static_cast<double>(most)));
+}
+
 std::vector<Decisions> other_decisions(const Judging& j, const Aligned& a) {
   std::vector<Decisions> all;
   if (!may_differ(j, a)) return all;
@@ -119,6 +133,7 @@ std::vector<Decisions> other_decisions(const Judging& j, const Aligned& a) {
   if (!says_whom)
     for (const StatedDecisions& other : j.c.alternatives)
       all.push_back(decisions_for(j.c.config, j.c.golden.inputs, other.expert, other.kept));
+  if (evaluations_allowed(j.c.config, 1) == 0) return all;
   Aligned from = a;
   if (!says_whom && j.c.config.capacity.mode == CapacityMode::None) {
     const IdMatrix ids = nearest_choices(j, a);

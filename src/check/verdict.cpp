@@ -19,7 +19,7 @@ void list_names(const Judging& j, CaseVerdict& verdict) {
     if (known.count(name) == 0) verdict.unknown.push_back(name);
 }
 
-/// What the case demands, or the user, and is not there: "y and grad.x"; empty where all is.
+/// What the case demands, or the user, and is not there: "y, grad.x were not returned"; empty where all is.
 std::string demanded(const Judging& j) {
   std::vector<std::string> missing;
   for (const auto* names : {&j.c.demands, &j.require})
@@ -80,10 +80,6 @@ Index others_in(const Decisions& a, const Decisions& b) {
   for (Index t = 0; t < a.expert.rows(); ++t) n += a.expert.row(t) != b.expert.row(t) ? 1 : 0;
   return n;
 }
-
-}  // namespace
-
-namespace {
 
 /// The verdict on an answer whose decisions are those of `a`.
 CaseVerdict verdict_on(const Judging& j, const Aligned& a) {

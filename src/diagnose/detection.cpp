@@ -26,6 +26,20 @@ bool same_decisions(const Arrays& wrong, const Arrays& right) {
   });
 }
 
+/// The largest error above `least` in shares of its bound; nothing if none is above.
+std::optional<double> largest_share(const Array& got, const Array& right, const std::vector<double>& hard,
+                                    double least) {
+  std::optional<double> share;
+  for (Index i = 0; i < right.size(); ++i) {
+    const double error = std::abs(got.real(i) - right.real(i));
+    if (error <= least) continue;
+    share = std::max(share.value_or(0), !std::isfinite(error) ? HUGE_VAL : error / at(hard, i));
+  }
+  return share;
+}
+
+}  // namespace
+
 bool is_seen(const std::string& name, Seen seen, const Inputs& inputs) {
   if (seen == Seen::All || name == "y") return true;
   constexpr std::string_view gradient = "grad.";
@@ -34,8 +48,6 @@ bool is_seen(const std::string& name, Seen seen, const Inputs& inputs) {
   return std::any_of(inputs.begin(), inputs.end(),
                      [&](const auto& input) { return name_of(input.first) == of; });
 }
-
-}  // namespace
 
 Detector::Detector(const Config& config, const Inputs& inputs)
     : right_(evaluate<double>(config, inputs, nullptr, true)) {
@@ -49,14 +61,9 @@ std::optional<double> Detector::ratio(const Arrays& wrong) const {
   std::optional<double> ratio;
   for (const auto& [name, a] : right_) {
     if (!is_real(a.format)) continue;
-    const Array& got = *tensor_of(wrong, name);
-    const std::vector<double>& hard = budgets_.at(name).hard;
-    const double least = kUnit * largest(a);
-    for (Index i = 0; i < a.size(); ++i) {
-      const double error = std::abs(got.real(i) - a.real(i));
-      if (error <= least) continue;
-      ratio = std::max(ratio.value_or(0), !std::isfinite(error) ? HUGE_VAL : error / at(hard, i));
-    }
+    const auto share =
+        largest_share(*tensor_of(wrong, name), a, budgets_.at(name).hard, kUnit * largest(a));
+    if (share) ratio = std::max(ratio.value_or(0), *share);
   }
   return ratio;
 }
@@ -65,11 +72,7 @@ bool Detector::catches(const Arrays& wrong, Seen seen) const {
   const auto is_beyond = [&](const auto& named) {
     const auto& [name, a] = named;
     if (!is_real(a.format) || !is_seen(name, seen, case_.golden.inputs)) return false;
-    const std::vector<double>& hard = budgets_.at(name).hard;
-    const Array& got = *tensor_of(wrong, name);
-    for (Index i = 0; i < a.size(); ++i)
-      if (!(std::abs(got.real(i) - a.real(i)) <= at(hard, i))) return true;
-    return false;
+    return largest_share(*tensor_of(wrong, name), a, budgets_.at(name).hard, 0).value_or(0) > 1;
   };
   if (same_decisions(wrong, right_) && std::ranges::none_of(right_, is_beyond)) return false;
   Answer answer;

@@ -10,6 +10,7 @@
 #include "moe/bugs.h"
 #include "moe/config_json.h"
 #include "moe/corpus.h"
+#include "moe/detection.h"
 #include "moe/safetensors.h"
 
 using namespace moe;
@@ -27,17 +28,10 @@ constexpr std::array kCases{"presets/mixtral",       "presets/switch",        "p
                             "shapes/experts-257"};
 struct Returned {
   const char* name;
-  bool (*holds)(const std::string&);
+  Seen seen;
 };
-bool is_gradient_of_input(const std::string& name) {
-  return name == "grad.x" || name == "grad.router.weight" || name.starts_with("grad.experts.") ||
-         name.starts_with("grad.shared.") || name == "grad.router.noise_weight";
-}
-constexpr std::array kReturned{
-    Returned{"all", [](const std::string&) { return true; }},
-    Returned{"y and gradients",
-             [](const std::string& name) { return name == "y" || is_gradient_of_input(name); }},
-    Returned{"y", [](const std::string& name) { return name == "y"; }}};
+constexpr std::array kReturned{Returned{"all", Seen::All}, Returned{"y and gradients", Seen::Gradients},
+                               Returned{"y", Seen::Y}};
 
 std::vector<CheckCase> cases_of(Format format) {
   std::vector<CheckCase> all;
@@ -58,10 +52,10 @@ std::vector<CheckCase> cases_of(Format format) {
   return all;
 }
 
-Answer answer_of(const Arrays& arrays, const Profile& profile, const Returned& returned) {
+Answer answer_of(const Arrays& arrays, const Inputs& inputs, const Profile& profile, Seen seen) {
   Answer answer;
   for (const auto& [name, a] : arrays)
-    if (returned.holds(name))
+    if (is_seen(name, seen, inputs))
       answer.tensors.emplace_back(name, is_real(a.format) ? calibration::returned(name, a, profile) : a);
   return answer;
 }
@@ -117,7 +111,7 @@ void judge_format(Format format, const std::string& folder) {
       if (!differs(wrong, right)) continue;
       try {
         for (std::size_t r = 0; r < kReturned.size(); ++r)
-          answers[r].push_back({c, answer_of(wrong, strictest, kReturned.at(r))});
+          answers[r].push_back({c, answer_of(wrong, c.golden.inputs, strictest, kReturned.at(r).seen)});
       } catch (const Error&) {  // out of range: the last may lack it
         for (auto& list : answers)
           std::erase_if(list, [&](const Answered& a) { return a.c.golden.id == c.golden.id; });
