@@ -71,7 +71,7 @@ TEST_CASE("huggingface: DeepSeek-V3's config is the preset in its size, less the
   CHECK(v3.config.shared.ffn_size == 2048);
   CHECK(v3.source ==
         "huggingface/transformers, DeepseekV3MoE at commit 000c33fdfde1, which adds 1e-20 to the sum of the "
-        "weights and lets experts of closed groups compete with a score of 0; this layer does not");
+        "weights; this layer does not");
 }
 
 TEST_CASE("huggingface: Kimi-K2 has one group, its own factor, and the loss of DeepSeek-V3") {
@@ -135,7 +135,9 @@ TEST_CASE("huggingface: DeepSeek-V2 ranks groups by their best, and does not div
   CHECK(c.aux.at(0).f_from == LoadFrom::Selected);
   CHECK(c.aux.at(0).f_divide_by_k);
   CHECK(config_from_huggingface(changed(kDeepSeek, limited), "").source ==
-        "huggingface/transformers, DeepseekV2MoE at commit ecd75d532efe");
+        "huggingface/transformers, DeepseekV2MoE at commit ecd75d532efe, which lets experts of closed groups "
+        "compete with a score of 0; "
+        "this layer does not");
   Json greedy = v2;
   greedy["topk_method"] = "greedy";
   CHECK(read(kDeepSeek, greedy).router.n_group == 1);

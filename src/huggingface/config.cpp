@@ -120,16 +120,13 @@ void read_deepseek(const Fields& json, Config& c) {
   c.aux = sequence_loss(json, sigmoid);
 }
 
-/// What huggingface/transformers computes and this layer does not: of weight only where every score of a token is near 0,
-/// or where a bias makes scores negative.
+/// What huggingface/transformers computes and this layer does not: of weight only where every score of a token is near 0.
 std::string differences(const Config& c) {
-  if (c.router.score_function != ScoreFunction::Sigmoid) return "";
-  std::string text;
-  if (has_denominator(c)) text += "adds 1e-20 to the sum of the weights";
-  if (has_groups(c))
-    text +=
-        std::string(text.empty() ? "" : " and ") + "lets experts of closed groups compete with a score of 0";
-  return text.empty() ? "" : ", which " + text + "; this layer does not";
+  const bool sigmoid = c.router.score_function == ScoreFunction::Sigmoid;
+  const char* text = "";
+  if (sigmoid && has_denominator(c)) text = "adds 1e-20 to the sum of the weights";
+  if (!sigmoid && has_groups(c)) text = "lets experts of closed groups compete with a score of 0";
+  return *text == '\0' ? "" : std::string(", which ") + text + "; this layer does not";
 }
 
 /// The message of validate with the keys of the file in place of our fields.
