@@ -16,6 +16,7 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 
 namespace moe {
 namespace {
@@ -83,10 +84,13 @@ std::string brief(const std::string& text) {
   return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
 }
 
-/// All of a file of /proc; empty where it is gone, or another user's.
+/// All of a file of /proc; empty where it is gone, or another user's. It may go while it is read, which makes an iterator over
+/// it throw.
 std::string proc_file(const std::string& process, const char* name) {
   std::ifstream file("/proc/" + process + '/' + name, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream all;
+  all << file.rdbuf();
+  return all.str();
 }
 
 /// The processes that have `mark` in their environment, or that descend from `root`.
