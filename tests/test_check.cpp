@@ -104,7 +104,7 @@ TEST_CASE("check: NaN fails where there is no bound, too, and SOFT judges there"
   x.reals(0, values);
   for (double& v : values) v *= 32768;  // some of expert.up leaves the range of fp16
   x = array_of(x.dims, values.data());
-  c.demands = {};
+  c.golden.demands = {};
   const CheckOptions fp16{profile_called("fp16_store_fp32_acc"), Mode::EndToEnd};
   Answer answer = fp32_answer(c);
   keep_only(answer, "expert.up");

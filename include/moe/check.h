@@ -31,7 +31,6 @@ struct CheckCase {
   std::map<std::string, std::map<std::string, std::pair<Array, Array>>> budgets;
   std::map<std::string, int> exact;  // reals that must be equal, in formats of at least so many bits
   std::vector<StatedDecisions> alternatives;
-  std::vector<std::string> demands = {"y"};  // without these, an answer is partial
 };
 /// The cases of a golden file; of tensors that `answer`, if there is one, does not have, only the shapes.
 std::vector<CheckCase> read_check_cases(const std::string& path, const Answer* answer = nullptr);

@@ -20,9 +20,10 @@ struct GoldenCase {
   std::string source;              // where the conventions of the config come from
   Json config;                     // valid or, where an error is expected, not
   Inputs inputs;
-  bool invalid = false;                   // a candidate must refuse it
-  std::vector<std::string> budgets = {};  // profiles whose budgets it states
-  bool detection = false;                 // does it state what mistakes it detects?
+  bool invalid = false;                      // a candidate must refuse it
+  std::vector<std::string> budgets = {};     // profiles whose budgets it states
+  bool detection = false;                    // does it state what mistakes it detects?
+  std::vector<std::string> demands = {"y"};  // without these, an answer is partial
   bool results_only = false;  // neither gradients nor rows of experts: for layers too large to state them
 };
 

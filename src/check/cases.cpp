@@ -1,42 +1,46 @@
+#include "judging.h"
 #include "moe/check.h"
 #include "moe/config_json.h"
 #include "moe/file.h"
 #include "moe/tensor_json.h"
-#include "routing.h"
+#include "tensors.h"
 
 namespace moe {
 namespace {
 
-/// What one case of a golden file expects.
+/// What one case of a golden file expects. All that it states fits its config, or Error says what does not.
 class CaseReader {
  public:
-  CaseReader(const std::string& path, const Json& document, const Answer* answer)
-      : path_(path), document_(document), answer_(answer) {}
+  CaseReader(const std::string& path, const Json& document, const Answer* answer, CheckCase& c)
+      : path_(path), where_(path + ": " + c.golden.id + ": "), document_(document), answer_(answer), c_(c) {}
 
-  void read(CheckCase& c) const {
-    c.config = config_from_json(c.golden.config);
-    const std::string where = path_ + ": " + c.golden.id;
-    if (!document_.contains("stages") || !document_["stages"].is_object())
-      throw Error("stages", where + ": must have stages");
-    for (const auto& [name, tensor] : document_["stages"].items())
-      c.expected.emplace_back(name, array(name, name, tensor));
-    if (document_.contains("budgets"))
-      for (const auto& [profile, tensors] : document_["budgets"].items())
-        for (const auto& [name, budget] : tensors.items()) {
-          if (!budget.is_object() || !budget.contains("hard") || !budget.contains("sigma"))
-            throw Error("budgets", where + ": budgets." + profile + '.' + name + " must have hard and sigma");
-          c.budgets[profile][name] = {array(name, name + ".hard", budget["hard"]),
-                                      array(name, name + ".sigma", budget["sigma"])};
-        }
-    if (document_.contains("exact"))
-      for (const auto& [name, need] : document_["exact"].items()) c.exact[name] = need.value("bits", 64);
-    if (document_.contains("alternatives"))
-      for (const Json& other : document_["alternatives"])
-        c.alternatives.push_back(decisions(other, c.config));
-    if (document_.contains("demands")) c.demands = document_["demands"].get<std::vector<std::string>>();
+  void read() {
+    c_.config = config_from_json(c_.golden.config);
+    for (const auto& [name, tensor] : object(document_, "stages").items())
+      c_.expected.emplace_back(name, array(name, name, tensor));
+    read_decisions();
+    check_shapes();
+    if (document_.contains("budgets")) read_budgets();
+    if (document_.contains("exact")) read_exact();
+    for (const std::string& name : c_.golden.demands) dims_of(name);
   }
 
  private:
+  template <typename... Rule>
+  void must(bool ok, const std::string& field, const Rule&... rule) const {
+    if (!ok) throw Error(field, (where_ + field + ' ' + ... + rule));
+  }
+  const Json& object(const Json& json, const std::string& key) const {
+    const bool is_there = json.is_object() && json.contains(key) && json[key].is_object();
+    must(is_there, key, "must be there, and an object");
+    return json[key];
+  }
+  const Dims& dims_of(const std::string& stage) const {
+    const Array* a = tensor_of(c_.expected, stage);
+    must(a != nullptr, stage, "must be a stage of the case");
+    return a->dims;
+  }
+
   /// Decisions are needed whatever was returned.
   bool is_needed(const std::string& tensor) const {
     return answer_ == nullptr || tensor == "router.topk_ids" || tensor == "dispatch.kept" ||
@@ -46,29 +50,79 @@ class CaseReader {
     return is_needed(tensor) ? array_from_json(name, json, path_) : shape_from_json(name, json, path_);
   }
 
-  StatedDecisions decisions(const Json& json, const Config& config) const {
-    const Index T = config.shape.num_tokens, K = config.shape.top_k;
+  /// Whom a layer chose and what it kept: experts that differ, and 0 or 1.
+  StatedDecisions decisions(const Array& ids, const Array& kept) const {
+    const Index T = c_.config.shape.num_tokens, K = c_.config.shape.top_k, E = c_.config.shape.num_experts;
+    for (const auto& [name, a] : {std::pair("router.topk_ids", &ids), {"dispatch.kept", &kept}})
+      must(!is_real(a->format) && a->dims == Dims{T, K} && !a->bytes.empty() == (T > 0), name,
+           "must be integers of shape ", shape_text({T, K}), ", as the config has it");
     StatedDecisions made{IdMatrix(T, K), Matrix<std::uint8_t>(T, K)};
-    const auto integers = [&](const char* name) {
-      if (!json.is_object() || !json.contains(name))
-        throw Error(name, path_ + ": an alternative must have " + name);
-      Array a = array_from_json(name, json[name], path_);
-      if (is_real(a.format) || a.dims != Dims{T, K})
-        throw Error(
-            name, path_ + ": " + name + " of an alternative must be integers of shape " + shape_text({T, K}));
-      return a;
-    };
-    const Array ids = integers("router.topk_ids"), kept = integers("dispatch.kept");
     for (Index i = 0; i < T * K; ++i) {
-      made.expert.data()[i] = static_cast<std::int32_t>(ids.integer(i));
-      made.kept.data()[i] = static_cast<std::uint8_t>(kept.integer(i));
+      const std::int64_t e = ids.integer(i), k = kept.integer(i);
+      must(e >= 0 && e < E, "router.topk_ids", "holds ", std::to_string(e), ", and must hold experts in [0, ",
+           std::to_string(E), ')');
+      must(k == 0 || k == 1, "dispatch.kept", "holds ", std::to_string(k), ", and must hold 0 or 1");
+      made.expert.data()[i] = static_cast<std::int32_t>(e);
+      made.kept.data()[i] = static_cast<std::uint8_t>(k);
+      for (Index other = i / K * K; other < i; ++other)
+        must(made.expert.data()[other] != e, "router.topk_ids", "holds expert ", std::to_string(e),
+             " twice for token ", std::to_string(i / K));
     }
     return made;
   }
+  void read_decisions() {
+    const Array *ids = tensor_of(c_.expected, "router.topk_ids"),
+                *kept = tensor_of(c_.expected, "dispatch.kept");
+    if (ids != nullptr && kept != nullptr) decisions(*ids, *kept);
+    if (!document_.contains("alternatives")) return;
+    must(document_["alternatives"].is_array(), "alternatives", "must be an array");
+    for (const Json& other : document_["alternatives"]) {
+      const Array whom = array_from_json("router.topk_ids", object(other, "router.topk_ids"), path_);
+      c_.alternatives.push_back(
+          decisions(whom, array_from_json("dispatch.kept", object(other, "dispatch.kept"), path_)));
+    }
+  }
+
+  void check_shapes() const {
+    const std::vector<TensorOf> tensors = tensors_of(c_.config, expected_decisions(c_).plan);
+    for (const auto& [name, a] : c_.expected) {
+      const auto found = std::ranges::find(tensors, name, &TensorOf::name);
+      must(found != tensors.end(), name, "is not a stage of this config");
+      must(is_real(a.format) == found->real, name, "must hold ", found->real ? "reals" : "integers");
+      must(a.dims == found->dims, name, "must have the shape ", shape_text(found->dims), ", not ",
+           shape_text(a.dims));
+    }
+  }
+
+  void read_budgets() {
+    for (const auto& [profile, tensors] : object(document_, "budgets").items())
+      for (const auto& [name, budget] : object(document_["budgets"], profile).items()) {
+        const std::string field = "budgets." + profile + '.' + name;
+        must(budget.is_object() && budget.contains("hard") && budget.contains("sigma"), field,
+             "must have hard and sigma");
+        const auto read = [&](const char* key) {
+          Array a = array(name, name + '.' + key, budget[key]);
+          must(is_real(a.format) && a.dims == dims_of(name), field, "must have the shape of its stage, ",
+               shape_text(dims_of(name)));
+          return a;
+        };
+        c_.budgets[profile][name] = {read("hard"), read("sigma")};
+      }
+  }
+  void read_exact() {
+    for (const auto& [name, need] : object(document_, "exact").items()) {
+      dims_of(name);
+      const Json bits = need.is_object() ? need.value("bits", Json(64)) : Json();
+      must(bits.is_number_unsigned() && bits <= 64, "exact." + name, "must have bits in [0, 64]");
+      c_.exact[name] = bits;
+    }
+  }
 
   const std::string& path_;
+  std::string where_;
   const Json& document_;
   const Answer* answer_;
+  CheckCase& c_;
 };
 
 }  // namespace
@@ -82,7 +136,7 @@ std::vector<CheckCase> read_check_cases(const std::string& path, const Answer* a
     for (const Json& document : group["cases"]) {
       CheckCase c;
       c.golden = std::move(file.cases.at(next++));
-      if (!c.golden.invalid) CaseReader(path, document, answer).read(c);
+      if (!c.golden.invalid) CaseReader(path, document, answer, c).read();
       cases.push_back(std::move(c));
     }
   return cases;

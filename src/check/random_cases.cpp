@@ -67,7 +67,7 @@ CheckCase fresh_case(const CheckCase& c, std::uint64_t seed) {
   CheckCase fresh;
   fresh.golden = c.golden;
   if (c.golden.invalid) return fresh;
-  fresh.config = c.config, fresh.demands = c.demands;
+  fresh.config = c.config;
   fresh.golden.inputs = drawn_inputs(c.config, seed, c.golden.id);
   return fresh;
 }

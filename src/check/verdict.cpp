@@ -22,7 +22,7 @@ void list_names(const Judging& j, CaseVerdict& verdict) {
 /// What the case demands, or the user, and is not there: "y, grad.x were not returned"; empty where all is.
 std::string demanded(const Judging& j) {
   std::vector<std::string> missing;
-  for (const auto* names : {&j.c.demands, &j.require})
+  for (const auto* names : {&j.c.golden.demands, &j.require})
     for (const std::string& name : *names)
       if (tensor_of(j.answer.tensors, name) == nullptr && std::ranges::count(missing, name) == 0)
         missing.push_back(name);

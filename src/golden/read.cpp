@@ -2,6 +2,7 @@
 #include "moe/file.h"
 #include "moe/golden.h"
 #include "moe/tensor_json.h"
+#include "moe/validate.h"
 
 namespace moe {
 namespace {
@@ -29,6 +30,41 @@ Tensor input_called(const std::string& name, const std::string& where) {
   throw Error(name, where + ": " + name + " is not the name of an input");
 }
 
+/// The inputs that the case states. Those of a valid config are exactly its own, of its shapes, and finite.
+Inputs read_inputs(const GoldenCase& c, const Json& json, const std::string& path) {
+  const std::string where = path + ": " + c.id;
+  const Json& tensors = member(json, "inputs", where);
+  if (!tensors.is_object())
+    throw Error("inputs", where + ": inputs = " + shown(tensors) + " must be an object");
+  try {
+    Inputs inputs;
+    const Config config = c.invalid ? Config{} : config_from_json(c.config);
+    const std::vector<InputInfo> own = inputs_of(config);
+    for (const auto& [name, tensor] : tensors.items()) {
+      const Tensor id = input_called(name, where);
+      const auto info = std::ranges::find(own, id, &InputInfo::id);
+      const Dims dims = shape_from_json(name, tensor, path).dims;  // before what may be too large to draw
+      if (!c.invalid && info != own.end())
+        require(dims == info->dims, name + ": shape", shape_text(dims), "must be ", shape_text(info->dims));
+      inputs[id] = array_from_json(name, tensor, path);
+    }
+    if (!c.invalid) validate(config, inputs);
+    return inputs;
+  } catch (const Error& e) {
+    const std::string what = e.what();
+    throw Error(e.field, what.starts_with(path) ? what : where + ": " + what);
+  }
+}
+
+std::vector<std::string> names(const Json& json, const char* key, const std::string& where) {
+  std::vector<std::string> all;
+  for (const Json& name : list(json, key, where)) {
+    if (!name.is_string()) throw Error(key, where + ": " + key + " must hold names, not " + shown(name));
+    all.push_back(name);
+  }
+  return all;
+}
+
 GoldenCase read_case(const Json& json, const Json& group, const std::string& path) {
   GoldenCase c;
   c.id = text(json, "id", path);
@@ -49,12 +85,12 @@ GoldenCase read_case(const Json& json, const Json& group, const std::string& pat
       throw Error("extent", where + ": extent = " + shown(extent) + " must be results");
     c.results_only = true;
   }
+  if (json.contains("demands")) c.demands = names(json, "demands", where);
   if (json.contains("budgets"))
     for (const auto& [profile, tensors] : json["budgets"].items())
       c.budgets.push_back(profile_called(profile).name);
   c.detection = json.contains("detection");
-  for (const auto& [name, tensor] : member(json, "inputs", where).items())
-    c.inputs[input_called(name, where)] = array_from_json(name, tensor, path);
+  c.inputs = read_inputs(c, json, path);
   return c;
 }
 

@@ -122,6 +122,7 @@ Json case_json(const GoldenCase& golden_case, const ProvenCase& proof, TensorWri
   json["flags"] = golden_case.flags;
   const bool open = proof.certified && (!proof.alternatives.empty() || !proof.certified->others.complete);
   if (golden_case.results_only) json["extent"] = "results";
+  if (golden_case.demands != GoldenCase{}.demands) json["demands"] = golden_case.demands;
   json["result"] = golden_case.invalid ? "invalid" : open ? "acceptable" : "valid";
   Json& inputs = json["inputs"] = Json::object();
   for (const auto& [id, a] : golden_case.inputs) inputs[name_of(id)] = write(name_of(id), a);
