@@ -6,6 +6,21 @@
 
 using namespace moe;
 
+namespace {
+
+void verify_corpus_on(const char* threads) {
+  const Scratch folder;
+  setenv("OMP_NUM_THREADS", threads, 1);
+  const Json json = parse_json(run(folder, "golden verify --json --out '" MOE_ROOT "/golden'").out, "out");
+  unsetenv("OMP_NUM_THREADS");
+  CHECK(json["different"] == 0);
+  CHECK(json["refused"] == 0);
+  CHECK(json["cases"] >= 80);
+  CHECK(json["proven"] == json["numbers"]);
+}
+
+}  // namespace
+
 TEST_CASE("cli: help for every verb, with an example, on stdout and with 0") {
   const Scratch folder;
   for (const std::string verb : {"",
@@ -300,18 +315,8 @@ TEST_CASE("cli: a golden file is written, verified, shown, and found out when it
   CHECK(is_one_line(changed.err));
 }
 
-TEST_CASE("cli: the corpus, verified by the binary, on one thread and on two") {
-  const Scratch folder;
-  for (const char* threads : {"1", "2"}) {
-    setenv("OMP_NUM_THREADS", threads, 1);
-    const Json json = parse_json(run(folder, "golden verify --json --out '" MOE_ROOT "/golden'").out, "out");
-    CHECK(json["different"] == 0);
-    CHECK(json["refused"] == 0);
-    CHECK(json["cases"] >= 80);
-    CHECK(json["proven"] == json["numbers"]);
-  }
-  unsetenv("OMP_NUM_THREADS");
-}
+TEST_CASE("cli: the corpus, verified by the binary on one thread") { verify_corpus_on("1"); }
+TEST_CASE("cli: the corpus, verified by the binary on two threads") { verify_corpus_on("2"); }
 
 TEST_CASE("cli: ids one a line, a case by its id, and one case as a file of its own") {
   const Scratch folder;

@@ -85,11 +85,16 @@ class Hunt {
     killed_ = static_cast<char*>(shared) + 64 * sizeof(int);
   }
 
-  void run() {
+  /// Of `parts` parts of the mutants the one that is `part`; the program as written is in each.
+  void run(int part, int parts) {
+    for (int m = 0; m <= static_cast<int>(mutants_.size()); ++m)
+      if (m == 0 || m % parts == part) own_.push_back(m);
     const int workers = static_cast<int>(std::min(64U, std::max(1U, std::thread::hardware_concurrency())));
     for (int w = 0; w < workers; ++w)
       if (fork() == 0) {
-        for (int m = w; m <= static_cast<int>(mutants_.size()); m += workers) judge(m, w);
+        for (std::size_t i = static_cast<std::size_t>(w); i < own_.size();
+             i += static_cast<std::size_t>(workers))
+          judge(own_[i], w);
         _exit(0);
       }
     while (wait(nullptr) > 0) {
@@ -100,7 +105,8 @@ class Hunt {
 
   void write(const std::string& path) const {
     std::ofstream out(path);
-    for (std::size_t m = 1; m <= mutants_.size(); ++m) {
+    for (std::size_t i = 1; i < own_.size(); ++i) {
+      const auto m = static_cast<std::size_t>(own_[i]);
       out << mutants_[m - 1];
       for (std::size_t c = 0; c < checks_.size(); ++c)
         if (killed_[m * checks_.size() + c] != 0) out << '\t' << names_[c];
@@ -150,6 +156,7 @@ class Hunt {
   }
 
   std::vector<std::string> mutants_, names_;
+  std::vector<int> own_;  // numbers of the mutants to judge, and 0 for none
   std::vector<std::function<bool()>> checks_;
   int* current_;  // per worker: the check it is at
   char* killed_;
@@ -158,9 +165,9 @@ class Hunt {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 4) throw std::runtime_error("usage: kill TREE GOLDEN OUT");
+  if (argc != 4 && argc != 6) throw std::runtime_error("usage: kill TREE GOLDEN OUT [PART PARTS]");
   Hunt hunt(argv[1], argv[2]);
-  hunt.run();
+  hunt.run(argc == 6 ? std::stoi(argv[4]) : 0, argc == 6 ? std::stoi(argv[5]) : 1);
   hunt.write(argv[3]);
   return 0;
 } catch (const std::exception& e) {
