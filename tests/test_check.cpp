@@ -141,6 +141,28 @@ TEST_CASE("check: NaN fails where there is no bound, too, and SOFT judges there"
   }
 }
 
+TEST_CASE("check: loss.task may be of a y that was not rounded yet, beside a y that was") {
+  const CheckCase c = case_of("mixtral");
+  Answer answer = fp32_answer(c, decisions_of(c), "bf16_store_fp32_acc");
+  Array& y = tensor(answer, "y");
+  y = converted(y, Format::BF16, "y");
+  const Arrays exact = evaluate<double>(c.config, c.golden.inputs, nullptr, false);
+  double of_rounded = 0;
+  for (Index i = 0; i < y.size(); ++i) of_rounded += y.real(i) * c.golden.inputs.at(Tensor::dy).real(i);
+  const double of_exact = std::ranges::find(exact, "loss.task", &Arrays::value_type::first)->second.real(0);
+  REQUIRE(std::abs(of_rounded - of_exact) > 0x1p-20 * std::abs(of_exact));  // more than fp32 rounds
+  for (const double task : {of_rounded, of_exact}) {
+    set(tensor(answer, "loss.task"), 0, task);
+    Answer some = answer;
+    std::erase_if(some.tensors, [](const auto& t) { return t.first != "y" && t.first != "loss.task"; });
+    const CaseVerdict verdict = check(c, some, {profile_called("bf16_store_fp32_acc"), Mode::Automatic});
+    CAPTURE(verdict.reason);
+    CHECK(verdict.status <= Status::LowPower);
+  }
+  set(tensor(answer, "loss.task"), 0, of_exact + 64 * (of_exact - of_rounded));
+  CHECK(check(c, answer, {profile_called("bf16_store_fp32_acc"), Mode::Automatic}).status >= Status::Flag);
+}
+
 TEST_CASE("check: one wrong element fails, and is named") {
   const CheckCase c = case_of("mixtral");
   Answer answer = fp32_answer(c);

@@ -1,7 +1,7 @@
 // calibrate [--sets N]    how often a correct implementation is called wrong, and how tight the budgets are
 //
 // Candidates are correct by construction: the layer itself in the arithmetic of a profile (Narrow), in four orders of
-// summation. Every one must pass `check`, end to end and stage by stage. The table that it prints stands in
+// summation, by its own formulas and, where another is in use, by that. Every one must pass `check`, end to end and stage by stage. The table that it prints stands in
 // docs/CALIBRATION.md; the exit code is 1 if a candidate is flagged or fails.
 #include <cstdio>
 
@@ -20,7 +20,13 @@ struct Row {
 };
 using Table = std::map<std::string, Row>;
 
-constexpr std::array kOrders{Order::Sequential, Order::Pairwise, Order::Lanes32, Order::Reversed};
+struct Way {
+  Order order;
+  Formula formula;
+};
+constexpr std::array kWays{Way{Order::Sequential, Formula::Own},   Way{Order::Pairwise, Formula::Own},
+                           Way{Order::Lanes32, Formula::Own},      Way{Order::Reversed, Formula::Own},
+                           Way{Order::Sequential, Formula::Other}, Way{Order::Lanes32, Formula::Other}};
 
 void note(const TensorVerdict& v, Row& row) {
   row.hard = std::max(row.hard, v.hard_ratio);
@@ -42,9 +48,9 @@ void print(const std::string& profile, const char* mode, const Table& table) {
 }
 
 /// What the layer at Narrow gives, in the formats that the profile keeps.
-Answer answer_of(const DataSet& data, const Decisions& decisions, const Profile& profile, Order order) {
+Answer answer_of(const DataSet& data, const Decisions& decisions, const Profile& profile, Way way) {
   const ProfileScope scope(profile);
-  const OrderScope scoped(order);
+  const OrderScope scoped(way.order, way.formula);
   Answer answer;
   for (auto& [name, a] : evaluate<Narrow>(data.config, data.inputs, &decisions, true))
     answer.tensors.emplace_back(name, is_real(a.format) ? returned(name, a, profile) : a);
@@ -67,14 +73,15 @@ int main(int argc, char** argv) {
         CheckCase c;
         c.golden = data.golden(), c.config = data.config;
         const Decisions decisions = decide(data.config, params_of<double>(data.config, data.inputs));
-        for (const Order order : kOrders) {
-          const CaseVerdict verdict = check(c, answer_of(data, decisions, profile, order), {profile, mode});
+        for (const Way way : kWays) {
+          const CaseVerdict verdict = check(c, answer_of(data, decisions, profile, way), {profile, mode});
           candidates += 1;
           for (const TensorVerdict& v : verdict.tensors) note(v, table[v.name]);
           if (verdict.status < Status::Flag) continue;
           wrong += 1;
-          std::printf("%s, %s: %s is called %s: %s\n", name,
+          std::printf("%s, %s: %s%s is called %s: %s\n", name,
                       mode == Mode::EndToEnd ? "end to end" : "stage by stage", data.name.c_str(),
+                      way.formula == Formula::Other ? ", by the other formulas," : "",
                       name_of(verdict.status), verdict.reason.c_str());
         }
       }

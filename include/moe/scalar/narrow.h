@@ -1,6 +1,7 @@
 #pragma once
 
 #include <utility>
+#include <vector>
 
 #include "moe/scalar/profile.h"
 #include "moe/scalar/scalar.h"
@@ -8,12 +9,15 @@
 namespace moe {
 
 enum class Order { Sequential, Pairwise, Lanes32, Reversed };
+/// Of two formulas in use for the same numbers (cover in scalar.h), which one is computed.
+enum class Formula { Own, Other };
 
-/// A plain implementation of current_profile(), with `order` for its sums: what Bound and Spread are about, so they are
-/// calibrated on it. Every operation is computed in binary64 and then rounded, which for up to 25 bits is one rounding.
+/// A plain implementation of current_profile(), with `order` for its sums and `formula` where there are two: what Bound and
+/// Spread are about, so they are calibrated on it. Every operation is computed in binary64 and then rounded, which for up to 25 bits is one rounding.
 struct Narrow {
   double v = 0;
   static inline thread_local Order order = Order::Sequential;
+  static inline thread_local Formula formula = Formula::Own;
 
   Narrow() = default;
   Narrow(double value) : v(value) {}
@@ -99,17 +103,27 @@ struct Narrow {
   }
 };
 
-/// Makes an order the one of Narrow's sums as long as it lives.
+/// Makes an order the one of Narrow's sums, and a formula the one that it computes, as long as it lives.
 class OrderScope {
  public:
-  explicit OrderScope(Order order) : before_(std::exchange(Narrow::order, order)) {}
-  ~OrderScope() { Narrow::order = before_; }
+  explicit OrderScope(Order order, Formula formula = Formula::Own)
+      : order_(std::exchange(Narrow::order, order)), formula_(std::exchange(Narrow::formula, formula)) {}
+  ~OrderScope() { Narrow::order = order_, Narrow::formula = formula_; }
   OrderScope(const OrderScope&) = delete;
   OrderScope& operator=(const OrderScope&) = delete;
 
  private:
-  Order before_;
+  Order order_;
+  Formula formula_;
 };
+
+template <typename Other>
+void cover(Narrow* a, Index n, Other other) {
+  if (Narrow::formula == Formula::Own) return;
+  std::vector<Narrow> b(static_cast<std::size_t>(n));
+  other(b.data());
+  std::copy(b.begin(), b.end(), a);
+}
 
 template <>
 struct StageScope<Narrow> : RoundingStage {
