@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <set>
 #include <vector>
 
@@ -12,10 +13,36 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;
 
-std::string one_line(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  return text;
+/// A value that is neither object nor array. Of text, what is not UTF-8 becomes U+FFFD, and what terminals act on, DEL and
+/// C1, is spelled as \u007f.
+std::string scalar(const Json& value) {
+  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (!value.is_string()) return text;
+  std::string safe;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool c1 = byte == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (!c1 && byte != 0x7F) {
+      safe += text[i];
+      continue;
+    }
+    char code[8];
+    std::snprintf(code, sizeof code, "\\u%04x", c1 ? static_cast<unsigned char>(text[++i]) : byte);
+    safe += code;
+  }
+  return safe;
+}
+
+/// "line 2, column 1: unexpected end of input; expected string literal", of what nlohmann/json says.
+std::string fault(std::string said) {
+  said.erase(0, said.find("] ") + 2);
+  if (said.starts_with("parse error at ")) said.erase(0, std::string_view("parse error at ").size());
+  const std::size_t context = said.find(": syntax error "), dash = said.find(" - ");
+  if (context < dash && dash != std::string::npos) said.replace(context, dash + 3 - context, ": ");
+  constexpr std::size_t kMost = 40;  // of what was read: its end is where the fault is
+  const std::size_t from = said.find('\'') + 1, to = said.rfind('\'');
+  if (from > 0 && to > from + kMost) said.replace(from, to - from - kMost, "...");
+  return said;
 }
 
 bool is_flat(const Json& value) {
@@ -30,7 +57,7 @@ void print(const Json& value, std::size_t indent, std::string& out) {
     return;
   }
   if (!value.is_structured() || value.empty()) {
-    out += value.dump();
+    out += scalar(value);
     return;
   }
   const bool flat = is_flat(value) && indent > 0;
@@ -40,7 +67,7 @@ void print(const Json& value, std::size_t indent, std::string& out) {
   for (const auto& [key, item] : value.items()) {
     if (!first) out += flat ? ", " : ",";
     if (!flat) out += line;
-    if (value.is_object()) out += Json(key).dump() + ": ";
+    if (value.is_object()) out += scalar(key) + ": ";
     print(item, indent + 1, out);
     first = false;
   }
@@ -77,7 +104,7 @@ class Check : public nlohmann::json_sax<Json> {
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const Json::exception& e) override {
-    throw Error(file_, file_ + ": must be JSON: " + one_line(e.what()));
+    throw Error(file_, file_ + ": must be JSON: " + fault(e.what()));
   }
 
  private:

@@ -124,8 +124,9 @@ class Reader {
     const char* end = seed.data() + seed.size();
     const auto [stop, error] =
         std::from_chars(seed.data() + std::min<std::size_t>(2, seed.size()), end, recipe.stream.seed, 16);
-    const bool known = r.is_object() && r.value("rng", "") == "philox4x32-10" && r.value("bits", 0) == 8 &&
-                       seed.starts_with("0x") && stop == end && error == std::errc();
+    const bool known = r.is_object() && r.value("rng", Json()) == "philox4x32-10" &&
+                       r.value("bits", Json()) == 8 && seed.starts_with("0x") && stop == end &&
+                       error == std::errc();
     if (!known) refuse("must have a recipe of philox4x32-10 with 8 bits and a seed in hexadecimal");
     const auto number = [&](const char* key, std::int64_t least, std::int64_t most) {
       const std::int64_t value = whole(r.value(key, Json()));

@@ -58,7 +58,26 @@ TEST_CASE("json: what others accept in silence is refused here") {
     CAPTURE(bad);
     CHECK(error_in(bad).starts_with("f.json: must be JSON: "));
     CHECK(error_in(bad).find('\n') == std::string::npos);
+    CHECK(error_in(bad).find("json.exception") == std::string::npos);
   }
+}
+
+TEST_CASE("json: where a document is none, and what was read there") {
+  CHECK(error_in("{\n") ==
+        "f.json: must be JSON: line 2, column 1: unexpected end of input; expected string literal");
+  CHECK(error_in("[1,]") ==
+        "f.json: must be JSON: line 1, column 4: unexpected ']'; expected '[', '{', or a literal");
+  CHECK(error_in("[nope]") == "f.json: must be JSON: line 1, column 3: invalid literal; last read: '[no'");
+  CHECK(error_in("[1e400]") == "f.json: must be JSON: number overflow parsing '1e400'");
+  CHECK(error_in('"' + std::string(5000, 'x')) ==
+        "f.json: must be JSON: line 1, column 5002: invalid string: missing closing quote; last read: '..." +
+            std::string(40, 'x') + '\'');
+}
+
+TEST_CASE("json: what a terminal would act on is escaped, and what is not UTF-8 replaced") {
+  CHECK(print_json({{"a\x7f\u009b", "\x1b\u0080\u00A0é"}}) ==
+        "{\n \"a\\u007f\\u009b\": \"\\u001b\\u0080\u00A0é\"\n}\n");
+  CHECK(print_json("\xff") == "\"\uFFFD\"\n");
 }
 
 TEST_CASE("json: values in errors are short, and on one line") {
