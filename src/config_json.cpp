@@ -3,6 +3,8 @@
 #include <charconv>
 
 #include "moe/error.h"
+#include "moe/nearest.h"
+#include "moe/printable.h"
 #include "moe/validate.h"
 
 namespace moe {
@@ -189,7 +191,8 @@ class Reader {
 
   template <typename Value>
   void operator()(const char* name, Value& value, bool when = true) {
-    known_ += known_.empty() ? name : std::string(", ") + name;
+    known_.emplace_back(name);
+    fields_.push_back(path_ + name);
     const auto found = at_->find(name);
     if (found == at_->end()) return;
     seen_.insert(name);
@@ -200,12 +203,12 @@ class Reader {
   }
   template <typename Body>
   void section(const char* name, Body body) {
-    sections_.insert(name);
+    sections_.emplace_back(name);
     if (const auto found = root_.find(name); found != root_.end()) object(name, *found, body);
   }
   template <typename Item, typename Body>
   void list(const char* name, std::vector<Item>& items, Body body) {
-    sections_.insert(name);
+    sections_.emplace_back(name);
     const auto found = root_.find(name);
     if (found == root_.end()) return;
     if (!found->is_array())
@@ -218,13 +221,20 @@ class Reader {
   /// Throws for a section that no list above knows; `name` and `source` only describe.
   void finish() const {
     for (const auto& [key, value] : root_.items())
-      if (sections_.count(key) == 0 && key != "name" && key != "source")
-        throw Error(key, key + " = " + shown(value) +
-                             " is not a field; a config has shape, router, noise, capacity, experts, shared, "
-                             "aux, bias_update");
+      if (std::count(sections_.begin(), sections_.end(), key) == 0 && key != "name" && key != "source")
+        throw Error(key, key + " = " + shown(value) + " is not a field; a config has " +
+                             enumerated(sections_) + meant(key));
   }
 
  private:
+  /// What a section that is unknown may have been meant for: the one field of that name, given without its section, else
+  /// a section.
+  std::string meant(const std::string& key) const {
+    std::vector<std::string> fields;
+    std::copy_if(fields_.begin(), fields_.end(), std::back_inserter(fields),
+                 [&](const std::string& field) { return field.ends_with('.' + key); });
+    return fields.size() == 1 ? "; did you mean " + fields.front() + '?' : did_you_mean(key, sections_);
+  }
   /// Was the field, or the section or list that it stands in, given?
   bool is_given(const std::string& field) const {
     for (std::size_t end = field.find('.');; end = field.find('.', end + 1)) {
@@ -239,8 +249,8 @@ class Reader {
     body();
     for (const auto& [key, value] : json.items())
       if (seen_.count(key) == 0)
-        throw Error(path_ + key,
-                    path_ + key + " = " + shown(value) + " is not a field; " + name + " has " + known_);
+        throw Error(path_ + key, path_ + key + " = " + shown(value) + " is not a field; " + name + " has " +
+                                     enumerated(known_) + did_you_mean(key, known_));
   }
   static void read(const std::string& field, const Json& json, Index& value) {
     const bool fits =
@@ -262,22 +272,24 @@ class Reader {
   }
   template <typename Enum>
   static void read(const std::string& field, const Json& json, Enum& value) {
-    std::string choices;
+    std::vector<std::string> choices;
     for (std::size_t i = 0; i < std::size(Spelling<Enum>::of); ++i) {
       if (json == Spelling<Enum>::of[i]) {
         value = static_cast<Enum>(i);
         return;
       }
-      choices += (i > 0 ? ", " : "") + std::string(Spelling<Enum>::of[i]);
+      choices.emplace_back(Spelling<Enum>::of[i]);
     }
-    throw Error(field, field + " = " + shown(json) + " must be one of " + choices);
+    throw Error(field, field + " = " + shown(json) + " must be one of " + enumerated(choices) +
+                           did_you_mean(json.is_string() ? json.get<std::string>() : "", choices));
   }
 
   const Json& root_;
   const std::set<std::string>* given_;
   const Json* at_ = nullptr;
-  std::string path_, known_;
-  std::set<std::string> seen_, sections_;
+  std::string path_;
+  std::vector<std::string> known_, fields_, sections_;
+  std::set<std::string> seen_;
 };
 
 /// The element of aux that `key` means: its number, else its name.
@@ -317,6 +329,7 @@ std::string set_field(Json& config, const std::string& assignment) {
   const std::size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
     throw Error("--set", "--set = " + shown(assignment) + " must read field=value");
+  if (!is_utf8(assignment)) throw Error("--set", "--set = " + shown(assignment) + " must be UTF-8");
   const std::string field = assignment.substr(0, equals), text = assignment.substr(equals + 1);
   Json value = Json::accept(text) ? parse_json(text, "--set " + field) : Json(text);
   Json* at = &config;

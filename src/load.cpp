@@ -3,6 +3,7 @@
 #include "moe/config_json.h"
 #include "moe/file.h"
 #include "moe/huggingface.h"
+#include "moe/nearest.h"
 #include "moe/presets.h"
 #include "moe/safetensors.h"
 #include "moe/validate.h"
@@ -25,7 +26,7 @@ Document config_document(const std::string& name) {
     const Preset* preset = find_preset(name);
     if (preset == nullptr)
       throw Error("CONFIG", "CONFIG = " + shown(name) + " must be a preset (" + preset_names() +
-                                ") or a path with / or .json");
+                                ") or a path with / or .json" + did_you_mean(name, names_of_presets()));
     return {config_to_json(preset->config), preset->source};
   }
   Json json = parse_json(read_text(name), name);
@@ -73,7 +74,7 @@ NamedConfig load_config(const std::string& name, const std::vector<std::string>&
     config_from_json(json);
     std::set<std::string> given;
     for (const std::string& assignment : sets) given.insert(set_field(json, assignment));
-    if (tokens) json["shape"]["num_tokens"] = *tokens;
+    if (tokens && json["shape"].is_object()) json["shape"]["num_tokens"] = *tokens;
     return {name, config_from_json(json, &given), source};
   } catch (const Error& e) {
     throw Error(e.field, file + e.what());

@@ -1,5 +1,7 @@
 #include "moe/presets.h"
 
+#include "moe/nearest.h"
+
 namespace moe {
 namespace {
 
@@ -148,10 +150,12 @@ const Preset* find_preset(const std::string& name) {
   return nullptr;
 }
 
-std::string preset_names() {
-  std::string names;
-  for (const Preset& preset : presets()) names += (names.empty() ? "" : ", ") + preset.name;
+std::vector<std::string> names_of_presets() {
+  std::vector<std::string> names;
+  for (const Preset& preset : presets()) names.push_back(preset.name);
   return names;
 }
+
+std::string preset_names() { return enumerated(names_of_presets()); }
 
 }  // namespace moe

@@ -16,7 +16,8 @@ struct Preset {
 const std::vector<Preset>& presets();
 /// The preset called `name`, or null.
 const Preset* find_preset(const std::string& name);
-/// The names of all presets, as a list for messages.
+/// The names of all presets, and as a list for messages.
+std::vector<std::string> names_of_presets();
 std::string preset_names();
 
 }  // namespace moe

@@ -1,5 +1,6 @@
 #include "moe/budget.h"
 #include "moe/file.h"
+#include "moe/nearest.h"
 
 namespace moe {
 namespace {
@@ -149,12 +150,13 @@ const std::vector<Profile>& ladder(Format format) {
 }
 
 const Profile& profile_called(const std::string& name) {
-  std::string names;
+  std::vector<std::string> names;
   for (const Profile& profile : profiles()) {
     if (profile.name == name) return profile;
-    names += (names.empty() ? "" : ", ") + profile.name;
+    names.push_back(profile.name);
   }
-  throw Error("--profile", "--profile = " + shown(name) + " must be one of " + names + ", or a JSON file");
+  throw Error("--profile", "--profile = " + shown(name) + " must be one of " + enumerated(names) +
+                               ", or a JSON file" + did_you_mean(name, names));
 }
 
 Profile load_profile(const std::string& name) {

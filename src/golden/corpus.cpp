@@ -8,6 +8,7 @@
 #include "moe/digests.h"
 #include "moe/encode.h"
 #include "moe/file.h"
+#include "moe/nearest.h"
 #include "moe/tensor_json.h"
 #include "moe/version.h"
 
@@ -146,6 +147,7 @@ void compare(const std::string& path, const RenderedFile& rendered, CorpusTotals
 void compare_manifest(const std::string& path, Json want, CorpusTotals& totals) {
   try {
     Json have = parse_json(read_text(path), path);
+    if (!have.is_object()) throw Error(path, path + ": must be an object");
     const Json built = have.value("built_with", Json::object());
     for (const auto& [key, value] : built.items())
       totals.built_with += (totals.built_with.empty() ? "" : ", ") + key + ' ' +
@@ -192,12 +194,16 @@ CorpusTotals write_corpus(const std::string& folder, const std::vector<GoldenFil
 
 CorpusTotals verify_corpus(const std::string& folder, std::vector<GoldenFile> files, const std::string& id,
                            const CasesDone& done) {
+  std::vector<std::string> ids;
+  for (const GoldenFile& file : files)
+    for (const GoldenCase& c : file.cases) ids.push_back(c.id);
   std::erase_if(files, [&](const GoldenFile& file) {
     return !id.empty() && std::none_of(file.cases.begin(), file.cases.end(),
                                        [&](const GoldenCase& c) { return c.id == id; });
   });
   if (files.empty())
-    throw Error("ID", "ID = " + shown(id) + " must be a case id (golden list) or a golden file");
+    throw Error("ID", "ID = " + shown(id) + " must be a case id (golden list) or a golden file" +
+                          did_you_mean(id, ids));
   CorpusTotals totals;
   Manifest manifest;
   render_all(files, done, [&](const GoldenFile& file, const RenderedFile& rendered) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "moe/error.h"
+#include "moe/nearest.h"
 
 namespace moe {
 namespace {
@@ -72,12 +73,13 @@ double value_of(LawArgument argument, const LawPoint& at) {
 }
 
 const Law& law_called(const std::string& name) {
-  std::string names;
+  std::vector<std::string> names;
   for (const Law& law : laws()) {
     if (law.name == name) return law;
-    names += (names.empty() ? "" : ", ") + law.name;
+    names.push_back(law.name);
   }
-  throw Error("LAW", "LAW = \"" + name + "\" must be one of " + names);
+  throw Error("LAW",
+              "LAW = \"" + name + "\" must be one of " + enumerated(names) + did_you_mean(name, names));
 }
 
 bool is_dense(const Law& law) {

@@ -1,6 +1,7 @@
 #include "moe/config_json.h"
 #include "moe/error.h"
 #include "moe/file.h"
+#include "moe/nearest.h"
 #include "moe/presets.h"
 #include "moe/sizing_json.h"
 #include "moe/sizing_layer.h"
@@ -40,8 +41,10 @@ NamedModel model_called(const std::string& name) {
   if (const Published* published = find_published(name)) return {published->model, published, {}};
   if (const Preset* preset = find_preset(name))
     return {named(model_of(preset->config), "preset " + name), nullptr, {}};
+  std::vector<std::string> names = names_of_presets();
+  for (const Published& published : published_models()) names.push_back(published.id);
   throw Error("MODEL", "MODEL = " + shown(name) + " must be a model of moe-oracle models, a preset (" +
-                           preset_names() + ") or a path with / or .json");
+                           preset_names() + ") or a path with / or .json" + did_you_mean(name, names));
 }
 
 }  // namespace moe

@@ -1,8 +1,10 @@
 #include "moe/roofline.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "moe/error.h"
+#include "moe/nearest.h"
 #include "moe/occupancy.h"
 
 namespace moe {
@@ -18,13 +20,19 @@ const std::vector<Machine>& machines() {
 }
 
 const Machine& machine_called(const std::string& name) {
-  std::string names;
+  const auto lower = [](unsigned char c) { return static_cast<char>(std::tolower(c)); };
+  std::string small(name);
+  std::transform(name.begin(), name.end(), small.begin(), lower);
+  std::vector<std::string> names;
+  std::vector<const Machine*> of_family;  // tpu is tpu-v5e
   for (const Machine& machine : machines()) {
-    if (machine.name == name) return machine;
-    names += (names.empty() ? "" : ", ") + machine.name;
+    if (machine.name == small) return machine;
+    if (machine.name.starts_with(small + '-')) of_family.push_back(&machine);
+    names.push_back(machine.name);
   }
-  throw Error("--hw",
-              "--hw = \"" + name + "\" must be one of " + names + ", or be given by --peak and --bandwidth");
+  if (of_family.size() == 1) return *of_family.front();
+  throw Error("--hw", "--hw = \"" + name + "\" must be one of " + enumerated(names) +
+                          ", or be given by --peak and --bandwidth" + did_you_mean(name, names));
 }
 
 double expert_intensity(double T, double E, double K, double b) {

@@ -186,5 +186,5 @@ TEST_CASE("registry: names of models, presets and files") {
   CHECK(message_of([] { model_called("mixtrall"); }) ==
         "MODEL = \"mixtrall\" must be a model of moe-oracle models, a preset (dense, shazeer2017, gshard, "
         "switch, mixtral, "
-        "deepseek_v3) or a path with / or .json");
+        "deepseek_v3) or a path with / or .json; did you mean mixtral?");
 }
