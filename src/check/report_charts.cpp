@@ -1,5 +1,6 @@
 #include "report_charts.h"
 
+#include "moe/printable.h"
 #include "text.h"
 
 namespace moe {
@@ -127,7 +128,7 @@ std::string bucket_text(std::size_t b) {
 
 std::string escaped(const std::string& text) {
   std::string html;
-  for (const char c : text) {
+  for (const char c : printable(text)) {
     if (c == '&')
       html += "&amp;";
     else if (c == '<')
@@ -138,8 +139,6 @@ std::string escaped(const std::string& text) {
       html += "&quot;";
     else if (c == '\'')
       html += "&#39;";
-    else if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t')
-      html += "\xEF\xBF\xBD";  // U+FFFD: HTML has no other control characters
     else
       html += c;
   }

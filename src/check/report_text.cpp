@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "moe/printable.h"
 #include "moe/report.h"
 #include "text.h"
 
@@ -7,17 +8,6 @@ namespace moe {
 namespace {
 
 constexpr std::size_t kColumns = 80, kNote = 11, kMostTensors = 5;
-
-/// Text of the candidate, safe for a terminal: everything but printable ASCII as JSON escapes it.
-std::string printable(const std::string& text) {
-  const std::string quoted = Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
-  std::string plain;
-  for (std::size_t i = 1; i + 1 < quoted.size(); ++i) {
-    if (quoted[i] == '\\' && (quoted[i + 1] == '"' || quoted[i + 1] == '\\')) ++i;
-    plain += quoted[i] == '\x7f' ? '?' : quoted[i];
-  }
-  return plain;
-}
 
 /// The words of a text in lines that begin with `indent` spaces; a word that is too long has a line for itself.
 std::string wrapped(const std::string& text, std::size_t indent) {
@@ -46,8 +36,8 @@ std::string ratio_text(std::optional<double> ratio) { return ratio ? formatted("
 /// One number that is wrong: where, whose, and by how much.
 std::string number_line(const Places& places, const TensorVerdict& v) {
   const Place place = places.of(v, v.worst);
-  return formatted("  %-22.60s %-11s %5s %6s %10s %10s %8s\n", printable(v.name).c_str(), place.index.c_str(),
-                   index_text(place.token).c_str(), index_text(place.expert).c_str(),
+  return formatted("  %-22s %-11s %5s %6s %10s %10s %8s\n", beginning(printable(v.name), 60).c_str(),
+                   place.index.c_str(), index_text(place.token).c_str(), index_text(place.expert).c_str(),
                    number_text(v.got).c_str(), number_text(v.expected).c_str(),
                    ratio_text(worst_ratio(v)).c_str());
 }
@@ -86,15 +76,15 @@ std::size_t skipped_alike(const std::vector<CaseVerdict>& cases, std::size_t fro
   return to - from;
 }
 std::string skipped_lines(const std::vector<CaseVerdict>& cases, std::size_t from, std::size_t n) {
-  const std::string ids = printable(cases[from].id + " to " + cases[from + n - 1].id).substr(0, 200);
+  const std::string ids = beginning(printable(cases[from].id + " to " + cases[from + n - 1].id), 200);
   return formatted("%-9s  %zu cases, %s\n", name_of(Status::Skipped), n, ids.c_str()) +
          wrapped(cases[from].reason, kNote);
 }
 
 std::string case_lines(const CaseVerdict& c) {
   std::string text =
-      formatted("%-9s  %-34s  %-19s  %8s\n", name_of(c.status), printable(c.id).substr(0, 200).c_str(),
-                printable(c.profile).substr(0, 100).c_str(), ratio_text(worst_ratio(c)).c_str());
+      formatted("%-9s  %-34s  %-19s  %8s\n", name_of(c.status), beginning(printable(c.id), 200).c_str(),
+                beginning(printable(c.profile), 100).c_str(), ratio_text(worst_ratio(c)).c_str());
   text += wrapped(c.reason, kNote);
   if (c.strictest && !c.strictest->tensor.empty())
     text += wrapped(
