@@ -65,7 +65,7 @@ void print_json_of(const std::string& id, const std::vector<Tolerance>& toleranc
 }
 
 void print(const CheckCase& c, const std::vector<Tolerance>& tolerances, const Audit& audit) {
-  std::printf("case      %s  %s\n", c.golden.id.c_str(), letters_text(c.config).c_str());
+  std::printf("case      %s  %s\n", printable(c.golden.id).c_str(), letters_text(c.config).c_str());
   std::printf("%-16s %-10s %-10s %-9s %s\n", "yours", "check f32", "bf16", "x HARD", "mistake");
   for (const AuditedBug& bug : audit.bugs)
     std::printf("%-16s %-10s %-10s %-9s %s\n",

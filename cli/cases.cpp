@@ -3,6 +3,7 @@
 
 #include "moe/corpus.h"
 #include "moe/file.h"
+#include "moe/nearest.h"
 #include "verbs.h"
 
 namespace moe::cli {
@@ -37,15 +38,19 @@ std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer, s
     }
     return all;
   }
+  std::vector<std::string> ids;
   for (const GoldenFile& file : corpus())
-    for (const GoldenCase& c : file.cases)
+    for (const GoldenCase& c : file.cases) {
+      ids.push_back(c.id);
       if (c.id == name) {
         std::vector<CheckCase> all = read_check_cases((std::filesystem::path(folder) / file.path).string());
         std::erase_if(all, [&](const CheckCase& other) { return other.golden.id != name; });
         return all;
       }
+    }
   throw Error("CASE", "CASE = " + shown(name) +
-                          " must be a case id (golden list), a golden file, or a folder of them");
+                          " must be a case id (golden list), a golden file, or a folder of them" +
+                          did_you_mean(name, ids));
 }
 
 CheckCase case_of(const std::string& name) {

@@ -81,9 +81,11 @@ class Candidate {
       : options_(options), pinned_(options.mode == "pinned"), file_(std::move(file)) {
     if (options.exec.empty()) return;
     program_.emplace(options.exec, static_cast<double>(parse_index("--timeout", options.timeout, 1, 86400)));
-    sidecar_ =
-        (std::filesystem::temp_directory_path() / ("moe-oracle-" + std::to_string(getpid()) + ".safetensors"))
-            .string();
+    std::error_code failed;
+    const std::filesystem::path folder = std::filesystem::temp_directory_path(failed);
+    if (failed || !is_utf8(folder.string()))
+      throw CannotRun("TMPDIR must be a folder with a name in UTF-8, for large tensors of --exec");
+    sidecar_ = (folder / ("moe-oracle-" + std::to_string(getpid()) + ".safetensors")).string();
   }
   ~Candidate() {
     std::error_code gone;

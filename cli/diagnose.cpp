@@ -61,7 +61,7 @@ void print_explanation(const Diagnosis& d) {
 }
 
 void print(const CheckCase& c, const std::vector<Diagnosis>& list) {
-  std::printf("case      %s  %s\n", c.golden.id.c_str(), letters_text(c.config).c_str());
+  std::printf("case      %s  %s\n", printable(c.golden.id).c_str(), letters_text(c.config).c_str());
   if (list.empty())
     return void(std::printf("agrees    the answer is what the case says: nothing to diagnose\n"));
   std::size_t next = 0;

@@ -7,6 +7,7 @@
 #include "moe/config_json.h"
 #include "moe/corpus.h"
 #include "moe/digests.h"
+#include "moe/nearest.h"
 #include "moe/presets.h"
 #include "verbs.h"
 
@@ -20,10 +21,18 @@ struct Options {
   bool json = false;
 };
 
-/// Where to write the corpus: --out, or golden/ here if it is one. Never elsewhere.
+bool corpus_is_here() {
+  std::error_code failed;
+  return std::filesystem::exists("golden/manifest.json", failed);
+}
+
+/// Where to write the corpus: --out, or golden/ here if it is one. Never elsewhere. It is made before anything is proven.
 std::string folder_to_write(const Options& options) {
-  if (!options.out.empty()) return options.out;
-  if (std::filesystem::exists("golden/manifest.json")) return "golden";
+  if (!options.out.empty()) {
+    std::filesystem::create_directories(options.out);
+    return options.out;
+  }
+  if (corpus_is_here()) return "golden";
   throw Error("--out", "--out must name the folder that the corpus goes to");
 }
 
@@ -62,7 +71,8 @@ void print_proof(const GoldenFile& file, const RenderedFile& rendered, const Pro
   const Certified& c = *proof.certified;
   const Config config = config_from_json(file.cases.front().config);
   const Index dropped = config.shape.num_tokens * config.shape.top_k - c.decisions.plan.N();
-  std::printf("layer     %s  %s\n", file.cases.front().id.c_str() + 4, letters_text(config).c_str());
+  std::printf("layer     %s  %s\n", printable(file.cases.front().id.substr(4)).c_str(),
+              letters_text(config).c_str());
   std::printf("proven    %s of %s real numbers are the correctly rounded true value (%d bits)\n",
               with_commas(rendered.proven).c_str(), with_commas(rendered.numbers).c_str(), c.bits);
   if (!c.margin.empty())
@@ -78,8 +88,8 @@ void print_proof(const GoldenFile& file, const RenderedFile& rendered, const Pro
         real_text(c.gradient->derivative).c_str(), c.gradient->differences);
   else
     std::printf("gradient  NOT PROVEN: its derivative in a direction cannot be rounded at %d bits\n", c.bits);
-  std::printf("wrote     %s%s (%s) in %.2f s\n", file.path.c_str(),
-              rendered.sidecar.empty() ? "" : (" and " + sidecar_path(file.path)).c_str(),
+  std::printf("wrote     %s%s (%s) in %.2f s\n", printable(file.path).c_str(),
+              rendered.sidecar.empty() ? "" : (" and " + printable(sidecar_path(file.path))).c_str(),
               size_text(rendered.text.size()).c_str(), seconds);
 }
 
@@ -121,7 +131,7 @@ int write_case(GoldenFile file, const Options& options) {
   if (options.json)
     print_written(file, rendered);
   else
-    std::printf("wrote     %s (%s)\n", file.path.c_str(), size_text(rendered.text.size()).c_str());
+    std::printf("wrote     %s (%s)\n", printable(file.path).c_str(), size_text(rendered.text.size()).c_str());
   return code_of(rendered.numbers, rendered.proven);
 }
 
@@ -169,7 +179,7 @@ int act_on_write(const Options& options) {
       bar(static_cast<double>(finished) / static_cast<double>(all));
     });
   }
-  print_totals(totals, options, ("wrote " + folder + ":").c_str(), seconds_since(start));
+  print_totals(totals, options, ("wrote " + printable(folder) + ":").c_str(), seconds_since(start));
   return code_of(totals.numbers, totals.proven);
 }
 
@@ -185,10 +195,12 @@ int act_on_verify(const Options& options) {
     totals = is_file ? verify_file(options.target, done)
                      : verify_corpus(golden_folder(options.out), corpus(), options.target, done);
   }
-  for (const std::string& line : totals.differences) std::fprintf(stderr, "moe-oracle: %s\n", line.c_str());
+  for (const std::string& line : totals.differences)
+    std::fprintf(stderr, "moe-oracle: %s\n", printable(line).c_str());
   print_totals(totals, options,
                totals.different == 0 ? "verified, byte for byte:" : "FAIL:", seconds_since(start));
-  if (!options.json && !totals.built_with.empty()) std::printf("built with %s\n", totals.built_with.c_str());
+  if (!options.json && !totals.built_with.empty())
+    std::printf("built with %s\n", printable(totals.built_with).c_str());
   return totals.different == 0 ? code_of(totals.numbers, totals.proven) : 1;
 }
 
@@ -205,11 +217,11 @@ int act_on_list(const Options& options) {
 }
 
 void show(const GoldenFile& file, const GoldenCase& c) {
-  std::printf("%s\n  %s\n", c.id.c_str(), c.comment.c_str());
-  if (!c.catches.empty()) std::printf("  catches: %s\n", c.catches.c_str());
-  std::printf("  file: %s\n  flags:", file.path.c_str());
-  for (const std::string& flag : c.flags) std::printf(" %s", flag.c_str());
-  std::printf("\n  source: %s\n%s", c.source.c_str(), print_json(c.config).c_str());
+  std::printf("%s\n  %s\n", printable(c.id).c_str(), printable(c.comment).c_str());
+  if (!c.catches.empty()) std::printf("  catches: %s\n", printable(c.catches).c_str());
+  std::printf("  file: %s\n  flags:", printable(file.path).c_str());
+  for (const std::string& flag : c.flags) std::printf(" %s", printable(flag).c_str());
+  std::printf("\n  source: %s\n%s", printable(c.source).c_str(), print_json(c.config).c_str());
 }
 
 /// A case that stands in no file: all of it, inputs and results.
@@ -224,8 +236,10 @@ int act_on_show(const Options& options) {
   std::vector<GoldenFile> files = corpus();
   if (std::filesystem::is_regular_file(options.target)) files = {read_golden(options.target)};
   Json found = Json::array();
+  std::vector<std::string> ids;
   for (const GoldenFile& file : files)
     for (const GoldenCase& c : file.cases) {
+      ids.push_back(c.id);
       if (c.id != options.target && file.path != options.target) continue;
       found.push_back({{"id", c.id},
                        {"comment", c.comment},
@@ -237,7 +251,8 @@ int act_on_show(const Options& options) {
       if (!options.json) show(file, c);
     }
   if (found.empty())
-    throw Error("ID", "ID = " + shown(options.target) + " must be a case id (golden list) or a golden file");
+    throw Error("ID", "ID = " + shown(options.target) + " must be a case id (golden list) or a golden file" +
+                          did_you_mean(options.target, ids));
   if (options.json) std::fputs(print_json(found).c_str(), stdout);
   return 0;
 }
@@ -245,8 +260,9 @@ int act_on_show(const Options& options) {
 }  // namespace
 
 std::string golden_folder(const std::string& out) {
-  if (out.empty()) return std::filesystem::exists("golden/manifest.json") ? "golden" : MOE_GOLDEN_DIR;
-  if (!std::filesystem::is_directory(out))
+  if (out.empty()) return corpus_is_here() ? "golden" : MOE_GOLDEN_DIR;
+  std::error_code failed;
+  if (!std::filesystem::is_directory(out, failed))
     throw Error("--out", "--out = " + shown(out) + " must be the folder of a corpus");
   return out;
 }
@@ -258,7 +274,7 @@ void add_golden(CLI::App& app, Act& act) {
   golden->require_subcommand(0, 1);
   golden->callback([golden] {
     if (golden->get_subcommands().empty())
-      throw Error("golden", "golden needs one of write, verify, list, show");
+      throw Error("golden", "golden needs one of " + verbs_text(*golden));
   });
   const auto verb = [&](const char* name, const char* what, const char* target, const char* example,
                         int (*on)(const Options&)) {

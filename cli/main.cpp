@@ -1,8 +1,11 @@
+#include <fcntl.h>
 #include <malloc.h>
+#include <unistd.h>
 
 #include <cstdio>
-#include <exception>
+#include <filesystem>
 #include <new>
+#include <system_error>
 
 #include "moe/certify.h"
 #include "moe/version.h"
@@ -10,17 +13,31 @@
 
 namespace {
 
-constexpr const char* kVerbs =
-    "info, presets, run, golden, check, diagnose, audit, models, count, flops, memory, law, capacity, "
-    "roofline, compare, iso, sweep, explain";
-
-/// An exception as its exit code, and as one line on stderr.
-int report(const std::exception& e, int code) {
-  std::string line = e.what();
-  for (char& c : line)
-    if (c == '\n') c = ' ';
+/// An error as its exit code, and as one line on stderr; of a very long one, the middle is left out.
+int report(const std::string& message, int code) {
+  constexpr std::size_t kMost = 1600, kEnd = 400;
+  std::string line = moe::printable(message);
+  if (line.size() > kMost) {
+    std::size_t end = line.size() - kEnd;
+    while ((static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) ++end;
+    line = moe::beginning(line, kMost - kEnd) + " ... " + line.substr(end);
+  }
   std::fprintf(stderr, "moe-oracle: %s\n", line.c_str());
   return code;
+}
+
+int report(const std::filesystem::filesystem_error& e) {
+  const std::error_code why = e.code();
+  const bool full =
+      why == std::errc::no_space_on_device || why == std::errc::file_too_large || why == std::errc::io_error;
+  return report(e.path1().string() + ": must be a path that can be used: " + why.message(), full ? 3 : 2);
+}
+
+/// Standard streams that are closed would be the next files that are opened, and would get what is printed.
+void fill_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(stream, F_GETFD) == -1 && open("/dev/null", O_RDONLY) != stream)
+      throw moe::CannotRun("/dev/null cannot be opened in place of a closed stream");
 }
 
 int parse_and_act(int argc, char** argv) {
@@ -47,22 +64,21 @@ int parse_and_act(int argc, char** argv) {
   moe::cli::add_sweep(app, act);
   moe::cli::add_explain(app, act);
   moe::cli::add_bench(app, act);
-  const std::string verb = argc > 1 ? argv[1] : "";
-  const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
-  const bool known =
-      std::any_of(verbs.begin(), verbs.end(), [&](const CLI::App* v) { return v->get_name() == verb; });
-  if (!verb.starts_with('-') && !known)
-    throw moe::Error("VERB",
-                     "VERB = " + moe::shown(verb) + " must be one of " + kVerbs + " (moe-oracle --help)");
+  moe::cli::add_help(app, act);
+  const std::string verb = argc > 1 ? argv[1] : "--help";
+  if (!verb.starts_with('-')) moe::cli::verb_called(app, verb);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& e) {
-    return report(e, 2);
+    moe::cli::require_known_words(app);
+    throw moe::Error("usage", e.what());
   }
-  if (!act)
-    throw moe::Error("VERB", std::string("VERB must come first: one of ") + kVerbs + " (moe-oracle --help)");
+  if (!act) {
+    std::fputs(app.help().c_str(), stdout);
+    return 0;
+  }
   return act();
 }
 
@@ -74,21 +90,30 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
   mallopt(M_MMAP_THRESHOLD, 512 << 20);
   try {
+    fill_closed_streams();
     const int code = parse_and_act(argc, argv);
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
       throw moe::CannotRun("stdout cannot be written to its end");
     return code;
   } catch (const moe::Error& e) {
-    return report(e, 2);
+    return report(e.what(), 2);
   } catch (const moe::CannotRun& e) {
-    return report(e, 3);
+    return report(e.what(), 3);
   } catch (const moe::CertificateBroken& e) {
-    return report(e, 1);
+    return report(e.what(), 1);
+  } catch (const std::filesystem::filesystem_error& e) {
+    return report(e);
+  } catch (const std::system_error& e) {
+    return report("the system refused: " + e.code().message(), 3);
+  } catch (const moe::Json::exception&) {
+    return report("a document of JSON has another type somewhere than it must have", 2);
   } catch (const std::bad_alloc&) {
-    return report(moe::CannotRun("not enough memory for this"), 3);
+    return report("not enough memory for this", 3);
   } catch (const std::length_error&) {
-    return report(moe::CannotRun("not enough memory for this"), 3);
-  } catch (const std::exception& e) {
-    return report(e, 3);
+    return report("not enough memory for this", 3);
+  } catch (const std::runtime_error& e) {
+    return report(e.what(), 3);
+  } catch (const std::exception&) {
+    return report("this is a mistake of moe-oracle itself: please report the command", 3);
   }
 }

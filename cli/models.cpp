@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "moe/nearest.h"
 #include "moe/sizing_json.h"
 #include "sizing.h"
 
@@ -155,8 +156,12 @@ int act_on(const Options& options) {
   if (options.verify) return verify(options);
   if (options.name.empty()) return list_models(options);
   const Published* p = find_published(options.name);
-  if (p == nullptr)
-    throw Error("NAME", "NAME = " + shown(options.name) + " must be one that moe-oracle models lists");
+  if (p == nullptr) {
+    std::vector<std::string> names;
+    for (const Published& known : published_models()) names.push_back(known.id);
+    throw Error("NAME", "NAME = " + shown(options.name) + " must be one that moe-oracle models lists" +
+                            did_you_mean(options.name, names));
+  }
   if (options.json)
     std::fputs(print_json(with_fields(row_json(*p))).c_str(), stdout);
   else if (options.csv)

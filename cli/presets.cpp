@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "moe/config_json.h"
+#include "moe/nearest.h"
 #include "verbs.h"
 
 namespace moe::cli {
@@ -53,7 +54,8 @@ int diff_presets(const std::string& a, const std::string& b, bool as_json) {
     const Json in_a = left.value(field, Json("-")), in_b = right.value(field, Json("-"));
     if (in_a == in_b) continue;
     differences.push_back({{"field", field}, {a, in_a}, {b, in_b}});
-    if (!as_json) std::printf("%-34s %-16s %s\n", field.c_str(), shown(in_a).c_str(), shown(in_b).c_str());
+    if (!as_json)
+      std::printf("%-34s %-16s %s\n", printable(field).c_str(), shown(in_a).c_str(), shown(in_b).c_str());
   }
   if (as_json) std::fputs(print_json(differences).c_str(), stdout);
   return 0;
@@ -66,7 +68,8 @@ int act_on(const Options& options) {
   if (options.name.empty()) return list_presets(options.json);
   const Preset* preset = find_preset(options.name);
   if (preset == nullptr)
-    throw Error("NAME", "NAME = " + shown(options.name) + " must be one of " + preset_names());
+    throw Error("NAME", "NAME = " + shown(options.name) + " must be one of " + preset_names() +
+                            did_you_mean(options.name, names_of_presets()));
   std::fputs(print_json(preset_json(*preset)).c_str(), stdout);
   return 0;
 }

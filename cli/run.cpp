@@ -62,17 +62,18 @@ void print_summary(const NamedConfig& named, const Options& options, const std::
                    const Outcome& outcome, double seconds) {
   const Index assigned = named.config.shape.num_tokens * named.config.shape.top_k;
   const Index kept = find(outcome.arrays, "dispatch.order")->size();
-  std::printf("%-9s %s   %s, %.2f s\n", named.name.c_str(), letters_text(named.config).c_str(),
+  std::printf("%-9s %s   %s, %.2f s\n", printable(named.name).c_str(), letters_text(named.config).c_str(),
               how_computed(options).c_str(), seconds);
   if (named.name.ends_with(".json") && !named.source.empty())
-    std::printf("source    %s\n", named.source.c_str());
-  std::printf("inputs    %s\n", inputs_text.c_str());
+    std::printf("source    %s\n", printable(named.source).c_str());
+  std::printf("inputs    %s\n", printable(inputs_text).c_str());
   std::printf("load      %s   (%s assignments, %s dropped)\n",
               numbers_text(*find(outcome.arrays, "dispatch.counts"), 16).c_str(),
               with_commas(assigned).c_str(), with_commas(assigned - kept).c_str());
   std::printf("loss     ");
   for (const auto& [name, a] : outcome.arrays)
-    if (name.starts_with("loss.")) std::printf(" %s %s  ", name.c_str() + 5, real_text(a.real(0)).c_str());
+    if (name.starts_with("loss."))
+      std::printf(" %s %s  ", printable(name.substr(5)).c_str(), real_text(a.real(0)).c_str());
   std::printf("\n");
   if (!outcome.proof.empty()) std::printf("proven    %s\n", outcome.proof.c_str());
 }
@@ -223,8 +224,8 @@ int act_on(Options options) {
   print_summary(named, options, inputs_text, outcome, seconds);
   if (options.stats) print_stats(routing_stats(outcome.arrays));
   if (!options.out.empty())
-    std::printf("wrote     %s%s, %zu tensors\n", options.out.c_str(),
-                sidecar.empty() ? "" : (" and " + sidecar).c_str(), outcome.arrays.size());
+    std::printf("wrote     %s%s, %zu tensors\n", printable(options.out).c_str(),
+                sidecar.empty() ? "" : (" and " + printable(sidecar)).c_str(), outcome.arrays.size());
   return 0;
 }
 

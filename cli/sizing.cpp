@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "moe/printable.h"
+
 namespace moe::cli {
 namespace {
 
@@ -56,7 +58,7 @@ NamedModel ModelOptions::load() const {
   NamedModel named = model_called(model);
   for (const std::string& warning : named.warnings) {
     if (strict) throw Error("--strict", warning);
-    std::fprintf(stderr, "moe-oracle: warning: %s\n", warning.c_str());
+    std::fprintf(stderr, "moe-oracle: warning: %s\n", printable(warning).c_str());
   }
   return named;
 }
@@ -71,8 +73,8 @@ Json model_json(const NamedModel& named, const ModelCount& counted) {
 }
 
 std::string model_text(const Model& m, const ModelCount& counted) {
-  std::string text =
-      m.name + '\n' + std::to_string(m.layers.size()) + (m.layers.size() == 1 ? " layer" : " layers");
+  std::string text = printable(m.name) + '\n' + std::to_string(m.layers.size()) +
+                     (m.layers.size() == 1 ? " layer" : " layers");
   text += " (" + std::to_string(counted.moe_layers) + " with experts)  D " + std::to_string(m.hidden_size);
   if (m.moe)
     text += "  F " + std::to_string(m.moe->ffn_size) + "  E " + std::to_string(m.moe->num_experts) + "  K " +
@@ -124,7 +126,7 @@ std::vector<double> geometric(double first, double ratio, double last) {
 void print_wrapped(const std::string& label, const std::string& text) {
   constexpr std::size_t kColumns = 80, kIndent = 10;
   std::string line = label + std::string(kIndent - label.size(), ' ');
-  std::istringstream words(text);
+  std::istringstream words(printable(text));
   for (std::string word; words >> word;) {
     if (line.size() > kIndent && line.size() + 1 + word.size() > kColumns) {
       std::printf("%s\n", line.c_str());

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "moe/error.h"
+#include "moe/printable.h"
 #include "verbs.h"
 
 namespace moe::cli {
@@ -34,8 +35,8 @@ std::string csv_field(const Json& value) {
     const std::string text = print_json(value);
     return text.substr(0, text.find('\n'));
   }
-  std::string text = value.get<std::string>();
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string text = printable(value.get<std::string>());
+  if (text.find_first_of(",\"") == std::string::npos) return text;
   for (std::size_t i = text.find('"'); i != std::string::npos; i = text.find('"', i + 2))
     text.insert(i, 1, '"');
   return '"' + text + '"';
@@ -47,7 +48,7 @@ const char* name_of(Kind kind) {
   return kind == Kind::Exact ? "exact" : kind == Kind::Model ? "model" : "measured";
 }
 
-Cell words(const std::string& text) { return {text, text}; }
+Cell words(const std::string& text) { return {printable(text), text}; }
 Cell none() { return {"-", nullptr}; }
 Cell whole(std::int64_t n) { return {n < 0 ? '-' + with_commas(-n) : with_commas(n), n}; }
 Cell real(double x, int digits) { return std::isfinite(x) ? Cell{significant(x, digits), x} : none(); }
@@ -81,7 +82,7 @@ std::string Table::text() const {
   std::vector<std::size_t> widths;
   std::vector<bool> right;
   for (std::size_t c = 0; c < columns_.size(); ++c) {
-    widths.push_back(width_of(columns_[c]));
+    widths.push_back(width_of(printable(columns_[c])));
     right.push_back(c > 0 && std::any_of(rows_.begin(), rows_.end(),
                                          [&](const auto& row) { return starts_as_number(row[c].text); }));
     for (const auto& row : rows_) widths[c] = std::max(widths[c], width_of(row[c].text));
@@ -95,7 +96,7 @@ std::string Table::text() const {
     }
     all += text.substr(0, text.find_last_not_of(' ') + 1) + '\n';
   };
-  line([&](std::size_t c) { return columns_[c]; });
+  line([&](std::size_t c) { return printable(columns_[c]); });
   for (const auto& row : rows_) line([&](std::size_t c) { return row[c].text; });
   return all;
 }
@@ -134,10 +135,10 @@ int Output::print(const Json& document, const Table& table, const std::string& t
   if (json && csv) throw Error("--csv", "--csv has no meaning beside --json");
   if (plot == "-" && (json || csv))
     throw Error("--plot", "--plot = - has no meaning beside --json and --csv");
-  const std::string drawn = plot.empty() ? "" : draw(plot_of(), plot);
-  std::fputs((json ? print_json(document) : csv ? table.csv() : text).c_str(), stdout);
+  const std::string drawn = plot.empty() ? "" : printable_lines(draw(plot_of(), plot));
+  std::fputs((json ? print_json(document) : csv ? table.csv() : printable_lines(text)).c_str(), stdout);
   if (!drawn.empty()) std::fputs(('\n' + drawn).c_str(), stdout);
-  if (!plot.empty() && drawn.empty() && !json && !csv) std::printf("wrote     %s\n", plot.c_str());
+  if (!plot.empty() && drawn.empty() && !json && !csv) std::printf("wrote     %s\n", printable(plot).c_str());
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "moe/check.h"
 #include "moe/json.h"
 #include "moe/load.h"
+#include "moe/printable.h"
 #include "moe/report.h"
 #include "moe/stats.h"
 
@@ -36,6 +37,14 @@ void add_sweep(CLI::App& app, Act& act);
 void add_iso(CLI::App& app, Act& act);
 void add_explain(CLI::App& app, Act& act);
 void add_bench(CLI::App& app, Act& act);
+void add_help(CLI::App& app, Act& act);
+
+/// The names of the verbs of `app`, or of the verbs of a verb, with commas between.
+std::string verbs_text(const CLI::App& app);
+/// The verb of that name, or an Error that lists them all and names the nearest.
+const CLI::App& verb_called(const CLI::App& app, const std::string& name);
+/// Throws Error for a word of the command line that its verb does not know, with the nearest that it does.
+void require_known_words(const CLI::App& app);
 
 /// The folder of the corpus: `out`, else golden/ here, else the one that this program was built with.
 std::string golden_folder(const std::string& out);

@@ -45,7 +45,9 @@ TEST_CASE("cli: help for every verb, with an example, on stdout and with 0") {
                                  "compare",
                                  "iso",
                                  "sweep",
-                                 "explain"}) {
+                                 "explain",
+                                 "bench",
+                                 "help"}) {
     CAPTURE(verb);
     const Done done = run(folder, verb + " --help");
     CHECK(done.code == 0);
@@ -57,8 +59,7 @@ TEST_CASE("cli: help for every verb, with an example, on stdout and with 0") {
 
 TEST_CASE("cli: bad usage is exit 2 and one line") {
   const Scratch folder;
-  for (const std::string arguments : {"",
-                                      "dance",
+  for (const std::string arguments : {"dance",
                                       "--dance",
                                       "run",
                                       "run nothing",
@@ -105,8 +106,8 @@ TEST_CASE("cli: bad usage is exit 2 and one line") {
   }
   CHECK(run(folder, "dance").err ==
         "moe-oracle: VERB = \"dance\" must be one of info, presets, run, golden, check, diagnose, audit, "
-        "models, count, flops, memory, law, capacity, roofline, compare, iso, sweep, explain (moe-oracle "
-        "--help)\n");
+        "models, count, flops, memory, law, capacity, roofline, compare, iso, sweep, explain, bench, help "
+        "(moe-oracle --help)\n");
   CHECK(run(folder, "run mixtral --set shape.top_k=9").err ==
         "moe-oracle: shape.top_k = 9 must not exceed shape.num_experts = 8\n");
 }
