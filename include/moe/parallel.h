@@ -4,6 +4,10 @@
 
 namespace moe {
 
+/// As many threads of OpenMP as were asked for, or as the system gives where those are fewer, instead of the end of the
+/// process when it needs them. To be called before there are any.
+void limit_threads();
+
 /// f(i) for i in [0, n) by all threads of OpenMP, one at a time each. Throws what one of them threw, once all have ended.
 void parallel_for(Index n, const std::function<void(Index)>& f);
 

@@ -1,6 +1,9 @@
 #include "unseen.h"
 
+#include <atomic>
+
 #include "moe/bugs.h"
+#include "moe/parallel.h"
 #include "tensors.h"
 
 namespace moe {
@@ -133,19 +136,19 @@ Unseen unseen_mistakes(const Judging& j) {
   const Arrays right = evaluate<double>(j.c.config, j.c.golden.inputs, nullptr, true);
   std::vector<Mistake> mistakes(bugs().size());
   const std::set<std::string> everything = probe.everything();
-#pragma omp parallel for schedule(dynamic)
-  for (std::size_t i = 0; i < mistakes.size(); ++i) {
-    Mistake& m = mistakes[i];
-    m.name = bugs()[i].name;
+  parallel_for(static_cast<Index>(mistakes.size()), [&](Index i) {
+    Mistake& m = at(mistakes, i);
+    const Bug& bug = at(bugs(), i);
+    m.name = bug.name;
     try {
-      m.wrong = evaluate_with(bugs()[i], j.c.config, j.c.golden.inputs, &j.profile);
+      m.wrong = evaluate_with(bug, j.c.config, j.c.golden.inputs, &j.profile);
     } catch (const Error&) {  // it has no meaning here
-      continue;
+      return;
     }
-    m.shows = shows(evaluate_with(bugs()[i], j.c.config, j.c.golden.inputs), right);
+    m.shows = shows(evaluate_with(bug, j.c.config, j.c.golden.inputs), right);
     m.passes = m.shows && probe.failing(m.wrong, probe.returned()).empty();
     if (m.passes) m.would_show = probe.failing(m.wrong, everything);
-  }
+  });
   Unseen unseen;
   unseen.id = j.c.golden.id;
   for (const Mistake& m : mistakes) {
@@ -156,10 +159,11 @@ Unseen unseen_mistakes(const Judging& j) {
   if (unseen.next.empty()) return unseen;
   std::set<std::string> more = probe.returned();
   more.insert(unseen.next.begin(), unseen.next.end());
-  Index seen = 0;
-#pragma omp parallel for schedule(dynamic) reduction(+ : seen)
-  for (std::size_t i = 0; i < mistakes.size(); ++i)
-    if (mistakes[i].passes && !probe.failing(mistakes[i].wrong, more).empty()) seen += 1;
+  std::atomic<Index> seen = 0;
+  parallel_for(static_cast<Index>(mistakes.size()), [&](Index i) {
+    const Mistake& m = at(mistakes, i);
+    if (m.passes && !probe.failing(m.wrong, more).empty()) seen += 1;
+  });
   unseen.seen_by_next = seen;
   if (seen == 0) unseen.next.clear();
   return unseen;
