@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 #include <random>
@@ -64,11 +62,12 @@ int list_profiles() {
   return 0;
 }
 
-/// The answer where it is one file that can be read; what is wrong with another is a verdict on its case.
-std::optional<Answer> readable_answer(const std::string& got) {
+/// The names of the answer's tensors where it is one file that can be read; what is wrong with another is a verdict on its
+/// case.
+std::optional<Answer> outline_of_answer(const std::string& got) {
   if (!std::filesystem::is_regular_file(got)) return std::nullopt;
   try {
-    return read_answer(got);
+    return read_answer(got, [](const std::string&) { return std::optional<Index>(); });
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -77,34 +76,21 @@ std::optional<Answer> readable_answer(const std::string& got) {
 /// Where the answers come from: files, a program, or a backend of ours.
 class Candidate {
  public:
-  Candidate(const Options& options, std::optional<Answer> file)
-      : options_(options), pinned_(options.mode == "pinned"), file_(std::move(file)) {
+  explicit Candidate(const Options& options) : options_(options), pinned_(options.mode == "pinned") {
     if (options.exec.empty()) return;
     program_.emplace(options.exec, static_cast<double>(parse_index("--timeout", options.timeout, 1, 86400)));
-    std::error_code failed;
-    const std::filesystem::path folder = std::filesystem::temp_directory_path(failed);
-    if (failed || !is_utf8(folder.string()))
-      throw CannotRun("TMPDIR must be a folder with a name in UTF-8, for large tensors of --exec");
-    sidecar_ = (folder / ("moe-oracle-" + std::to_string(getpid()) + ".safetensors")).string();
   }
-  ~Candidate() {
-    std::error_code gone;
-    if (!sidecar_.empty()) std::filesystem::remove(sidecar_, gone);
-  }
-  Candidate(const Candidate&) = delete;
-  Candidate& operator=(const Candidate&) = delete;
 
   /// Nothing where there is no file for the case.
   std::optional<Answer> answer(const CheckCase& c) {
-    if (file_) return *std::exchange(file_, std::nullopt);
     if (program_) {
       if (std::string why = program_->given_up(); !why.empty()) return Answer{.unasked = std::move(why)};
-      return program_->ask(request_of(c, pinned_, sidecar_), c.golden.id);
+      return program_->ask(request_of(c, pinned_, large_), c.golden.id);
     }
     if (!options_.backend.empty()) return of_backend(c);
-    if (!std::filesystem::is_directory(options_.got)) return read_answer(options_.got);
+    if (!std::filesystem::is_directory(options_.got)) return read_answer(options_.got, needs_of(c));
     const std::optional<std::string> file = find_answer(options_.got, c.golden.id);
-    return file ? std::optional(read_answer(*file)) : std::nullopt;
+    return file ? std::optional(read_answer(*file, needs_of(c))) : std::nullopt;
   }
 
  private:
@@ -121,9 +107,8 @@ class Candidate {
 
   const Options& options_;
   bool pinned_;
-  std::optional<Answer> file_;  // read before the case, so that only what it has is read of that
   std::optional<Program> program_;
-  std::string sidecar_;
+  RequestFile large_;
 };
 
 void require_sound(const Options& options) {
@@ -194,7 +179,8 @@ std::string how_as_arguments(const Options& options) {
   return text;
 }
 
-/// The cases that were named, and after them the random ones.
+/// The cases that were named, and after them the random ones. Of a golden file only what the answer holds is read, if that
+/// is one file.
 std::vector<CheckCase> cases_asked_for(const Options& options, const Answer* file) {
   const std::uint64_t seed = options.seed.empty() ? kDefaultSeed : parse_seed("--seed", options.seed);
   std::vector<CheckCase> cases;
@@ -207,6 +193,8 @@ std::vector<CheckCase> cases_asked_for(const Options& options, const Answer* fil
       if (!c.golden.id.starts_with("random/")) c = fresh_case(c, seed);
   const Index drawn = options.random.empty() ? 0 : parse_index("--random", options.random, 1, 1'000'000);
   for (Index i = 0; i < drawn; ++i) cases.push_back(random_case(i, seed));
+  if (std::filesystem::is_directory(options.got))
+    for (const CheckCase& c : cases) require_stays_inside(c.golden.id);
   if (cases.size() > 1 && std::filesystem::is_regular_file(options.got))
     throw Error("--got", "--got = " + shown(options.got) +
                              " must be a folder of answers where there are several cases");
@@ -227,8 +215,8 @@ int act_on(Options options) {
   require_sound(options);
   const CheckOptions how = check_options(options);
   if (options.fresh && options.seed.empty()) options.seed = drawn_seed();
-  std::optional<Answer> file = readable_answer(options.got);
-  std::vector<CheckCase> cases = cases_asked_for(options, file ? &*file : nullptr);
+  const std::optional<Answer> outline = outline_of_answer(options.got);
+  std::vector<CheckCase> cases = cases_asked_for(options, outline ? &*outline : nullptr);
 
   CheckReport report{{}, options.got + options.exec + options.backend, {}};
   {
@@ -237,7 +225,7 @@ int act_on(Options options) {
     std::vector<std::string> ids;
     std::vector<std::size_t> places;
     {
-      Candidate candidate(options, std::move(file));
+      Candidate candidate(options);
       for (CheckCase& c : cases) {
         ids.push_back(c.golden.id);
         std::optional<Answer> answer = answer_of(c, candidate);

@@ -79,7 +79,7 @@ int act_on(const Options& options) {
   const CheckCase c = case_of(options.name);
   CheckOptions how;
   if (!options.profile.empty()) how.profile = load_profile(options.profile);
-  const Answer answer = read_answer(options.got);
+  const Answer answer = read_answer(options.got, needs_of(c));
   require_same_inputs(c, answer, options.got);
   const std::vector<Diagnosis> list = diagnose(c, answer, how);
   if (options.json)

@@ -8,6 +8,8 @@
 #include <system_error>
 
 #include "moe/certify.h"
+#include "moe/parallel.h"
+#include "moe/temporary.h"
 #include "moe/version.h"
 #include "verbs.h"
 
@@ -91,6 +93,8 @@ int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, 512 << 20);
   try {
     fill_closed_streams();
+    moe::remove_temporaries_on_signals();
+    moe::limit_threads();
     const int code = parse_and_act(argc, argv);
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
       throw moe::CannotRun("stdout cannot be written to its end");

@@ -98,9 +98,9 @@ std::string write_trace(const NamedConfig& named, const Arrays& arrays, const st
   }
   TensorWriter write(std::filesystem::path(sidecar_path(out)).filename().string());
   const std::string text = print_json(trace_json(named, arrays, inputs, write));
+  if (!write.large().empty()) write_safetensors(sidecar_path(out), write.large());
   OutputFile file(out);
   file.write(text);
-  if (!write.large().empty()) write_safetensors(sidecar_path(out), write.large());
   file.commit();
   return write.large().empty() ? "" : sidecar_path(out);
 }

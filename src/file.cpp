@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
+#include <system_error>
+#include <utility>
 
 #include "moe/error.h"
 
@@ -49,38 +50,44 @@ std::string read_text(const std::string& path) {
 OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
   struct stat status {};
   const bool exists = ::stat(path_.c_str(), &status) == 0, special = exists && !S_ISREG(status.st_mode);
-  if (exists && !special) path_ = std::filesystem::canonical(path_).string();  // what a link points to
-  if (!special) temporary_ = path_ + ".partial." + std::to_string(::getpid());
-  descriptor_ = special ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
-                        : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail(errno);
-  if (exists && !special) static_cast<void>(::fchmod(descriptor_, status.st_mode & 07777));
+  if (special) {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor_ < 0) fail(errno);
+    return;
+  }
+  if (exists) path_ = std::filesystem::canonical(path_).string();  // what a link points to
+  try {
+    beside_.emplace(TemporaryFile::path_in(std::filesystem::path(path_).parent_path().string()));
+  } catch (const std::system_error& e) {
+    fail(e.code().value());
+  }
+  if (exists) static_cast<void>(::fchmod(beside_->descriptor(), status.st_mode & 07777));
 }
 
 OutputFile::~OutputFile() {
-  if (descriptor_ < 0) return;
-  ::close(descriptor_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 void OutputFile::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  try {
+    write_all(beside_ ? beside_->descriptor() : descriptor_, bytes);
+  } catch (const std::system_error& e) {
+    fail(e.code().value());
   }
 }
 
 void OutputFile::commit() {
-  const int descriptor = descriptor_;
-  const bool closed = ::close(descriptor) == 0;
-  descriptor_ = -1;
-  const bool done = closed && (temporary_.empty() || std::rename(temporary_.c_str(), path_.c_str()) == 0);
-  if (done) return;
-  const int error = errno;
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  fail(error);
+  if (!beside_) {
+    const bool closed = ::close(std::exchange(descriptor_, -1)) == 0;
+    if (!closed) fail(errno);
+    return;
+  }
+  try {
+    beside_->become(path_);
+  } catch (const std::system_error& e) {
+    fail(e.code().value());
+  }
+  beside_.reset();
 }
 
 void OutputFile::fail(int error) const {

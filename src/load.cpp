@@ -83,13 +83,15 @@ NamedConfig load_config(const std::string& name, const std::vector<std::string>&
 
 Inputs load_inputs(const Config& config, const InputSources& sources) {
   Inputs inputs = seeded_inputs(config, sources.seed);
-  const auto replace = [&](const Inputs& from, bool activations, const std::string& file) {
+  const auto replace = [&](Inputs from, bool activations, const std::string& file) {
     for (const InputInfo& info : inputs_of(config)) {
       if (is_activation(info.id) != activations) continue;
       const auto found = from.find(info.id);
       if (found != from.end()) {
         validate(info, found->second, file + ": ");
-        inputs[info.id] = converted(found->second, sources.format, name_of(info.id));
+        Array& a = found->second;
+        const bool as_it_is = sources.format == Format::F64 || sources.format == a.format;
+        inputs[info.id] = as_it_is ? std::move(a) : converted(a, sources.format, name_of(info.id));
       } else if (info.id != Tensor::dy) {  // dy is seeded where a file has none
         throw Error(name_of(info.id), file + ": must hold the tensor " + name_of(info.id));
       }

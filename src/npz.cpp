@@ -35,30 +35,33 @@ struct CloseMember {
   void operator()(zip_file_t* file) const { zip_fclose(file); }
 };
 
-/// One member of an archive, read from its start; its errors name file and member.
+/// One member of an archive, read from its start once it is open; its errors name file and member.
 class Member {
  public:
-  Member(zip_t* archive, zip_uint64_t index, const InputFile& file) {
+  Member(zip_t* archive, zip_uint64_t index, const InputFile& file) : archive_(archive), index_(index) {
     zip_stat_t stat;
     zip_stat_init(&stat);
     if (zip_stat_index(archive, index, 0, &stat) != 0)
       throw Error(file.path(), file.path() + ": must be npz: " + zip_strerror(archive));
-    name_ = stat.name, size_ = stat.size, where_ = file.path() + ": " + name_;
+    name_ = stat.name, size_ = stat.size, stored_ = stat.comp_size, where_ = file.path() + ": " + name_;
     if (!name_.ends_with(".npy")) refuse("must be a member that ends in .npy");
     name_.resize(name_.size() - 4);
     if (stat.comp_method != ZIP_CM_STORE && stat.comp_method != ZIP_CM_DEFLATE)
       refuse("must be stored or deflated");
-    if (stat.comp_size > file.size() || size_ / kMaxDeflate > stat.comp_size)
+    if (stored_ > file.size() || size_ / kMaxDeflate > stored_)
       refuse("cannot have " + std::to_string(size_) + " bytes in a file of " + std::to_string(file.size()));
-    file_.reset(zip_fopen_index(archive, index, 0));
-    if (file_ == nullptr) refuse(std::string("must be readable: ") + zip_strerror(archive));
   }
 
   const std::string& name() const { return name_; }
   const std::string& where() const { return where_; }
+  std::uint64_t stored() const { return stored_; }  // its bytes in the archive
   std::uint64_t size() const { return size_; }
   [[noreturn]] void refuse(const std::string& rule) const { throw Error(where_, where_ + ' ' + rule); }
 
+  void open() {
+    file_.reset(zip_fopen_index(archive_, index_, 0));
+    if (file_ == nullptr) refuse(std::string("must be readable: ") + zip_strerror(archive_));
+  }
   void read(std::span<std::byte> to) {
     while (!to.empty()) {
       const std::size_t n = read_some(to);
@@ -79,8 +82,10 @@ class Member {
     return static_cast<std::size_t>(n);
   }
 
+  zip_t* archive_;
+  zip_uint64_t index_;
   std::string name_, where_;
-  std::uint64_t size_ = 0;
+  std::uint64_t size_ = 0, stored_ = 0;
   std::unique_ptr<zip_file_t, CloseMember> file_;
 };
 
@@ -168,27 +173,33 @@ class Header {
   const Member& member_;
 };
 
-/// Elements that stand column by column, in row-major order.
-std::vector<std::byte> by_rows(const std::vector<std::byte>& columns, const Dims& dims, std::size_t bytes) {
-  std::vector<std::byte> rows(columns.size());
-  const auto axes = static_cast<Index>(dims.size());
-  std::vector<Index> step(dims.size(), 1), index(dims.size());
-  for (Index d = 1; d < axes; ++d) at(step, d) = at(step, d - 1) * at(dims, d - 1);
-  Index from = 0;
-  for (std::size_t to = 0; to < rows.size(); to += bytes) {
-    std::memcpy(&rows[to], &columns[static_cast<std::size_t>(from) * bytes], bytes);
-    for (Index d = axes - 1; d >= 0; --d) {  // the next element's index: the last axis runs fastest
-      from += at(step, d);
-      if (++at(index, d) < at(dims, d)) break;
-      from -= at(dims, d) * at(step, d);
-      at(index, d) = 0;
+/// Reads elements that stand column by column, a part at a time, and puts each where it belongs in row-major order.
+void read_by_columns(Member& member, Array& a) {
+  constexpr std::size_t kPart = 1 << 17;  // elements
+  const auto bytes = static_cast<std::size_t>(info_of(a.format).bytes);
+  const auto axes = static_cast<Index>(a.dims.size());
+  std::vector<Index> step(a.dims.size(), 1), index(a.dims.size());
+  for (Index d = axes - 2; d >= 0; --d) at(step, d) = at(step, d + 1) * at(a.dims, d + 1);
+  std::vector<std::byte> part(std::min(a.bytes.size(), kPart * bytes));
+  Index to = 0;
+  for (std::size_t left = a.bytes.size(); left > 0; left -= part.size()) {
+    part.resize(std::min(part.size(), left));
+    member.read(part);
+    for (std::size_t from = 0; from < part.size(); from += bytes) {
+      std::memcpy(&a.bytes[static_cast<std::size_t>(to) * bytes], &part[from], bytes);
+      for (Index d = 0; d < axes; ++d) {  // the next element's index: the first axis runs fastest
+        to += at(step, d);
+        if (++at(index, d) < at(a.dims, d)) break;
+        to -= at(a.dims, d) * at(step, d);
+        at(index, d) = 0;
+      }
     }
   }
-  return rows;
 }
 
 /// Format: numpy.lib.format. Magic, version, length of the header (2 bytes in version 1, 4 after it), header, elements.
-Array read_npy(Member& member) {
+Array read_npy(Member& member, const std::optional<Index>& most) {
+  member.open();
   std::array<unsigned char, 8> start{};
   member.read(std::as_writable_bytes(std::span(start)));
   const int version = start[6];
@@ -207,16 +218,35 @@ Array read_npy(Member& member) {
   const std::uint64_t before = start.size() + wide + length;
   if (size > INT64_MAX / 8 || member.size() != before + static_cast<std::uint64_t>(size * bytes))
     member.refuse("must have as many bytes as its shape " + shape_text(a.dims) + " takes");
+  if (most) require_at_most(*most, a.dims, member.where());
   a.bytes.resize(static_cast<std::size_t>(size * bytes));
-  member.read(a.bytes);
+  if (header.by_columns)
+    read_by_columns(member, a);
+  else
+    member.read(a.bytes);
   member.finish();
-  if (header.by_columns) a.bytes = by_rows(a.bytes, a.dims, static_cast<std::size_t>(bytes));
   return a;
+}
+
+/// The members of an archive. No two have one name, and they share no bytes: together they take no more than the file.
+std::vector<Member> members_of(zip_t* archive, const InputFile& file) {
+  std::vector<Member> members;
+  std::set<std::string> names;
+  std::uint64_t stored = 0;
+  for (zip_int64_t i = 0; i < zip_get_num_entries(archive, 0); ++i) {
+    const Member& member = members.emplace_back(archive, static_cast<zip_uint64_t>(i), file);
+    if (!names.insert(member.name()).second) member.refuse("must not appear twice");
+    stored += member.stored();
+    if (stored > file.size())
+      member.refuse("must not share its bytes with another: a file of " + std::to_string(file.size()) +
+                    " bytes cannot hold both");
+  }
+  return members;
 }
 
 }  // namespace
 
-Arrays read_npz(const std::string& path) {
+Arrays read_npz(const std::string& path, const Needs& needs) {
   const InputFile file(path);  // only a regular file is opened
   if (file.size() == 0) throw Error(path, path + ": must be npz: it is empty");  // for libzip an archive
   int code = 0;
@@ -229,11 +259,9 @@ Arrays read_npz(const std::string& path) {
     throw Error(path, path + ": must be npz: " + why);
   }
   Arrays arrays;
-  std::set<std::string> names;
-  for (zip_int64_t i = 0; i < zip_get_num_entries(archive.get(), 0); ++i) {
-    Member member(archive.get(), static_cast<zip_uint64_t>(i), file);
-    if (!names.insert(member.name()).second) member.refuse("must not appear twice");
-    arrays.emplace_back(member.name(), read_npy(member));
+  for (Member& member : members_of(archive.get(), file)) {
+    const std::optional<Index> most = needs ? needs(member.name()) : std::nullopt;
+    arrays.emplace_back(member.name(), needs && !most ? not_needed() : read_npy(member, most));
   }
   return arrays;
 }

@@ -133,7 +133,10 @@ int spawn(std::string command, std::string mark, int in, int out, pid_t& process
   posix_spawnattr_init(&attributes);
   posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  sigset_t none;  // what we block is no business of its
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
   std::string shell = "sh", flag = "-c";
   const std::array<char*, 4> arguments{shell.data(), flag.data(), command.data(), nullptr};
   std::vector<char*> variables{mark.data()};

@@ -22,7 +22,34 @@ const FormatInfo* known_format(const std::string& name) {
   return nullptr;
 }
 
+/// What write_safetensors() writes, into an OutputFile or a TemporaryFile.
+template <typename File>
+void put(File& file, const Arrays& arrays, const std::map<std::string, std::string>& metadata) {
+  nlohmann::json header = nlohmann::json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::size_t offset = 0;
+  for (const auto& [name, a] : arrays) {
+    if (header.contains(name)) throw std::logic_error("two tensors of a file are called " + name);
+    header[name] = {{"dtype", info_of(a.format).safetensors},
+                    {"shape", a.dims},
+                    {"data_offsets", {offset, offset + a.bytes.size()}}};
+    offset += a.bytes.size();
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  const std::uint64_t length = text.size();
+  file.write(std::as_bytes(std::span(&length, 1)));
+  file.write(text);
+  for (const auto& [name, a] : arrays) file.write(a.bytes);
+}
+
 }  // namespace
+
+void require_at_most(Index most, const Dims& dims, const std::string& where) {
+  if (product(dims, where) > most)
+    throw Error(where, where + ": shape = " + shape_text(dims) + " must not have more than the " +
+                           std::to_string(most) + " elements that are needed");
+}
 
 SafetensorsFile::SafetensorsFile(const std::string& path) : file_(std::make_unique<InputFile>(path)) {
   std::uint64_t length = 0;
@@ -85,10 +112,14 @@ std::vector<std::string> SafetensorsFile::names() const {
   return names;
 }
 
-Array SafetensorsFile::load(const std::string& name) const {
+const SafetensorsFile::Entry& SafetensorsFile::entry(const std::string& name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) throw Error(name, path() + ": must hold a tensor " + name);
-  const Entry& entry = found->second;
+  return found->second;
+}
+
+Array SafetensorsFile::load(const std::string& name) const {
+  const Entry& entry = this->entry(name);
   const FormatInfo* format = known_format(entry.format);
   if (format == nullptr)
     throw Error(name, path() + ": " + name + ": dtype = " + entry.format +
@@ -101,24 +132,11 @@ Array SafetensorsFile::load(const std::string& name) const {
 
 void write_safetensors(const std::string& path, const Arrays& arrays,
                        const std::map<std::string, std::string>& metadata) {
-  nlohmann::json header = nlohmann::json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
-  std::size_t offset = 0;
-  for (const auto& [name, a] : arrays) {
-    if (header.contains(name)) throw std::logic_error(path + ": two tensors are called " + name);
-    header[name] = {{"dtype", info_of(a.format).safetensors},
-                    {"shape", a.dims},
-                    {"data_offsets", {offset, offset + a.bytes.size()}}};
-    offset += a.bytes.size();
-  }
-  std::string text = header.dump();
-  text.append((8 - text.size() % 8) % 8, ' ');
-  const std::uint64_t length = text.size();
   OutputFile file(path);
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(text);
-  for (const auto& [name, a] : arrays) file.write(a.bytes);
+  put(file, arrays, metadata);
   file.commit();
 }
+
+void write_safetensors(TemporaryFile& file, const Arrays& arrays) { put(file, arrays, {}); }
 
 }  // namespace moe

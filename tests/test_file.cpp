@@ -26,7 +26,9 @@ TEST_CASE("file: paths that cannot be read or written are errors with their name
   const Scratch folder;
   CHECK(error_of([&] { read_text(folder / "nothing"); }) ==
         (folder / "nothing") + ": must be a readable file: No such file or directory");
-  CHECK(error_of([&] { read_text(folder / ""); }).ends_with("must be a readable file: it is not a regular file"));
+  CHECK(error_of([&] {
+          read_text(folder / "");
+        }).ends_with("must be a readable file: it is not a regular file"));
   CHECK(error_of([&] { OutputFile file(folder / "no/where"); }) ==
         (folder / "no/where") + ": cannot be written: No such file or directory");
 }
@@ -34,6 +36,18 @@ TEST_CASE("file: paths that cannot be read or written are errors with their name
 TEST_CASE("file: a full disk is no one's bad input, and leaves nothing behind") {
   OutputFile file("/dev/full");
   CHECK_THROWS_AS(file.write(std::string("x")), CannotRun);
+}
+
+TEST_CASE("file: a name as long as names may be, and where the file beside it would have a longer one") {
+  const Scratch folder;
+  for (const std::size_t length : {1, 245, 255}) {
+    const std::string path = folder / std::string(length, 'x');
+    OutputFile file(path);
+    file.write(std::string("whole"));
+    file.commit();
+    CHECK(read_text(path) == "whole");
+  }
+  CHECK(folder.files() == 3);
 }
 
 TEST_CASE("file: reading beyond the end is an error") {

@@ -92,6 +92,14 @@ TEST_CASE("npz: columns become rows") {
     for (Index j = 0; j < 3; ++j)
       for (Index k = 0; k < 4; ++k) CHECK(a.integer((i * 3 + j) * 4 + k) == 100 * i + 10 * j + k);
   CHECK(only(npy(npy_header("<f8", "(0, 3)", true), "")).bytes.empty());
+  std::string long_columns;  // more than are read at a time
+  for (Index j = 0; j < 1000; ++j)
+    for (Index i = 0; i < 300; ++i) long_columns += static_cast<char>((7 * i + j) % 100);
+  const Array b = only(npy(npy_header("|u1", "(300, 1000)", true), long_columns));
+  bool same = true;
+  for (Index i = 0; i < 300; ++i)
+    for (Index j = 0; j < 1000; ++j) same = same && b.integer(i * 1000 + j) == (7 * i + j) % 100;
+  CHECK(same);
 }
 
 TEST_CASE("npz: other types of elements are refused by name") {
@@ -177,6 +185,45 @@ TEST_CASE("npz: damage is noticed, wherever it is") {
         }) == path + ": y.npy must not appear twice");
   CHECK(after([](std::string& bytes) { bytes[bytes.find("PK\1\2") + 10] = 12; }) ==  // bzip2
         path + ": y.npy must be stored or deflated");
+}
+
+TEST_CASE("npz: a directory that names one member many times is refused") {
+  const Scratch folder;
+  const std::string path = folder / "a.npz";
+  write_zip(path, {{"y0.npy", npy(npy_header("|u1", "(5000,)"), std::string(5000, 'x'))}});
+  damage(path, [](std::string& bytes) {
+    const std::size_t begin = bytes.find("PK\1\2"), end = bytes.find("PK\5\6");
+    std::string entry = bytes.substr(begin, end - begin);
+    entry[entry.find("y0.npy") + 1] = '1';
+    bytes.insert(end, entry);
+    const std::size_t record = end + entry.size();  // APPNOTE.TXT 4.3.16: the entries, twice, and their bytes
+    bytes[record + 8] = bytes[record + 10] = 2;
+    const auto size = static_cast<std::uint32_t>(2 * entry.size());
+    std::memcpy(&bytes[record + 12], &size, sizeof size);
+  });
+  CHECK(error_of([&] {
+          read_npz(path);
+        }).starts_with(path + ": y1.npy must not share its bytes with another: a file of "));
+}
+
+TEST_CASE("npz: what is not needed is not read, and no more is read than is needed") {
+  const Scratch folder;
+  const std::string path = folder / "a.npz";
+  write_zip(path, {{"spoiled.npy", npy(npy_header("|u1", "(9,)"), "a payload")},
+                   {"none.npy", "is not .npy at all"},
+                   {"y.npy", npy(npy_header("|u1", "(3,)"), "abc")}});
+  damage(path, [](std::string& bytes) { bytes[bytes.find("payload")] = 'P'; });
+  const auto read = [&](Index most) {
+    return read_npz(
+        path, [&](const std::string& name) { return name == "y" ? std::optional(most) : std::nullopt; });
+  };
+  const Arrays arrays = read(3);
+  REQUIRE(arrays.size() == 3);
+  for (std::size_t i = 0; i < 2; ++i) CHECK(arrays[i].second.size() == 0);
+  CHECK(arrays[2].first == "y");
+  CHECK(arrays[2].second.integer(2) == 'c');
+  CHECK(error_of([&] { read(2); }) ==
+        path + ": y.npy: shape = [3] must not have more than the 2 elements that are needed");
 }
 
 TEST_CASE("npz: other members and other files are refused, an empty archive is not") {

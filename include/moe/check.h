@@ -39,9 +39,27 @@ CheckCase random_case(Index i, std::uint64_t seed = kDefaultSeed);
 /// The same layer with inputs drawn anew: what is expected stands in no file, so no candidate has read it.
 CheckCase fresh_case(const CheckCase& c, std::uint64_t seed);
 
+/// What is needed of an answer to a case: every tensor of its layer, with as many elements as it has there if nothing is
+/// dropped, or a few thousand, so that the verdict can say of a wrong shape that it is wrong.
+Needs needs_of(const CheckCase& c);
+
+/// A safetensors file for what of a request is too large for a line: in TMPDIR, else in /tmp, and only while it is needed.
+class RequestFile {
+ public:
+  RequestFile();
+
+  const std::string& path() const { return path_; }
+  /// In place of what there was. Throws CannotRun where it cannot be written.
+  void write(const Arrays& arrays);
+
+ private:
+  std::string folder_, path_;
+  std::optional<TemporaryFile> file_;
+};
+
 /// A case as a line of --exec: {id, config, inputs} and, if `pinned`, the routing; never an expected value. Inputs of more
-/// than 65,536 elements go to the safetensors file `sidecar`, but recipes of more than 2^26 stay recipes.
-Json request_of(const CheckCase& c, bool pinned, const std::string& sidecar);
+/// than 65,536 elements go to `file`, but recipes of more than 2^26 stay recipes.
+Json request_of(const CheckCase& c, bool pinned, RequestFile& file);
 
 /// Throws Error, in one line, where the answer in `file` says that it was computed from other inputs than those of the case.
 void require_same_inputs(const CheckCase& c, const Answer& answer, const std::string& file);

@@ -2,9 +2,12 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "moe/temporary.h"
 
 /// Files read whole or in parts, and files written whole or not at all.
 namespace moe {
@@ -46,8 +49,9 @@ class OutputFile {
  private:
   [[noreturn]] void fail(int error) const;
 
-  std::string path_, temporary_;  // temporary_ is empty where the path is written directly
-  int descriptor_ = -1;
+  std::string path_;
+  std::optional<TemporaryFile> beside_;  // that becomes path_
+  int descriptor_ = -1;                  // of path_ where that is written directly
 };
 
 }  // namespace moe

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "moe/array.h"
@@ -12,6 +14,13 @@ namespace moe {
 
 /// Named arrays in the order of a file.
 using Arrays = std::vector<std::pair<std::string, Array>>;
+
+/// What of a file is read: for the name of each tensor, how many elements it may have; nothing where it is not needed.
+using Needs = std::function<std::optional<Index>(const std::string& name)>;
+/// What stands for a tensor that is not needed, and of which nothing but the name was read.
+inline Array not_needed() { return {Format::U8, {0}, {}, {}}; }
+/// Throws Error at `where` for a shape of more than `most` elements.
+void require_at_most(Index most, const Dims& dims, const std::string& where);
 
 /// A safetensors file, its header read and checked; a tensor's bytes are read when asked for. Throws Error for a
 /// truncated or oversized header, an unknown format, a shape that does not fit its bytes, overlaps, holes, duplicates.
@@ -24,6 +33,8 @@ class SafetensorsFile {
   /// What __metadata__ says of `key`; empty where it says nothing.
   std::string metadata(const std::string& key) const;
   std::vector<std::string> names() const;
+  /// The shape of the tensor `name`; throws Error where there is none.
+  const Dims& dims(const std::string& name) const { return entry(name).dims; }
   /// The tensor `name`; throws Error where there is none, or where its format is not one of ours.
   Array load(const std::string& name) const;
 
@@ -33,6 +44,8 @@ class SafetensorsFile {
     Dims dims;
     std::size_t begin = 0, end = 0;
   };
+  const Entry& entry(const std::string& name) const;
+
   std::unique_ptr<InputFile> file_;
   std::size_t data_ = 0;
   std::map<std::string, Entry> entries_;
@@ -42,5 +55,7 @@ class SafetensorsFile {
 /// The same bytes for the same arrays, whatever else is in the world. `metadata` becomes __metadata__, unless it is empty.
 void write_safetensors(const std::string& path, const Arrays& arrays,
                        const std::map<std::string, std::string>& metadata = {});
+/// The same without metadata, at the end of a temporary file.
+void write_safetensors(TemporaryFile& file, const Arrays& arrays);
 
 }  // namespace moe

@@ -160,9 +160,9 @@ std::string sidecar_path(const std::string& path) {
 }
 
 void write_golden(const std::string& path, const RenderedFile& rendered) {
+  if (!rendered.sidecar.empty()) write_safetensors(sidecar_path(path), rendered.sidecar);
   OutputFile file(path);
   file.write(rendered.text);
-  if (!rendered.sidecar.empty()) write_safetensors(sidecar_path(path), rendered.sidecar);
   file.commit();
 }
 

@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -42,10 +43,17 @@ std::string gnuplot(const std::string& script) {
   posix_spawn_file_actions_adddup2(&files, fileno(in.get()), 0);
   posix_spawn_file_actions_adddup2(&files, fileno(out.get()), 1);
   posix_spawn_file_actions_adddup2(&files, fileno(err.get()), 2);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  sigset_t none;  // what we block is no business of its
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
   std::string program = "gnuplot", no_startup_files = "-d";
   char* arguments[] = {program.data(), no_startup_files.data(), nullptr};
   pid_t process = -1;
-  const int failed = posix_spawnp(&process, "gnuplot", &files, nullptr, arguments, environ);
+  const int failed = posix_spawnp(&process, "gnuplot", &files, &attributes, arguments, environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   if (failed != 0)
     throw CannotRun(std::string("plots need gnuplot, which cannot be started (") + std::strerror(failed) +
