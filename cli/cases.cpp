@@ -29,7 +29,6 @@ std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer, s
     return read_check_cases(name, answer);
   if (name.starts_with("random/"))
     return {random_case(parse_index("CASE", name.substr(7), 0, 999'999), seed)};
-  const std::string folder = golden_folder("");
   if (std::filesystem::is_directory(name)) {
     std::vector<CheckCase> all;
     for (const std::string& path : golden_files(name)) {
@@ -43,7 +42,8 @@ std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer, s
     for (const GoldenCase& c : file.cases) {
       ids.push_back(c.id);
       if (c.id == name) {
-        std::vector<CheckCase> all = read_check_cases((std::filesystem::path(folder) / file.path).string());
+        const std::filesystem::path folder = golden_folder("");
+        std::vector<CheckCase> all = read_check_cases((folder / file.path).string());
         std::erase_if(all, [&](const CheckCase& other) { return other.golden.id != name; });
         return all;
       }

@@ -259,14 +259,6 @@ int act_on_show(const Options& options) {
 
 }  // namespace
 
-std::string golden_folder(const std::string& out) {
-  if (out.empty()) return corpus_is_here() ? "golden" : MOE_GOLDEN_DIR;
-  std::error_code failed;
-  if (!std::filesystem::is_directory(out, failed))
-    throw Error("--out", "--out = " + shown(out) + " must be the folder of a corpus");
-  return out;
-}
-
 void add_golden(CLI::App& app, Act& act) {
   auto options = std::make_shared<Options>();
   CLI::App* golden = app.add_subcommand("golden", "files of inputs and proven results");

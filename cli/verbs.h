@@ -46,7 +46,7 @@ const CLI::App& verb_called(const CLI::App& app, const std::string& name);
 /// Throws Error for a word of the command line that its verb does not know, with the nearest that it does.
 void require_known_words(const CLI::App& app);
 
-/// The folder of the corpus: `out`, else golden/ here, else the one that this program was built with.
+/// The corpus: `out`, else MOE_GOLDEN_DIR, else golden/ here, the installed one, or the sources' own; CannotRun where there is none.
 std::string golden_folder(const std::string& out);
 /// The cases that a name stands for: a case id, random/N of that seed, a golden file, or a folder of them. Of a file, only
 /// what `answer` has.
