@@ -1,5 +1,5 @@
 # FLINT with ball arithmetic as the target FLINT::arb: FLINT 2.9 with Arb 2.23 beside it (as in Debian 12), or FLINT 3,
-# which has Arb inside. The second layout is written from FLINT's documentation and has not been built against.
+# which has Arb inside (as in Debian 13).
 find_library(FLINT_LIBRARY flint)
 find_library(ARB_LIBRARY NAMES arb flint-arb)
 find_path(FLINT_INCLUDE_DIR flint/flint.h)

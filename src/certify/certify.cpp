@@ -296,6 +296,12 @@ Arrays certified_results(const Config& config, const Inputs& inputs, const Decis
   return std::move(result.arrays);
 }
 
-std::string ball_library() { return std::string("Arb ") + arb_version + ", FLINT " + FLINT_VERSION; }
+std::string ball_library() {
+#if __FLINT_RELEASE >= 30000
+  return std::string("FLINT ") + FLINT_VERSION;  // Arb is part of it
+#else
+  return std::string("Arb ") + arb_version + ", FLINT " + FLINT_VERSION;
+#endif
+}
 
 }  // namespace moe
