@@ -1,6 +1,6 @@
 #pragma once
 
-// FLINT 3 took Arb in. That branch is written from its documentation, and not yet built.
+// FLINT 3 took Arb in.
 #if __has_include(<flint/arb.h>)
 #include <flint/arb.h>
 #include <flint/arb_hypgeom.h>
