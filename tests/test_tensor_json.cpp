@@ -105,7 +105,10 @@ TEST_CASE("tensor_json: what does not fit together is refused by name") {
         "f.json: y must have a recipe of philox4x32-10 with 8 bits and a seed in hexadecimal");
   Json recipe{{"rng", "philox4x32-10"}, {"seed", "0x1"}, {"tensor", 2}, {"case", 3}, {"bits", 8},
               {"scaleLog2", -6}};
-  CHECK(error_with("recipe", recipe) == "f.json: y must have the elements that its recipe makes");
+  CHECK(error_with("recipe", recipe) == "f.json: y must have dtype bf16, which is what recipes make");
+  CHECK(error_of([&] {
+          back({{"dtype", "bf16"}, {"shape", {2}}, {"data", {1, 2}}, {"recipe", recipe}});
+        }) == "f.json: y must have the elements that its recipe makes");
   recipe["scaleLog2"] = 2000;
   CHECK(error_with("recipe", recipe) ==
         "f.json: y must have a recipe with scaleLog2 in [-100, 100], not 2000");
