@@ -55,6 +55,7 @@ constexpr const char* kCase = "exact/choice-major: ";
 TEST_CASE("cases: a golden file that contradicts itself is refused by what contradicts") {
   REQUIRE(error_of_file(one_case()).empty());
   const Fault faults[] = {
+      {"/cases/0/id", "\"a\\u001bb\"", "id = \"a\\u001bb\" must be text without control characters"},
       {"/config/shape/num_experts", "2", "router.weight: shape = [4,8] must be [2,8]"},
       {"/config/shape/num_experts", "-1", "shape.num_experts = -1 must lie in"},
       {"/config/shape/num_tokens", "4", "x: shape = [3,8] must be [4,8]"},
@@ -94,6 +95,7 @@ TEST_CASE("cases: a golden file that contradicts itself is refused by what contr
       {"/cases/0/exact/y", "3", "exact.y must have bits in [0, 64]"},
       {"/cases/0/exact/y/bits", "\"four\"", "exact.y must have bits in [0, 64]"},
       {"/cases/0/exact/z", R"({"bits":4})", "z must be a stage of the case"},
+      {"/cases/0/stages/a\nb", R"({"dtype":"f64","shape":[],"data":[1]})", "a\\x0ab is not a stage"},
       {"/cases/0/demands", "\"y\"", "demands = \"y\" must be an array"},
       {"/cases/0/demands", "[3]", "demands must hold names, not 3"},
       {"/cases/0/demands", "[\"z\"]", "z must be a stage of the case"},

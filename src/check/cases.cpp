@@ -2,6 +2,7 @@
 #include "moe/check.h"
 #include "moe/config_json.h"
 #include "moe/file.h"
+#include "moe/printable.h"
 #include "moe/tensor_json.h"
 #include "tensors.h"
 
@@ -28,7 +29,7 @@ class CaseReader {
  private:
   template <typename... Rule>
   void must(bool ok, const std::string& field, const Rule&... rule) const {
-    if (!ok) throw Error(field, (where_ + field + ' ' + ... + rule));
+    if (!ok) throw Error(field, printable((where_ + field + ' ' + ... + rule)));
   }
   const Json& object(const Json& json, const std::string& key) const {
     const bool is_there = json.is_object() && json.contains(key) && json[key].is_object();

@@ -1,6 +1,7 @@
 #include "moe/config_json.h"
 #include "moe/file.h"
 #include "moe/golden.h"
+#include "moe/printable.h"
 #include "moe/tensor_json.h"
 #include "moe/validate.h"
 
@@ -51,7 +52,7 @@ Inputs read_inputs(const GoldenCase& c, const Json& json, const std::string& pat
     if (!c.invalid) validate(config, inputs);
     return inputs;
   } catch (const Error& e) {
-    const std::string what = e.what();
+    const std::string what = printable(e.what());  // names of a file's tensors and fields may hold anything
     throw Error(e.field, what.starts_with(path) ? what : where + ": " + what);
   }
 }
@@ -68,6 +69,8 @@ std::vector<std::string> names(const Json& json, const char* key, const std::str
 GoldenCase read_case(const Json& json, const Json& group, const std::string& path) {
   GoldenCase c;
   c.id = text(json, "id", path);
+  if (printable(c.id) != c.id)
+    throw Error("id", path + ": id = " + shown(c.id) + " must be text without control characters");
   const std::string where = path + ": " + c.id;
   c.comment = text(json, "comment", where);
   if (json.contains("catches")) c.catches = text(json, "catches", where);
