@@ -44,6 +44,7 @@ bool unrefused() {
   infinite.aux[0].coefficient = HUGE_VAL;
   return accepted([&] { moe::validate(infinite); }) ||
          accepted([&] { moe::set_field(json, "shape.top_k"); }) ||
+         accepted([&] { moe::set_field(json, "source=\xff"); }) ||
          accepted([&] { moe::set_field(json, "aux.none.kind=1"); });
 }
 
