@@ -43,14 +43,24 @@ class Rows {
     if (!got_.empty()) ranking_ = rankings(j.c.config, j.c.golden.inputs, j.profile);
   }
 
-  /// The choice of each token whose rows lie nearest.
-  IdMatrix nearest() {
-    const auto most = static_cast<std::size_t>(evaluations_allowed(j_.c.config, kMostOfAToken));
-    for (Index t = 0; t < ranking_.z.rows(); ++t) {
-      const auto choices = admissible_choices(j_.c.config, ranking_, t, most);
-      if (choices.size() > 1) choose(t, choices);
+  /// The choice of each token whose rows lie nearest, as far as there are evaluations of a token left to find it.
+  NearestChoices nearest() {
+    const Index T = ranking_.z.rows();
+    Config alone = j_.c.config;
+    alone.shape.num_tokens = 1;
+    Index left = evaluations_allowed(alone, T * (kMostOfAToken + 1));
+    bool all_tried = true;
+    for (Index t = 0; t < T; ++t) {
+      auto choices = admissible_choices(j_.c.config, ranking_, t, kMostOfAToken);
+      if (choices.size() < 2) continue;
+      const Index most = std::max<Index>(left - 1, 0);  // beside that of what it is now
+      if (static_cast<Index>(choices.size()) > most)
+        all_tried = false, choices.resize(static_cast<std::size_t>(most));
+      if (choices.empty()) continue;
+      choose(t, choices);
+      left -= static_cast<Index>(choices.size()) + 1;
     }
-    return ids_;
+    return {ids_, all_tried};
   }
 
  private:
@@ -90,6 +100,6 @@ class Rows {
 
 }  // namespace
 
-IdMatrix nearest_choices(const Judging& j, const Aligned& a) { return Rows(j, a).nearest(); }
+NearestChoices nearest_choices(const Judging& j, const Aligned& a) { return Rows(j, a).nearest(); }
 
 }  // namespace moe

@@ -54,11 +54,19 @@ CaseVerdict judged_case(const Judging& j);
 
 /// Other decisions that a candidate may have made of which no tensor tells that it returned, the most plausible first: those
 /// that the case states, then the nearest to what was returned of all that rounding allows.
-std::vector<Decisions> other_decisions(const Judging& j, const Aligned& a);
+struct OtherChoices {
+  std::vector<Decisions> list;
+  bool all_tried = true;  // else the layer is too large for all that rounding allows
+};
+OtherChoices other_decisions(const Judging& j, const Aligned& a);
 /// How many evaluations of a layer a search may take, so that it ends in seconds: `most`, fewer of a large layer, none of one as
 /// large as a real model's.
 Index evaluations_allowed(const Config& config, Index most);
 /// The experts of each token, in a layer without a limit, by which its rows of y and grad.x lie nearest.
-IdMatrix nearest_choices(const Judging& j, const Aligned& a);
+struct NearestChoices {
+  IdMatrix expert;
+  bool all_tried = true;
+};
+NearestChoices nearest_choices(const Judging& j, const Aligned& a);
 
 }  // namespace moe

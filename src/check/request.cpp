@@ -5,6 +5,7 @@
 #include "moe/check.h"
 #include "moe/config_json.h"
 #include "moe/inputs_digest.h"
+#include "moe/printable.h"
 #include "moe/tensor_json.h"
 #include "tensors.h"
 
@@ -32,6 +33,8 @@ RequestFile::RequestFile() {
 
 void RequestFile::write(const Arrays& arrays) {
   file_.reset();
+  if (!is_utf8(path_))
+    throw CannotRun("TMPDIR = " + shown(folder_) + " must be UTF-8: requests name a file in it");
   try {
     file_.emplace(path_);
     write_safetensors(*file_, arrays);

@@ -33,6 +33,7 @@ class Search {
     if (!has("dispatch.kept")) try_places();
     return least_ < least ? std::optional(best_) : std::nullopt;
   }
+  bool all_tried() const { return left_ >= 0; }
 
  private:
   bool has(const char* name) const { return tensor_of(a_.tensors, name) != nullptr; }
@@ -126,22 +127,32 @@ Index evaluations_allowed(const Config& config, Index most) {
   return static_cast<Index>(std::min(kMostWork / std::max(work, 1.0), static_cast<double>(most)));
 }
 
-std::vector<Decisions> other_decisions(const Judging& j, const Aligned& a) {
-  std::vector<Decisions> all;
-  if (!may_differ(j, a)) return all;
+OtherChoices other_decisions(const Judging& j, const Aligned& a) {
+  OtherChoices others;
+  if (!may_differ(j, a)) return others;
+  const auto decided = [&](const IdMatrix& ids, const Matrix<std::uint8_t>& kept) {
+    return decisions_for(j.c.config, j.c.golden.inputs, ids, kept);
+  };
   const bool says_whom = tensor_of(a.tensors, "router.topk_ids") != nullptr;
+  const bool limited = j.c.config.capacity.mode != CapacityMode::None;
   if (!says_whom)
     for (const StatedDecisions& other : j.c.alternatives)
-      all.push_back(decisions_for(j.c.config, j.c.golden.inputs, other.expert, other.kept));
-  if (evaluations_allowed(j.c.config, 1) == 0) return all;
+      others.list.push_back(decided(other.expert, other.kept));
   Aligned from = a;
-  if (!says_whom && j.c.config.capacity.mode == CapacityMode::None) {
-    const IdMatrix ids = nearest_choices(j, a);
-    if (ids != a.decisions.expert)
-      from.decisions = decisions_for(j.c.config, j.c.golden.inputs, ids, {}), all.push_back(from.decisions);
+  if (!says_whom && !limited) {
+    const NearestChoices nearest = nearest_choices(j, a);
+    others.all_tried = nearest.all_tried;
+    if (nearest.expert != a.decisions.expert)
+      from.decisions = decided(nearest.expert, {}), others.list.push_back(from.decisions);
   }
-  if (std::optional<Decisions> nearest = Search(j, from).nearest()) all.push_back(std::move(*nearest));
-  return all;
+  if (evaluations_allowed(j.c.config, 1) == 0) {
+    others.all_tried = others.all_tried && !limited;
+    return others;
+  }
+  Search search(j, from);
+  if (std::optional<Decisions> nearest = search.nearest()) others.list.push_back(std::move(*nearest));
+  others.all_tried = others.all_tried && search.all_tried();
+  return others;
 }
 
 }  // namespace moe

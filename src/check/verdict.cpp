@@ -100,7 +100,8 @@ CaseVerdict judged_case(const Judging& j) {
   const Aligned a = aligned(j);
   CaseVerdict verdict = verdict_on(j, a);
   if (verdict.status < Status::Flag || (a.routing && a.routing->status == Status::Fail)) return verdict;
-  for (Decisions& other : other_decisions(j, a)) {
+  OtherChoices others = other_decisions(j, a);
+  for (Decisions& other : others.list) {
     Aligned changed = a;
     const Index tokens = others_in(other, a.decisions);
     changed.decisions = std::move(other), changed.as_expected = false;
@@ -112,6 +113,11 @@ CaseVerdict judged_case(const Judging& j) {
     if (badness(found) < badness(verdict)) verdict = std::move(found);
     if (verdict.status < Status::Flag) return verdict;
   }
+  if (!others.all_tried)
+    verdict.reason += "; not all choices that rounding allows were tried: " +
+                      std::string(tensor_of(a.tensors, "router.topk_ids") == nullptr ? "router.topk_ids"
+                                                                                     : "dispatch.kept") +
+                      " would say which was made";
   return verdict;
 }
 

@@ -52,8 +52,9 @@ Inputs read_inputs(const GoldenCase& c, const Json& json, const std::string& pat
     if (!c.invalid) validate(config, inputs);
     return inputs;
   } catch (const Error& e) {
-    const std::string what = printable(e.what());  // names of a file's tensors and fields may hold anything
-    throw Error(e.field, what.starts_with(path) ? what : where + ": " + what);
+    const std::string what = e.what();
+    throw Error(e.field,
+                printable(what.starts_with(path) ? what : where + ": " + what));  // names may hold anything
   }
 }
 

@@ -26,15 +26,8 @@ void write_large(const Scratch& folder) {
   Json json = parse_json(read_text(kMixtral), kMixtral);
   Json& only = json["groups"][0]["cases"][0];
   only["result"] = "invalid";
-  only["inputs"]["x"] = {{"dtype", "bf16"},
-                         {"shape", {1024, 128}},
-                         {"recipe",
-                          {{"rng", "philox4x32-10"},
-                           {"seed", "0x1"},
-                           {"tensor", 1},
-                           {"case", 0},
-                           {"bits", 8},
-                           {"scaleLog2", -6}}}};
+  const Json recipe = only["inputs"]["x"]["recipe"];
+  only["inputs"]["x"] = {{"dtype", "bf16"}, {"shape", {1024, 128}}, {"recipe", recipe}};
   write(folder / "large.json", print_json(json));
 }
 
@@ -78,6 +71,10 @@ TEST_CASE("system: TMPDIR is needed only for inputs that are too large for a lin
     CHECK(is_one_line(done.err));
     CHECK(done.err.find("must be a folder that takes the inputs of a request: ") != std::string::npos);
   }
+  const Done spelt =
+      run(folder, "check large.json" + exec, "mkdir \"$(printf 'a\\377')\"; TMPDIR=\"$(printf 'a\\377')\" ");
+  CHECK(spelt.code == 3);
+  CHECK(spelt.err.find("must be UTF-8: requests name a file in it") != std::string::npos);
   std::filesystem::create_directory(folder / "temporary");
   const std::string in_there = "TMPDIR='" + (folder / "temporary") + "' ";
   const Done seen = run(folder, "check large.json --exec 'ls -A \"$TMPDIR\" >seen'", in_there);

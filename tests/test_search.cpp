@@ -1,0 +1,59 @@
+#include "../src/check/routing.h"
+#include "moe/check.h"
+#include "support.h"
+
+// Right answers of y alone, of other experts than the case has, where logits are equal.
+using namespace moe;
+
+namespace {
+
+/// 64 tokens that choose K experts, where the logit of expert e is that of `source(e)`.
+template <typename Source>
+CheckCase case_with_equals(Index K, Source source) {
+  CheckCase c;
+  c.golden.id = "test/equals";
+  c.config =
+      load_config("mixtral",
+                  {"shape.hidden_size=256", "shape.ffn_size=512", "shape.top_k=" + std::to_string(K)}, 64)
+          .config;
+  c.golden.inputs = seeded_inputs(c.config);
+  const Array router = c.golden.inputs.at(Tensor::router_weight);
+  const Index D = c.config.shape.hidden_size;
+  std::vector<double> values = buffer<double>(router.size());
+  for (Index i = 0; i < router.size(); ++i) at(values, i) = router.real(source(i / D) * D + i % D);
+  c.golden.inputs[Tensor::router_weight] = array_of(router.dims, values.data());
+  return c;
+}
+
+/// y in fp32 of a layer that chooses expert other(e) in the place of e.
+template <typename Other>
+CaseVerdict verdict_on_y_of(const CheckCase& c, Other other) {
+  IdMatrix ids = decide(c.config, params_of<double>(c.config, c.golden.inputs)).expert;
+  Index changed = 0;
+  for (std::int32_t& e : ids.reshaped()) changed += other(e) != e ? 1 : 0, e = other(e);
+  REQUIRE(changed > 16);
+  const Decisions made = decisions_for(c.config, c.golden.inputs, ids, {});
+  Answer answer;
+  for (const auto& [name, a] : evaluate<double>(c.config, c.golden.inputs, &made, false))
+    if (name == "y") answer.tensors.emplace_back(name, converted(a, Format::F32, name));
+  return check(c, answer, {profile_called("fp32_any_order"), Mode::EndToEnd});
+}
+
+}  // namespace
+
+TEST_CASE("search: any token may have the other of two equal experts") {
+  const CheckCase c = case_with_equals(1, [](Index e) { return e / 2 * 2; });  // 0 as 1, 2 as 3, ...
+  const auto exchanged = [](std::int32_t e) { return e ^ 1; };
+  const CaseVerdict pairs = verdict_on_y_of(c, exchanged);
+  CAPTURE(pairs.reason);
+  CHECK(pairs.status <= Status::LowPower);
+}
+
+TEST_CASE("search: where there are more choices than can be tried, a FAIL says so") {
+  const CheckCase c =
+      case_with_equals(2, [](Index) { return Index{0}; });  // 28 pairs of 8 equal experts for each token
+  const CaseVerdict verdict = verdict_on_y_of(c, [](std::int32_t e) { return 7 - e; });
+  CHECK(verdict.status == Status::Fail);
+  CHECK(verdict.reason.ends_with(
+      "; not all choices that rounding allows were tried: router.topk_ids would say which was made"));
+}
