@@ -83,8 +83,7 @@ class Reader {
     if (!json_.contains("sha256")) return;
     if (a.bytes.empty() && a.size() > kDrawn)
       refuse("must have no sha256 where it has a recipe of more than 67108864 elements");
-    if (json_["sha256"] != sha256(materialized(a).bytes))
-      refuse("must have the sha256 that it states");
+    if (json_["sha256"] != sha256(materialized(a).bytes)) refuse("must have the sha256 that it states");
   }
   std::string where(const std::string& part) const { return document_ + ": " + name_ + '.' + part; }
   [[noreturn]] void refuse(const std::string& rule) const {

@@ -40,7 +40,7 @@ TEST_CASE("file: a full disk is no one's bad input, and leaves nothing behind") 
 
 TEST_CASE("file: a name as long as names may be, and where the file beside it would have a longer one") {
   const Scratch folder;
-  for (const std::size_t length : {1, 245, 255}) {
+  for (const std::size_t length : {std::size_t{1}, std::size_t{245}, std::size_t{255}}) {
     const std::string path = folder / std::string(length, 'x');
     OutputFile file(path);
     file.write(std::string("whole"));

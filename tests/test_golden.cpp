@@ -199,8 +199,7 @@ TEST_CASE("golden: a case of results alone states no gradient and no row, and sa
   CHECK(verify_file(file.path, [](Index, Index) {}).different == 0);
 }
 
-TEST_CASE(
-    "golden: a case of the corpus says what it detects, in three digits, others do not") {
+TEST_CASE("golden: a case of the corpus says what it detects, in three digits, others do not") {
   GoldenCase c = case_called("worked/layer");
   const Json detection = rendered(c)["detection"];
   const Detection all = detection_of(config_from_json(c.config), c.inputs);

@@ -1,6 +1,6 @@
 #include "moe/budget.h"
 
-#include <thread>
+#include <future>
 
 #include "moe/scalar/bound.h"
 #include "moe/scalar/spread.h"
@@ -77,25 +77,13 @@ std::map<std::string, Budget> pass(const Config& config, const Inputs& inputs, c
 
 Budgets budgets_of(const Config& config, const Inputs& inputs, const Decisions& decisions,
                    const Profile& profile, bool backward, const HeldTensors& held, bool* left_range) {
-  std::map<std::string, Budget> spread;
-  std::exception_ptr failed;
-  std::thread other([&] {
-    try {
-      spread = pass<Spread>(config, inputs, decisions, profile, backward, held);
-    } catch (...) {
-      failed = std::current_exception();
-    }
-  });
-  Budgets budgets;
+  // Beside this thread, or after it where the system gives no other.
+  auto later = std::async(std::launch::async | std::launch::deferred,
+                          [&] { return pass<Spread>(config, inputs, decisions, profile, backward, held); });
   left_range_ = false;
-  try {
-    budgets = pass<Bound>(config, inputs, decisions, profile, backward, held);
-  } catch (...) {
-    failed = std::current_exception();
-  }
-  other.join();
-  if (failed) std::rethrow_exception(failed);
+  Budgets budgets = pass<Bound>(config, inputs, decisions, profile, backward, held);
   if (left_range != nullptr) *left_range = left_range_;
+  std::map<std::string, Budget> spread = later.get();
   for (auto& [name, budget] : budgets) budget.sigma = std::move(spread[name].hard);
   return budgets;
 }

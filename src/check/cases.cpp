@@ -101,14 +101,16 @@ class CaseReader {
         const std::string field = "budgets." + profile + '.' + name;
         must(budget.is_object() && budget.contains("hard") && budget.contains("sigma"), field,
              "must have hard and sigma");
-        const auto read = [&](const char* key) {
-          Array a = array(name, name + '.' + key, budget[key]);
-          must(is_real(a.format) && a.dims == dims_of(name), field, "must have the shape of its stage, ",
-               shape_text(dims_of(name)));
-          return a;
-        };
-        c_.budgets[profile][name] = {read("hard"), read("sigma")};
+        c_.budgets[profile][name] = {budget_array(name, "hard", budget, field),
+                                     budget_array(name, "sigma", budget, field)};
       }
+  }
+  Array budget_array(const std::string& stage, const std::string& key, const Json& budget,
+                     const std::string& field) const {
+    Array a = array(stage, stage + '.' + key, budget[key]);
+    must(is_real(a.format) && a.dims == dims_of(stage), field, "must have the shape of its stage, ",
+         shape_text(dims_of(stage)));
+    return a;
   }
   void read_exact() {
     for (const auto& [name, need] : object(document_, "exact").items()) {

@@ -61,8 +61,7 @@ std::optional<double> Detector::ratio(const Arrays& wrong) const {
   std::optional<double> ratio;
   for (const auto& [name, a] : right_) {
     if (!is_real(a.format)) continue;
-    const auto share =
-        largest_share(*tensor_of(wrong, name), a, budgets_.at(name).hard, kUnit * largest(a));
+    const auto share = largest_share(*tensor_of(wrong, name), a, budgets_.at(name).hard, kUnit * largest(a));
     if (share) ratio = std::max(ratio.value_or(0), *share);
   }
   return ratio;
