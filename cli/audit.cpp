@@ -8,7 +8,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct AuditOptions {
   std::string name, rtol, atol, match = "1";
   std::vector<std::string> tensors;
   bool json = false;
@@ -89,7 +89,7 @@ void print(const CheckCase& c, const std::vector<Tolerance>& tolerances, const A
                 all.hardest.c_str());
 }
 
-int act_on(const Options& options) {
+int act_on(const AuditOptions& options) {
   std::vector<Tolerance> tolerances{
       {.name = "yours",
        .source = "--rtol " + options.rtol + " --atol " + options.atol + " --match " + options.match,
@@ -114,7 +114,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_audit(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AuditOptions>();
   CLI::App* verb = app.add_subcommand("audit", "which mistakes a tolerance would let through");
   verb->footer("Example: moe-oracle audit presets/mixtral --rtol 1.6e-2 --atol 1e-5");
   verb->add_option("CASE", options->name, "a case id (golden list) or a golden file")->required();

@@ -19,7 +19,7 @@ namespace {
 constexpr double kMostWeights = 720e6;  // of a layer's experts: what 24 GB hold with transposes and gradients
 constexpr Index kDecode = 16;           // up to so many tokens the weights are all that is read
 
-struct Options {
+struct BenchOptions {
   std::vector<std::string> models;
   std::string tokens = "1,4,16,512,2048,8192", passes = "forward,both", dtypes = "f32,bf16", loads,
               repeat = "5", backend = "cpu";
@@ -225,7 +225,7 @@ Json row_json(const Row& r) {
           {"top_k", r.config.shape.top_k}};
 }
 
-int print_machine(const Options& options) {
+int print_machine(const BenchOptions& options) {
   std::vector<Limit> limits;
   for (const Format dtype : {Format::F32, Format::BF16})
     for (Limit& product : arithmetic_limits(dtype)) {
@@ -254,7 +254,7 @@ int print_machine(const Options& options) {
                   with_commas(last_level_cache()) + " bytes."));
 }
 
-int act_on_device(const Options& options) {
+int act_on_device(const BenchOptions& options) {
   DeviceBench bench{options.backend,
                     options.models,
                     words_of("--dtype", options.dtypes, {}),
@@ -274,7 +274,7 @@ int act_on_device(const Options& options) {
   return bench_device(bench, options.output);
 }
 
-int act_on(const Options& options) {
+int act_on(const BenchOptions& options) {
   if (options.backend != "cpu") return act_on_device(options);
   if (const std::string reason = backend_called("cpu").declines(Config(), Format::F32); !reason.empty())
     throw CannotRun(reason);
@@ -330,7 +330,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_bench(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   options->models = {"mixtral-8x7b", "qwen3-30b-a3b", "deepseek-v3", "olmoe-1b-7b", "gpt-oss-20b"};
   CLI::App* verb =
       app.add_subcommand("bench", "time backend cpu against this machine's limits and the dense twin");

@@ -9,7 +9,7 @@ namespace {
 constexpr double kMostBytes =
     24e9;  // of the weights of a layer's experts, so that their gradients fit beside them
 
-struct Row {
+struct DeviceRow {
   std::string shape, dtype, load;
   Config config;
   PartTime time;
@@ -32,7 +32,7 @@ NamedConfig layer_that_fits(const NamedModel& named, Format dtype) {
   return layer;
 }
 
-Json row_json(const Row& r) {
+Json row_json(const DeviceRow& r) {
   return {{"shape", r.shape},
           {"dtype", r.dtype},
           {"tokens", r.config.shape.num_tokens},
@@ -48,11 +48,11 @@ Json row_json(const Row& r) {
           {"top_k", r.config.shape.top_k}};
 }
 
-int print(const std::vector<Row>& rows, const Backend& backend, const Output& output) {
+int print(const std::vector<DeviceRow>& rows, const Backend& backend, const Output& output) {
   Table table(
       {"shape", "dtype", "tokens", "load", "part", "ms", "arithmetic_ms", "memory_ms", "floor_ratio"});
   Json document{{"device", backend.how()}, {"rows", Json::array()}};
-  for (const Row& r : rows) {
+  for (const DeviceRow& r : rows) {
     table.add({words(r.shape), words(r.dtype), whole(r.config.shape.num_tokens), words(r.load),
                words(r.time.part), real(1e3 * r.time.seconds, 3), real(1e3 * r.time.arithmetic, 3),
                real(1e3 * r.time.memory, 3), real(r.floor() / r.time.seconds, 3)});
@@ -73,7 +73,7 @@ int bench_device(const DeviceBench& bench, const Output& output) {
   const Backend& backend = backend_called(bench.backend);
   if (backend.times == nullptr)
     throw CannotRun("backend " + bench.backend + " has no clock of its own: bench times only cpu and cuda");
-  std::vector<Row> rows;
+  std::vector<DeviceRow> rows;
   for (const std::string& model : bench.models)
     for (const std::string& dtype : bench.dtypes) {
       const Format format = real_format("--dtype", dtype);

@@ -7,14 +7,14 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct CapacityOptions {
   std::string model, tokens = "4096", experts, top_k, factor = "1.25", groups = "1", tile = "128", trials;
   bool without_k = false;
   Output output;
 };
 
 /// The question, once its numbers are read.
-struct Question {
+struct CapacityQuestion {
   Index T, E, K, G, C, tile, trials;
   double factor;
   SlotBase base;
@@ -28,8 +28,8 @@ Index free_trials(Index T, Index E) {
   return affordable < 2 ? 0 : std::min(affordable, Index{8});
 }
 
-Question question(const Options& o) {
-  Question q{};
+CapacityQuestion question(const CapacityOptions& o) {
+  CapacityQuestion q{};
   if (!o.model.empty()) {
     if (!o.experts.empty() || !o.top_k.empty())
       throw Error("--experts", "--experts and --top-k have no meaning beside MODEL");
@@ -60,7 +60,7 @@ std::string plus_minus(const Estimate& e, double scale, const std::string& unit)
 }
 Json estimate_json(const Estimate& e) { return {{"mean", e.mean}, {"standard_error", e.standard_error}}; }
 
-Plot capacity_plot(const Question& q) {
+Plot capacity_plot(const CapacityQuestion& q) {
   Panel drops, unique;
   drops.title = "at " + with_commas(q.T) + " tokens", unique.title = "experts that a batch uses";
   drops.x = {"capacity factor", false}, drops.y = {"% of assignments, % of slots", false};
@@ -90,8 +90,8 @@ Plot capacity_plot(const Question& q) {
           {}};
 }
 
-int act_on(const Options& options) {
-  const Question q = question(options);
+int act_on(const CapacityOptions& options) {
+  const CapacityQuestion q = question(options);
   const Occupancy o = expected_occupancy(q.T, q.E, q.K, q.C);
   const Index trials = q.trials;
   Table table({"quantity", "expected", "by chance", "by our router", "kind"});
@@ -142,7 +142,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_capacity(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CapacityOptions>();
   CLI::App* verb = app.add_subcommand(
       "capacity", "slots, drops and distinct experts: by formula, by chance, by our router");
   verb->footer(

@@ -12,7 +12,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct CheckArguments {
   std::vector<std::string> cases;
   std::string got, exec, backend, dtype, profile, mode = "auto", random, seed, require, report,
                                                   timeout = "60";
@@ -44,7 +44,7 @@ std::string drawn_seed() {
   return text.str();
 }
 
-CheckOptions check_options(const Options& options) {
+CheckOptions check_options(const CheckArguments& options) {
   CheckOptions how{.mode = mode_called(options.mode)};
   if (!options.profile.empty()) how.profile = load_profile(options.profile);
   if (!options.dtype.empty()) how.dtype = real_format("--dtype", options.dtype);
@@ -76,7 +76,7 @@ std::optional<Answer> outline_of_answer(const std::string& got) {
 /// Where the answers come from: files, a program, or a backend of ours.
 class Candidate {
  public:
-  explicit Candidate(const Options& options) : options_(options), pinned_(options.mode == "pinned") {
+  explicit Candidate(const CheckArguments& options) : options_(options), pinned_(options.mode == "pinned") {
     if (options.exec.empty()) return;
     program_.emplace(options.exec, static_cast<double>(parse_index("--timeout", options.timeout, 1, 86400)));
   }
@@ -105,13 +105,13 @@ class Candidate {
     }
   }
 
-  const Options& options_;
+  const CheckArguments& options_;
   bool pinned_;
   std::optional<Program> program_;
   RequestFile large_;
 };
 
-void require_sound(const Options& options) {
+void require_sound(const CheckArguments& options) {
   const int sources =
       (options.got.empty() ? 0 : 1) + (options.exec.empty() ? 0 : 1) + (options.backend.empty() ? 0 : 1);
   if (sources != 1) throw Error("--got", "check needs one of --got, --exec, --backend");
@@ -148,7 +148,7 @@ CaseVerdict not_answered(const std::string& id) {
 }
 
 /// 1 where a case failed or is partial, or was flagged and that is not allowed; 3 where nothing was judged.
-int code_of(const CheckReport& report, const Options& options) {
+int code_of(const CheckReport& report, const CheckArguments& options) {
   const auto counts = counts_of(report);
   const auto any = [&](Status status) { return counts[static_cast<std::size_t>(status)] > 0; };
   if (any(Status::Fail) || any(Status::Partial) || (any(Status::Flag) && !options.allow_flag)) return 1;
@@ -164,7 +164,7 @@ void write_report(const CheckReport& report, const std::string& path) {
 }
 
 /// The options that decide what is judged and how, as they were given.
-std::string how_as_arguments(const Options& options) {
+std::string how_as_arguments(const CheckArguments& options) {
   std::string text;
   const auto add = [&](const char* name, const std::string& value, const std::string& unless) {
     if (value != unless) text += ' ' + std::string(name) + ' ' + shell_quoted(value);
@@ -181,7 +181,7 @@ std::string how_as_arguments(const Options& options) {
 
 /// The cases that were named, and after them the random ones. Of a golden file only what the answer holds is read, if that
 /// is one file.
-std::vector<CheckCase> cases_asked_for(const Options& options, const Answer* file) {
+std::vector<CheckCase> cases_asked_for(const CheckArguments& options, const Answer* file) {
   const std::uint64_t seed = options.seed.empty() ? kDefaultSeed : parse_seed("--seed", options.seed);
   std::vector<CheckCase> cases;
   for (const std::string& name : options.cases) {
@@ -210,7 +210,7 @@ std::vector<CaseVerdict> in_order(const std::vector<std::string>& ids, std::vect
   return all;
 }
 
-int act_on(Options options) {
+int act_on(CheckArguments options) {
   if (options.profile == "list") return list_profiles();
   require_sound(options);
   const CheckOptions how = check_options(options);
@@ -260,7 +260,7 @@ int act_on(Options options) {
 }  // namespace
 
 void add_check(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CheckArguments>();
   CLI::App* check = app.add_subcommand("check", "judge what another implementation computed");
   check->footer(
       "Example: moe-oracle check golden/presets/mixtral.json --exec 'python3 golden/consumers/mixtral.py'");

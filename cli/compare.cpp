@@ -5,7 +5,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct CompareOptions {
   std::vector<std::string> models;
   bool strict = false, run = false;
   std::string context = "4096", tokens = "128";
@@ -19,7 +19,7 @@ struct Column {
 };
 
 /// The models, and behind the first with experts its dense twin.
-std::vector<Column> columns_of(const Options& options) {
+std::vector<Column> columns_of(const CompareOptions& options) {
   std::vector<Column> columns;
   bool twin_is_there = false;
   for (const std::string& name : options.models) {
@@ -130,7 +130,7 @@ Plot compare_plot(const std::vector<Column>& columns) {
   return {"All parameters against active ones", {panel}, {}, {}};
 }
 
-int act_on(const Options& options) {
+int act_on(const CompareOptions& options) {
   const std::int64_t context = parse_index("--ctx", options.context, 0, Index{1} << 40);
   const Index T = parse_index("--tokens", options.tokens, 1, 1 << 20);
   const std::vector<Column> columns = columns_of(options);
@@ -163,7 +163,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_compare(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareOptions>();
   CLI::App* verb = app.add_subcommand("compare", "models side by side, with the dense twin of the first");
   verb->footer(
       "Example: moe-oracle compare mixtral-8x7b deepseek-v3\n"

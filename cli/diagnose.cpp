@@ -8,7 +8,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct DiagnoseArguments {
   std::string name, got, profile;
   bool json = false;
 };
@@ -17,12 +17,6 @@ std::string gotcha_text(int number) {
   char text[16];
   std::snprintf(text, sizeof text, "G-%02d", number);
   return number == 0 ? "" : text;
-}
-
-std::string short_text(double x) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", x);
-  return text;
 }
 
 void print_json_of(const std::string& id, const std::vector<Diagnosis>& list) {
@@ -75,7 +69,7 @@ void print(const CheckCase& c, const std::vector<Diagnosis>& list) {
                 short_text(list[next].ratio).c_str());
 }
 
-int act_on(const Options& options) {
+int act_on(const DiagnoseArguments& options) {
   const CheckCase c = case_of(options.name);
   CheckOptions how;
   if (!options.profile.empty()) how.profile = load_profile(options.profile);
@@ -92,7 +86,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_diagnose(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DiagnoseArguments>();
   CLI::App* verb = app.add_subcommand("diagnose", "which convention, or mistake, an answer follows");
   verb->footer("Example: moe-oracle diagnose presets/mixtral --got answer.safetensors");
   verb->add_option("CASE", options->name, "a case id (golden list) or a golden file")

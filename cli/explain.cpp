@@ -3,7 +3,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options : StudyOptions {
+struct ExplainOptions : StudyOptions {
   std::string context = "4096";
 };
 
@@ -164,7 +164,7 @@ Plot explain_plot(const NamedModel& named, const ModelCount& c, std::int64_t con
   return {named.model.name + ": where its parameters and its FLOPs are", {}, {}, bars};
 }
 
-int act_on(const Options& options) {
+int act_on(const ExplainOptions& options) {
   const NamedModel named = options.load();
   const Model& m = named.model;
   const ModelCount c = count(m);
@@ -202,7 +202,7 @@ std::string digits(std::int64_t n) { return with_commas(n); }
 std::string rounded(double x) { return parameters(x).text; }
 
 void add_explain(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExplainOptions>();
   CLI::App* verb = app.add_subcommand(
       "explain", "the arithmetic of one model, line by line, and what people get wrong about it");
   verb->footer(

@@ -6,7 +6,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct FlopsOptions {
   ModelOptions model;
   std::string context = "4096", tokens, recompute = "none";
   bool causal = false, full = false;
@@ -44,7 +44,7 @@ double six_n_error(const ModelCount& counted, const ModelFlops& f) {
 }
 
 void print_json_of(const NamedModel& named, const ModelCount& counted, const ModelFlops& f,
-                   const Options& options) {
+                   const FlopsOptions& options) {
   Json json = model_json(named, counted);
   Json forward = Json::object();
   for (const Component c : kAllComponents) forward[name_of(c)] = f.forward[static_cast<std::size_t>(c)];
@@ -86,7 +86,7 @@ void print_training(const std::string& name, const std::string& flops, const std
   std::printf("%-47s%20s%s%s\n", name.c_str(), flops.c_str(), rest.empty() ? "" : "  ", rest.c_str());
 }
 
-std::string assumptions(const Model& m, const Options& options) {
+std::string assumptions(const Model& m, const FlopsOptions& options) {
   std::string text =
       "a multiply-add is 2 FLOPs; training is 3 x forward, as MFU counts; the embedding is looked up, 0; the "
       "router counts; ";
@@ -101,7 +101,7 @@ std::string assumptions(const Model& m, const Options& options) {
 }
 
 void print_table(const NamedModel& named, const ModelCount& counted, const ModelFlops& f,
-                 const Options& options) {
+                 const FlopsOptions& options) {
   const Model& m = named.model;
   std::printf("%s\n%-27s%20s%20s     share\n", model_text(m, counted).c_str(), "FLOPs per token", "forward",
               "training");
@@ -127,7 +127,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Model
   std::printf("exact: every integer follows from the fields; shares and 6 N are rounded\n");
 }
 
-int act_on(const Options& options) {
+int act_on(const FlopsOptions& options) {
   const NamedModel named = options.model.load();
   const ModelCount counted = count(named.model);
   const std::int64_t context = parse_index("--ctx", options.context, 0, Index{1} << 40);
@@ -145,7 +145,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_flops(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FlopsOptions>();
   CLI::App* verb =
       app.add_subcommand("flops", "the FLOPs of a model for each token: forward, training, by component");
   verb->footer("Example: moe-oracle flops deepseek-v3 --ctx 4096 --tokens 14.8T");

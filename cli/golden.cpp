@@ -14,7 +14,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct GoldenOptions {
   LayerOptions layer;
   std::string target, out;
   std::vector<std::string> budgets;
@@ -27,7 +27,7 @@ bool corpus_is_here() {
 }
 
 /// Where to write the corpus: --out, or golden/ here if it is one. Never elsewhere. It is made before anything is proven.
-std::string folder_to_write(const Options& options) {
+std::string folder_to_write(const GoldenOptions& options) {
   if (!options.out.empty()) {
     std::filesystem::create_directories(options.out);
     return options.out;
@@ -49,7 +49,7 @@ std::string size_text(std::size_t bytes) {
 }
 
 /// A golden file of one config: the case `run/<name>`.
-GoldenFile file_of_config(const Options& options) {
+GoldenFile file_of_config(const GoldenOptions& options) {
   const NamedConfig named = options.layer.load(options.target);
   std::string stem = std::filesystem::path(named.name).stem().string();
   for (char& c : stem)
@@ -105,7 +105,7 @@ void print_written(const GoldenFile& file, const RenderedFile& rendered) {
 /// 0 if everything is proven, else 1.
 int code_of(Index numbers, Index proven) { return numbers == proven ? 0 : 1; }
 
-int write_config(const Options& options) {
+int write_config(const GoldenOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   if (!options.out.empty()) require_not_an_input(options.out, options.layer, options.target);
   const GoldenFile file = file_of_config(options);
@@ -123,7 +123,7 @@ int write_config(const Options& options) {
   return proofs.front().certified->gradient ? code_of(rendered.numbers, rendered.proven) : 1;
 }
 
-int write_case(GoldenFile file, const Options& options) {
+int write_case(GoldenFile file, const GoldenOptions& options) {
   if (!options.out.empty()) file.path = options.out;
   const std::vector<ProvenCase> proofs{prove(file.cases.front())};
   const RenderedFile rendered = render(file, proofs);
@@ -145,7 +145,8 @@ std::optional<GoldenFile> file_of_case(const std::string& id) {
   return std::nullopt;
 }
 
-void print_totals(const CorpusTotals& totals, const Options& options, const char* what, double seconds) {
+void print_totals(const CorpusTotals& totals, const GoldenOptions& options, const char* what,
+                  double seconds) {
   if (options.json) {
     std::fputs(print_json({{"cases", totals.cases},
                            {"files", totals.files},
@@ -163,7 +164,7 @@ void print_totals(const CorpusTotals& totals, const Options& options, const char
               with_commas(totals.numbers - totals.proven).c_str(), seconds);
 }
 
-int act_on_write(const Options& options) {
+int act_on_write(const GoldenOptions& options) {
   std::optional<GoldenFile> file = file_of_case(options.target);
   if (!options.target.empty()) require_json_name(options.out);
   if (!options.target.empty() && !file) return write_config(options);
@@ -183,7 +184,7 @@ int act_on_write(const Options& options) {
   return code_of(totals.numbers, totals.proven);
 }
 
-int act_on_verify(const Options& options) {
+int act_on_verify(const GoldenOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   CorpusTotals totals;
   {
@@ -204,7 +205,7 @@ int act_on_verify(const Options& options) {
   return totals.different == 0 ? code_of(totals.numbers, totals.proven) : 1;
 }
 
-int act_on_list(const Options& options) {
+int act_on_list(const GoldenOptions& options) {
   Json ids = Json::array();
   for (const GoldenFile& file : corpus())
     for (const GoldenCase& c : file.cases)
@@ -231,7 +232,7 @@ int show_generated(Index n) {
   return 0;
 }
 
-int act_on_show(const Options& options) {
+int act_on_show(const GoldenOptions& options) {
   if (const std::optional<Index> n = digest_number(options.target)) return show_generated(*n);
   std::vector<GoldenFile> files = corpus();
   if (std::filesystem::is_regular_file(options.target)) files = {read_golden(options.target)};
@@ -260,7 +261,7 @@ int act_on_show(const Options& options) {
 }  // namespace
 
 void add_golden(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GoldenOptions>();
   CLI::App* golden = app.add_subcommand("golden", "files of inputs and proven results");
   golden->footer("Example: moe-oracle golden write mixtral --out mixtral.json");
   golden->require_subcommand(0, 1);
@@ -269,7 +270,7 @@ void add_golden(CLI::App& app, Act& act) {
       throw Error("golden", "golden needs one of " + verbs_text(*golden));
   });
   const auto verb = [&](const char* name, const char* what, const char* target, const char* example,
-                        int (*on)(const Options&)) {
+                        int (*on)(const GoldenOptions&)) {
     CLI::App* added = golden->add_subcommand(name, what);
     added->footer(std::string("Example: moe-oracle golden ") + name + ' ' + example);
     added->add_option(target, options->target, "a case id, or what the name says")->check(kNotEmpty);

@@ -7,7 +7,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options : StudyOptions {
+struct IsoOptions : StudyOptions {
   std::string match, experts, top_k = "1", dtype = "bf16", expert_dtype, context = "4096";
 };
 
@@ -19,7 +19,7 @@ struct Entry {
   double deviation, expert_bytes;
 };
 
-std::vector<Entry> entries(const Options& o, const NamedModel& named, double weight, double expert) {
+std::vector<Entry> entries(const IsoOptions& o, const NamedModel& named, double weight, double expert) {
   if (count(named.model).moe_layers == 0)
     throw Error("MODEL", "MODEL = " + named.model.name + " must have experts");
   std::vector<Entry> all{{"itself", named.model, named.model.moe->ffn_size, 0, expert}};
@@ -57,7 +57,7 @@ Plot iso_plot(const Model& model, const std::vector<Entry>& all, double weight, 
   return {model.name + " and its twins", {panel}, {}, {}};
 }
 
-int act_on(const Options& options) {
+int act_on(const IsoOptions& options) {
   const NamedModel named = options.load();
   if (!options.match.empty()) match_called(options.match);
   const double weight = bytes_per_number("--dtype", options.dtype);
@@ -96,7 +96,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_iso(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<IsoOptions>();
   CLI::App* verb =
       app.add_subcommand("iso", "the dense model, or that of other experts, of equal FLOPs, total or memory");
   verb->footer(

@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kExperts[] = {1, 2, 4, 8, 16, 32};
 
-struct Options {
+struct LawOptions {
   std::vector<std::string> names;
   std::string active, total, tokens, experts, top_k, granularity, flops, budget;
   Output output;
@@ -60,7 +60,7 @@ Json law_json(const Law& law) {
 }
 
 /// Every law with its constants, where they are from, and what they are good for.
-int list_laws(const Options& options) {
+int list_laws(const LawOptions& options) {
   Json all = Json::array();
   Table table({"name", "formula", "fitted_on", "caution", "source"});
   std::string text;
@@ -123,7 +123,7 @@ Plot equivalents_plot(const std::vector<Law>& chosen, const LawPoint& at) {
   return {"What " + parameters(at.active).text + " active parameters are worth", {panel}, {}, {}};
 }
 
-int evaluate(const Options& options) {
+int evaluate(const LawOptions& options) {
   const LawPoint at = options.point();
   Table table({"law", "loss", "leverage", "dense_size", "validity"});
   Json cautions = Json::object();
@@ -180,7 +180,7 @@ Plot budget_plot(const Law& law, double flops, const std::vector<LawOptimum>& be
           {}};
 }
 
-int spend(const Options& options) {
+int spend(const LawOptions& options) {
   const double flops = parse_quantity("--budget", options.budget);
   if (options.names.size() > 1) throw Error("LAW", "LAW must be one with --budget");
   const Law& law = law_called(options.names.empty() ? "ludziejewski" : options.names.front());
@@ -207,7 +207,7 @@ int spend(const Options& options) {
       [&] { return budget_plot(law, flops, best); });
 }
 
-int act_on(const Options& options) {
+int act_on(const LawOptions& options) {
   if (!options.budget.empty()) {
     if (options.asked()) throw Error("--budget", "--budget has no meaning beside the arguments of a law");
     return spend(options);
@@ -220,7 +220,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_law(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LawOptions>();
   CLI::App* verb = app.add_subcommand("law", "what fitted scaling laws expect of a mixture");
   verb->footer(
       "Example: moe-oracle law\n"

@@ -5,7 +5,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct MemoryOptions {
   ModelOptions model;
   std::string dtype = "bf16", expert_dtype, cache_dtype = "bf16", context = "4096", batch = "1",
               optimizer = "adamw16";
@@ -31,7 +31,7 @@ const WeightFormat& format_of(const char* option, const std::string& name) {
   }
 }
 
-Bytes bytes_of_model(const Model& m, const ModelCount& counted, const Options& options) {
+Bytes bytes_of_model(const Model& m, const ModelCount& counted, const MemoryOptions& options) {
   Bytes b;
   b.format = &format_of("--dtype", options.dtype);
   b.expert_format =
@@ -55,7 +55,7 @@ Bytes bytes_of_model(const Model& m, const ModelCount& counted, const Options& o
 }
 
 void print_json_of(const NamedModel& named, const ModelCount& counted, const Bytes& b,
-                   const Options& options) {
+                   const MemoryOptions& options) {
   Json json = model_json(named, counted), weights = Json::object();
   for (const Component c : kAllComponents) weights[name_of(c)] = b.weights[static_cast<std::size_t>(c)];
   weights["total"] = b.all_weights;
@@ -92,7 +92,8 @@ void print_row(const std::string& name, std::string_view dtype, double bytes, co
               with_commas(static_cast<Index>(bytes)).c_str(), bytes / 0x1p30, kind);
 }
 
-void print_table(const NamedModel& named, const ModelCount& counted, const Bytes& b, const Options& options) {
+void print_table(const NamedModel& named, const ModelCount& counted, const Bytes& b,
+                 const MemoryOptions& options) {
   const Model& m = named.model;
   const auto kind = [](const WeightFormat& format) { return format.exact ? "exact" : "model"; };
   std::printf("%s\n%-36s%18s%12s\n", model_text(m, counted).c_str(), "", "bytes", "GiB");
@@ -122,7 +123,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Bytes
   std::printf("exact: follows from fields and formats; model: from what is typical\n");
 }
 
-int act_on(const Options& options) {
+int act_on(const MemoryOptions& options) {
   const NamedModel named = options.model.load();
   const ModelCount counted = count(named.model);
   const Bytes b = bytes_of_model(named.model, counted, options);
@@ -138,7 +139,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_memory(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MemoryOptions>();
   CLI::App* verb = app.add_subcommand("memory", "the memory of a model: weights, cache, training state");
   verb->footer("Example: moe-oracle memory gpt-oss-120b --expert-dtype mxfp4 --ctx 131072");
   options->model.add_to(*verb);

@@ -7,7 +7,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct ModelsOptions {
   std::string name;
   bool verify = false, json = false, csv = false;
 };
@@ -86,7 +86,7 @@ void print_csv_row(const Published& p) {
 
 constexpr const char* kLegend = "exact: total and active follow from the fields; official: as printed";
 
-int list_models(const Options& options) {
+int list_models(const ModelsOptions& options) {
   Json all = Json::array();
   if (options.csv)
     std::printf(
@@ -108,7 +108,7 @@ int list_models(const Options& options) {
 }
 
 /// Counts again what the registry says, and compares.
-int verify(const Options& options) {
+int verify(const ModelsOptions& options) {
   int drifted = 0, errata = 0, irreproducible = 0;
   Json all = Json::array();
   for (const Published& p : published_models()) {
@@ -150,7 +150,7 @@ void show(const Published& p) {
   std::printf("\n%s\n", kLegend);
 }
 
-int act_on(const Options& options) {
+int act_on(const ModelsOptions& options) {
   if (options.verify && !options.name.empty())
     throw Error("NAME", "NAME = " + shown(options.name) + " has no meaning beside --verify");
   if (options.verify) return verify(options);
@@ -174,7 +174,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_models(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ModelsOptions>();
   CLI::App* verb =
       app.add_subcommand("models", "published models: what is printed about them, and what counting gives");
   verb->footer("Example: moe-oracle models; moe-oracle models deepseek-v3; moe-oracle models --verify");

@@ -9,7 +9,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct PresetsOptions {
   std::string name;
   std::vector<std::string> diff;
   bool json = false;
@@ -61,7 +61,7 @@ int diff_presets(const std::string& a, const std::string& b, bool as_json) {
   return 0;
 }
 
-int act_on(const Options& options) {
+int act_on(const PresetsOptions& options) {
   if (!options.diff.empty() && !options.name.empty())
     throw Error("NAME", "NAME = " + shown(options.name) + " has no meaning beside --diff A B");
   if (!options.diff.empty()) return diff_presets(options.diff.at(0), options.diff.at(1), options.json);
@@ -77,7 +77,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_presets(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PresetsOptions>();
   CLI::App* verb = app.add_subcommand("presets", "the conventions of published systems");
   verb->footer("Example: moe-oracle presets mixtral > my.json; moe-oracle run ./my.json");
   verb->add_option("NAME", options->name, "print this one as config JSON");

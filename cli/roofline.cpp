@@ -8,11 +8,11 @@
 namespace moe::cli {
 namespace {
 
-struct Options : StudyOptions {
+struct RooflineOptions : StudyOptions {
   std::string hardware = "h100", peak, bandwidth, dtype = "bf16", expert_dtype, context = "4096";
 };
 
-struct Question {
+struct RooflineQuestion {
   NamedModel named;
   ModelCount counted;
   Machine machine;
@@ -20,8 +20,8 @@ struct Question {
   double E = 1, K = 1;
 };
 
-Question question(const Options& o) {
-  Question q;
+RooflineQuestion question(const RooflineOptions& o) {
+  RooflineQuestion q;
   q.named = o.load(), q.counted = count(q.named.model);
   if (o.peak.empty() != o.bandwidth.empty())
     throw Error("--peak", "--peak and --bandwidth must be given together");
@@ -39,13 +39,13 @@ Question question(const Options& o) {
   return q;
 }
 
-DecodeBound bound_at(const Question& q, double batch) {
+DecodeBound bound_at(const RooflineQuestion& q, double batch) {
   DecodeSetting setting = q.setting;
   setting.batch = batch;
   return decode_bound(q.named.model, q.machine, setting);
 }
 
-Plot roofline_plot(const Question& q) {
+Plot roofline_plot(const RooflineQuestion& q) {
   Panel intensity, speed;
   const double b = q.setting.expert_bytes, most = 4 * crossover_batch(q.machine, q.E, q.K, b);
   intensity.title = "experts: " + real(q.E).text + ", " + real(q.K).text + " a token";
@@ -68,7 +68,7 @@ Plot roofline_plot(const Question& q) {
   return {q.named.model.name + " on " + q.machine.name, {intensity, speed}, {}, {}};
 }
 
-Table table_of(const Question& q) {
+Table table_of(const RooflineQuestion& q) {
   Table table({"batch", "distinct experts", "FLOP/byte", "weights", "cache", "tokens/s", "limit"});
   for (std::int64_t sequences = 1; sequences <= 16384; sequences *= 4) {
     const double batch = static_cast<double>(sequences);
@@ -81,8 +81,8 @@ Table table_of(const Question& q) {
   return table;
 }
 
-int act_on(const Options& options) {
-  const Question q = question(options);
+int act_on(const RooflineOptions& options) {
+  const RooflineQuestion q = question(options);
   const Machine& m = q.machine;
   const Table table = table_of(q);
   const double experts = crossover_batch(m, q.E, q.K, q.setting.expert_bytes),
@@ -112,7 +112,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_roofline(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RooflineOptions>();
   CLI::App* verb = app.add_subcommand("roofline", "how many tokens/s memory and arithmetic allow a model");
   verb->footer(
       "Example: moe-oracle roofline mixtral-8x7b\n"

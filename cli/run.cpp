@@ -12,7 +12,7 @@
 namespace moe::cli {
 namespace {
 
-struct Options {
+struct RunOptions {
   LayerOptions layer;
   std::string config, golden_case, backend = "reference", scalar = "double", out;
   bool backward = false, stats = false, json = false;
@@ -24,7 +24,7 @@ struct Outcome {
   std::string proof;
 };
 
-Outcome compute(const Options& options, const Config& config, const Inputs& inputs,
+Outcome compute(const RunOptions& options, const Config& config, const Inputs& inputs,
                 const Progress& progress) {
   if (options.backend != "reference")
     return {evaluate_on(backend_called(options.backend), config, inputs, options.layer.format(),
@@ -54,11 +54,11 @@ std::string numbers_text(const Array& a, Index most) {
   return text + (a.size() > most ? " ..." : "");
 }
 
-std::string how_computed(const Options& options) {
+std::string how_computed(const RunOptions& options) {
   return options.backend + ", " + (options.backend == "reference" ? options.scalar : options.layer.dtype);
 }
 
-void print_summary(const NamedConfig& named, const Options& options, const std::string& inputs_text,
+void print_summary(const NamedConfig& named, const RunOptions& options, const std::string& inputs_text,
                    const Outcome& outcome, double seconds) {
   const Index assigned = named.config.shape.num_tokens * named.config.shape.top_k;
   const Index kept = find(outcome.arrays, "dispatch.order")->size();
@@ -105,7 +105,8 @@ std::string write_trace(const NamedConfig& named, const Arrays& arrays, const st
   return write.large().empty() ? "" : sidecar_path(out);
 }
 
-Json summary_json(const NamedConfig& named, const Options& options, const Outcome& outcome, double seconds) {
+Json summary_json(const NamedConfig& named, const RunOptions& options, const Outcome& outcome,
+                  double seconds) {
   Json json{{"id", named.name},
             {"config", config_to_json(named.config)},
             {"backend", options.backend},
@@ -121,7 +122,7 @@ Json summary_json(const NamedConfig& named, const Options& options, const Outcom
 }
 
 /// The statistics of logits that the input file holds: nothing is computed but the routing, in double.
-int route_logits(const Options& options) {
+int route_logits(const RunOptions& options) {
   const NamedConfig named = options.layer.load(options.config);
   const LayerOptions& layer = options.layer;
   if (options.backward || !options.out.empty() || options.scalar != "double" || !layer.weights.empty() ||
@@ -142,12 +143,12 @@ int route_logits(const Options& options) {
 }
 
 /// The layer and the numbers that the options name: those of a golden case, or of a config.
-struct Layer {
+struct AskedLayer {
   NamedConfig named;
   Inputs inputs;
   std::string inputs_text;
 };
-Layer layer_of(const Options& options) {
+AskedLayer layer_of(const RunOptions& options) {
   if (options.golden_case.empty()) {
     if (options.config.empty()) throw Error("CONFIG", "run needs a CONFIG, or --case ID");
     NamedConfig named = options.layer.load(options.config);
@@ -176,7 +177,7 @@ void require_printable(const Config& config, bool backward) {
                              " elements: more than 65,536");
 }
 
-int act_on(Options options) {
+int act_on(RunOptions options) {
   const Backend& backend = backend_called(options.backend);
   if (options.backend != "reference" && options.layer.dtype.empty())
     options.layer.dtype = info_of(backend.dtype).name;
@@ -232,7 +233,7 @@ int act_on(Options options) {
 }  // namespace
 
 void add_run(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunOptions>();
   CLI::App* verb = app.add_subcommand("run", "evaluate one layer, and write its trace");
   verb->footer("Example: moe-oracle run mixtral --tokens 4 --set shape.top_k=1 --backward --out trace.json");
   verb->add_option("CONFIG", options->config,

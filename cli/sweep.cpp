@@ -9,14 +9,14 @@
 namespace moe::cli {
 namespace {
 
-struct Options : StudyOptions {
+struct SweepOptions : StudyOptions {
   std::string experts, top_k, granularity = "1", shared, factor, context = "4096", tokens = "4096",
                               value = "total";
 };
 
 constexpr std::size_t kShown = 30;
 
-SweepGrid grid_of(const Options& o, const Model& model) {
+SweepGrid grid_of(const SweepOptions& o, const Model& model) {
   if (!model.moe || count(model).moe_layers == 0)
     throw Error("MODEL", "MODEL = " + model.name + " must have experts");
   const Mixture& x = *model.moe;
@@ -67,7 +67,7 @@ std::vector<AxisOf> axes_of(const SweepGrid& g) {
 }
 
 /// A map over the first two axes that vary, at the first value of the others.
-Plot sweep_plot(const Options& options, const Model& model, const SweepGrid& grid,
+Plot sweep_plot(const SweepOptions& options, const Model& model, const SweepGrid& grid,
                 const std::vector<SweepPoint>& points) {
   std::vector<AxisOf> varied, fixed;
   for (const AxisOf& axis : axes_of(grid))
@@ -129,7 +129,7 @@ std::string shown_text(const SweepGrid& grid, const std::vector<SweepPoint>& poi
   return table.text();
 }
 
-int act_on(const Options& options) {
+int act_on(const SweepOptions& options) {
   const NamedModel named = options.load();
   value_of({}, options.value);
   const SweepGrid grid = grid_of(options, named.model);
@@ -172,7 +172,7 @@ int act_on(const Options& options) {
 }  // namespace
 
 void add_sweep(CLI::App& app, Act& act) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SweepOptions>();
   CLI::App* verb = app.add_subcommand(
       "sweep", "a model over a grid of experts, choices, granularity, capacity and context");
   verb->footer(

@@ -39,12 +39,6 @@ Document config_document(const std::string& name) {
   return {std::move(json), std::move(source)};
 }
 
-std::optional<Tensor> tensor_called(const std::string& name) {
-  for (std::size_t i = 0; i < kTensors.size(); ++i)
-    if (name == kTensors.at(i).name) return static_cast<Tensor>(i);
-  return std::nullopt;
-}
-
 bool is_activation(Tensor id) { return id == Tensor::x || id == Tensor::dy; }
 
 /// The tensors of our own names that `file` holds for one of the two options; the other option's may be there, too.

@@ -10,7 +10,7 @@
 namespace moe {
 namespace {
 
-constexpr std::size_t kMaxHeader = 65535;  // what version 1 can hold
+constexpr std::size_t kMaxNpyHeader = 65535;  // what version 1 can hold
 constexpr std::uint64_t kMaxDeflate =
     1032;  // deflate cannot shrink more than 1032 to 1 (zlib's technical details)
 
@@ -208,7 +208,7 @@ Array read_npy(Member& member, const std::optional<Index>& most) {
   std::uint32_t length = 0;
   const std::size_t wide = version == 1 ? 2 : 4;
   member.read(std::as_writable_bytes(std::span(&length, 1)).first(wide));
-  if (length > kMaxHeader) member.refuse("must have a header of at most 65,535 bytes");
+  if (length > kMaxNpyHeader) member.refuse("must have a header of at most 65,535 bytes");
   std::string text(length, '\0');
   member.read(std::as_writable_bytes(std::span(text)));
 

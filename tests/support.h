@@ -15,6 +15,7 @@
 namespace moe {
 
 inline constexpr double kUnit = 0x1p-53;  // the unit roundoff of binary64
+inline const double kLn2 = std::log(2.0);
 
 template <typename Num = double>
 Matrix<Num> matrix(const std::vector<std::vector<double>>& rows) {
@@ -25,6 +26,19 @@ Matrix<Num> matrix(const std::vector<std::vector<double>>& rows) {
 }
 inline IdMatrix ids(const std::vector<std::vector<double>>& rows) {
   return matrix(rows).cast<std::int32_t>();
+}
+
+/// A weight that is just a matrix.
+inline Weight<double> as_weight(const Matrix<double>& m) {
+  return {m.rows(), m.cols(), [m](Index i, double* to) { std::copy_n(row(m, i), m.cols(), to); },
+          [m](Index j, double* to) {
+            for (Index i = 0; i < m.rows(); ++i) to[i] = m(i, j);
+          }};
+}
+
+/// Does x round to the printed digits? `unit` is one of their last place.
+inline bool prints(double x, double printed, double unit) {
+  return std::abs(x - printed) <= unit / 2 * (1 + 1e-9);
 }
 
 /// "" if every |got - want| <= bound; else the first element that is not. Empty or differently shaped never passes.

@@ -1,7 +1,7 @@
 #include "../src/check/routing.h"
 #include "../src/diagnose/detector.h"
 #include "../src/golden/families.h"
-#include "moe/bugs.h"
+#include "bug_called.h"
 #include "moe/corpus.h"
 #include "moe/detection.h"
 #include "support.h"
@@ -13,11 +13,6 @@ namespace {
 bool same_integers(const Arrays& a, const Arrays& b, const char* name) {
   const Array *x = tensor_of(a, name), *y = tensor_of(b, name);
   return (x == nullptr) == (y == nullptr) && (x == nullptr || x->bytes == y->bytes);
-}
-const Bug& bug_called(const std::string& name) {
-  for (const Bug& bug : bugs())
-    if (bug.name == name) return bug;
-  throw std::out_of_range(name);
 }
 bool shows_in_y(const GoldenCase& c, const Bug& bug) {
   const Config config = config_from_json(c.config);

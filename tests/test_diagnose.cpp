@@ -1,6 +1,6 @@
 #include <set>
 
-#include "moe/bugs.h"
+#include "bug_called.h"
 #include "moe/diagnose.h"
 #include "moe/file.h"
 #include "support.h"
@@ -24,12 +24,6 @@ Answer answer_of(const Arrays& arrays, Format format, const std::string& only = 
     if (only.empty() || name == only)
       answer.tensors.emplace_back(name, is_real(a.format) ? converted(a, format, name) : a);
   return answer;
-}
-
-const Bug& bug_called(const std::string& name) {
-  for (const Bug& bug : bugs())
-    if (bug.name == name) return bug;
-  throw Error(name, name + " is no bug");
 }
 
 /// Does the best diagnosis explain the answer by this name, alone or among what gives the same numbers?

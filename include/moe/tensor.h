@@ -5,6 +5,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 namespace moe {
@@ -173,6 +175,12 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
 inline bool has_gradient(Tensor input) {
   return input != Tensor::dy && input != Tensor::noise_gaussian_learned &&
          input != Tensor::noise_second_policy;
+}
+
+inline std::optional<Tensor> tensor_called(std::string_view name) {
+  for (std::size_t i = 0; i < kTensors.size(); ++i)
+    if (name == kTensors[i].name) return static_cast<Tensor>(i);
+  return std::nullopt;
 }
 
 inline const char* name_of(Tensor id) { return kTensors[static_cast<std::size_t>(id)].name; }

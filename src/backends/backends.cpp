@@ -6,17 +6,11 @@
 namespace moe {
 namespace {
 
-Tensor tensor_called(const std::string& name) {
-  for (std::size_t i = 0; i < kTensors.size(); ++i)
-    if (name == kTensors[i].name) return static_cast<Tensor>(i);
-  return Tensor::count;
-}
-
 /// The format that holds what a layer stored as `dtype` keeps of a tensor: the profile of that dtype says what is narrow.
 Format kept_as(Format dtype, const std::string& name) {
   if (dtype == Format::F64 || dtype == Format::F32) return dtype;
-  const Tensor id = tensor_called(name);
-  return id != Tensor::count && profile_for(dtype).of(id).bits > 0 ? dtype : Format::F32;
+  const auto id = tensor_called(name);
+  return id && profile_for(dtype).of(*id).bits > 0 ? dtype : Format::F32;
 }
 
 /// Real numbers in the format that they were computed in, non-finite ones included.

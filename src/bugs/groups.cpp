@@ -37,14 +37,6 @@ Bug ranks(std::string name, bool with_groups, const Keys& keys, double outside =
   return bug;
 }
 
-/// Other numbers in the finished answer.
-Bug changes(std::string name,
-            std::function<void(const Config&, const Inputs&, const Decisions&, Arrays&)> change) {
-  Bug bug{std::move(name)};
-  bug.tensors = std::move(change);
-  return bug;
-}
-
 }  // namespace
 
 std::vector<Bug> group_bugs() {

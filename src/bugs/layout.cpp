@@ -5,11 +5,11 @@ namespace moe {
 namespace {
 
 /// Where an implementation finds element i of a tensor: in which one, and at which place.
-struct Place {
+struct Read {
   Tensor id;
   Index i;
 };
-using Reads = std::function<Place(Tensor id, Index i)>;
+using Reads = std::function<Read(Tensor id, Index i)>;
 
 constexpr std::array kWeights{Tensor::experts_gate,      Tensor::experts_up,      Tensor::experts_down,
                               Tensor::experts_gate_bias, Tensor::experts_up_bias, Tensor::experts_down_bias};
@@ -26,7 +26,7 @@ Bug misreads(std::string name, const std::function<Reads(const Config&, const Pl
       if (!from || found == inputs.end()) continue;
       std::vector<double> values;
       for (Index i = 0; i < found->second.size(); ++i) {
-        const Place place = from(id, i);
+        const Read place = from(id, i);
         values.push_back(before.at(place.id).real(place.i));
       }
       found->second = array_of(found->second.dims, values.data());
@@ -41,7 +41,7 @@ Bug misreads(std::string name, const std::function<Reads(const Config&, const Pl
     for (const Tensor id : kWeights)
       for (const auto& [known, g] : before)
         for (Index i = 0; from && known == std::string("grad.") + name_of(id) && i < g.size(); ++i) {
-          const Place place = from(id, i);
+          const Read place = from(id, i);
           (*gradient[place.id])[place.i] = g.real(i);
         }
   };
@@ -54,7 +54,7 @@ using Row = std::pair<Index, Index>;
 Bug takes_rows(std::string name, std::function<Row(Index which, Index f, Index F)> from) {
   return misreads(std::move(name), [from = std::move(from)](const Config& config, const Plan&) -> Reads {
     if (!config.experts.glu) return {};
-    return [from, F = config.shape.ffn_size, D = config.shape.hidden_size](Tensor id, Index i) -> Place {
+    return [from, F = config.shape.ffn_size, D = config.shape.hidden_size](Tensor id, Index i) -> Read {
       const bool bias = id == Tensor::experts_gate_bias || id == Tensor::experts_up_bias;
       if (!bias && id != Tensor::experts_gate && id != Tensor::experts_up) return {id, i};
       const Index width = bias ? 1 : D, e = i / (F * width), f = i / width % F;
@@ -69,7 +69,7 @@ Bug takes_rows(std::string name, std::function<Row(Index which, Index f, Index F
 /// Each matrix of an expert read as if it lay the other way round in memory.
 Bug transposes(std::string name, bool into, bool down) {
   return misreads(std::move(name), [=](const Config& config, const Plan&) -> Reads {
-    return [=, F = config.shape.ffn_size, D = config.shape.hidden_size](Tensor id, Index i) -> Place {
+    return [=, F = config.shape.ffn_size, D = config.shape.hidden_size](Tensor id, Index i) -> Read {
       const bool is_into = id == Tensor::experts_gate || id == Tensor::experts_up,
                  is_down = id == Tensor::experts_down;
       if (!(is_into && into) && !(is_down && down)) return {id, i};
@@ -85,7 +85,7 @@ Bug takes_experts(std::string name,
   return misreads(std::move(name), [from = std::move(from)](const Config& config, const Plan& plan) -> Reads {
     const auto other = from(config, plan);
     if (!other) return {};
-    return [other, F = config.shape.ffn_size, D = config.shape.hidden_size](Tensor id, Index i) -> Place {
+    return [other, F = config.shape.ffn_size, D = config.shape.hidden_size](Tensor id, Index i) -> Read {
       const Index size = id == Tensor::experts_down_bias                                    ? D
                          : id == Tensor::experts_gate_bias || id == Tensor::experts_up_bias ? F
                                                                                             : F * D;

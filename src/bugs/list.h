@@ -26,6 +26,14 @@ inline Bug confuses(std::string name, std::function<void(Config&)> config) {
   return bug;
 }
 
+/// Other numbers in the finished answer.
+inline Bug changes(std::string name,
+                   std::function<void(const Config&, const Inputs&, const Decisions&, Arrays&)> change) {
+  Bug bug{std::move(name)};
+  bug.tensors = std::move(change);
+  return bug;
+}
+
 /// The logits that a case routes by.
 inline Matrix<double> logits_of(const Config& config, const Inputs& inputs) {
   const auto params = params_of<double>(config, inputs);

@@ -6,13 +6,6 @@
 namespace moe {
 namespace {
 
-Bug changes(std::string name,
-            std::function<void(const Config&, const Inputs&, const Decisions&, Arrays&)> change) {
-  Bug bug{std::move(name)};
-  bug.tensors = std::move(change);
-  return bug;
-}
-
 Bug repeats(
     std::string name,
     std::function<void(const Config&, const Inputs&, const Decisions&, const Passes&, Arrays&)> change) {

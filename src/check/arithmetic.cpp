@@ -77,7 +77,7 @@ StoredIn stored_in(const CheckCase& c, const Answer& answer, const Working& work
   StoredIn all;
   for (const auto& [name, a] : answer.tensors) {
     if (!is_known(c.config, name, a)) continue;
-    const Format w = working.of(*tensor_called(name));
+    const Format w = working.of(*tensor_of_answer(name));
     all[name] = narrower(a.format, w) == w && evidence.stored_in(w, name) ? w : a.format;
   }
   return all;
@@ -97,7 +97,7 @@ Profile profile_of(const Working& working, std::size_t rung, const StoredIn& ret
     p.store[i] = backward.store[i], p.operators[i] = backward.result_of(static_cast<Tensor>(i));
   bool wide_aux = false;
   for (const auto& [name, format] : returned) {
-    const Tensor id = *tensor_called(name);
+    const Tensor id = *tensor_of_answer(name);
     const auto i = static_cast<std::size_t>(id);
     const Precision stored = precision_of(format);
     const bool wider = stored.bits > precision_of(working.of(id)).bits;

@@ -45,9 +45,9 @@ HeldTensors held_tensors(const Judging& j, const Aligned& a) {
     if (t.real) dims[t.name] = t.dims;
   for (const auto& [name, array] : a.tensors) {
     const auto known = dims.find(name);
-    if (known == dims.end() || tensor_called(name) == Tensor::loss_aux || !is_real(array.format)) continue;
+    if (known == dims.end() || tensor_of_answer(name) == Tensor::loss_aux || !is_real(array.format)) continue;
     if (array.dims == known->second && finite(array))
-      all[*tensor_called(name)] = held(array, j.stored_as(name, array));
+      all[*tensor_of_answer(name)] = held(array, j.stored_as(name, array));
   }
   if (std::optional<Held> aux = held_losses(j, a); aux) all[Tensor::loss_aux] = std::move(*aux);
   return all;
@@ -95,7 +95,7 @@ std::set<std::string> isolated_stages(const Judging& j, const HeldTensors& held)
     const bool exists =
         source == kNowhere ||
         std::any_of(tensors.begin(), tensors.end(), [&](const TensorOf& t) { return t.name == source; });
-    const auto id = tensor_called(source);
+    const auto id = tensor_of_answer(source);
     return !exists || (id && held.count(*id) > 0);
   };
   for (const TensorOf& t : tensors) {

@@ -104,7 +104,7 @@ class RealJudge {
     take_golden(name, got, budget);
     returned_in(name, j_.stored_as(name, got), budget);
     if (is_exact(name, got.format)) std::fill(budget.hard.begin(), budget.hard.end(), 0.0);
-    const Tensor id = *tensor_called(name);
+    const Tensor id = *tensor_of_answer(name);
     judge({&got, &budget.value, &budget.hard, &budget.sigma, tests_,
            soft_tests_of(name, v.isolated, j_.profile), range_of(id), follows_overflow(name, id)},
           v);
@@ -138,7 +138,7 @@ class RealJudge {
   /// A tensor returned in a narrower format than it is kept in was rounded once more.
   void returned_in(const std::string& name, Format format, Budget& budget) const {
     const Precision p = precision_of(format);
-    const Tensor id = *tensor_called(name);
+    const Tensor id = *tensor_of_answer(name);
     const Precision& kept = j_.profile.of(id);
     if (p.bits >= (kept.bits > 0 ? kept : j_.profile.result_of(id)).bits) return;
     for (std::size_t i = 0; i < budget.hard.size(); ++i) {
@@ -170,7 +170,7 @@ class RealJudge {
     if (router.renorm != Renorm::Sum || router.score_function != ScoreFunction::Softmax) return false;
     if (name == "grad.x" || (name.starts_with("grad.router.") && name != "grad.router.topk_weights"))
       return true;
-    const bool before = *tensor_called(name) < Tensor::router_topk_weights || name == "expert.gate" ||
+    const bool before = *tensor_of_answer(name) < Tensor::router_topk_weights || name == "expert.gate" ||
                         name == "expert.up" || name == "expert.hidden" || name == "expert.out";
     if (before) return false;
     const Array *got = tensor_of(a_.tensors, "router.topk_weights"),
@@ -258,7 +258,7 @@ std::vector<TensorVerdict> judged(const Judging& j, const Aligned& a, Expectatio
       all.push_back(judge_it(name, budget, *got));
   // In the order of the layer, so that the first of two that fail is where it began.
   std::stable_sort(all.begin(), all.end(), [](const TensorVerdict& x, const TensorVerdict& y) {
-    return *tensor_called(x.name) < *tensor_called(y.name);
+    return *tensor_of_answer(x.name) < *tensor_of_answer(y.name);
   });
   return all;
 }

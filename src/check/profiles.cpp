@@ -9,7 +9,7 @@ struct NamedPrecision {
   const char* name = nullptr;
   Precision precision;
 };
-constexpr std::array<NamedPrecision, 5> kPrecisions{
+constexpr std::array<NamedPrecision, 5> kNamedPrecisions{
     {{"f64", kBinary64}, {"f32", kBinary32}, {"tf32", kTf32}, {"bf16", kBfloat16}, {"f16", kBinary16}}};
 
 /// What a framework keeps in its narrow format: activations, rows of experts and the gradients of all these, the
@@ -111,20 +111,19 @@ Profile tf32_gemm() {
 }
 
 const char* name_of(const Precision& p) {
-  for (const auto& [name, known] : kPrecisions)
+  for (const auto& [name, known] : kNamedPrecisions)
     if (known.bits == p.bits && known.low == p.low) return name;
   return "exact";
 }
 
 Precision precision_called(const Json& json, const std::string& where) {
-  for (const auto& [name, known] : kPrecisions)
+  for (const auto& [name, known] : kNamedPrecisions)
     if (json == name) return known;
   throw Error(where, where + " = " + shown(json) + " must be one of f64, f32, tf32, bf16, f16");
 }
 
-Tensor tensor_called(const std::string& name, const std::string& where) {
-  for (std::size_t i = 0; i < kTensors.size(); ++i)
-    if (name == kTensors[i].name) return static_cast<Tensor>(i);
+Tensor tensor_to_set(const std::string& name, const std::string& where) {
+  if (const auto id = tensor_called(name)) return *id;
   throw Error(where, where + '.' + name + " is not the name of a tensor");
 }
 
@@ -233,7 +232,7 @@ Profile profile_from_json(const Json& json, const std::string& document) {
       for (const auto& [tensor, format] : value.items())
         (key == "store"
              ? profile.store
-             : profile.operators)[static_cast<std::size_t>(tensor_called(tensor, document + ": " + key))] =
+             : profile.operators)[static_cast<std::size_t>(tensor_to_set(tensor, document + ": " + key))] =
             precision_called(format, document + ": " + key + '.' + tensor);
     } else {
       throw Error(key, document + ": " + key + " = " + shown(value) +

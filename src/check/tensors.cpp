@@ -112,13 +112,11 @@ Sources sources_of(const Config& config) {
   return all;
 }
 
-std::optional<Tensor> tensor_called(const std::string& name) {
+std::optional<Tensor> tensor_of_answer(const std::string& name) {
   if (name == "loss.task") return Tensor::loss_task;
   if (name == "loss.total") return Tensor::loss_total;
   if (name.starts_with("loss.")) return Tensor::loss_aux;
-  for (std::size_t i = 0; i < kTensors.size(); ++i)
-    if (name == kTensors[i].name) return static_cast<Tensor>(i);
-  return std::nullopt;
+  return tensor_called(name);
 }
 
 }  // namespace moe

@@ -22,7 +22,7 @@ using Sources = std::map<std::string, std::vector<std::string>>;
 Sources sources_of(const Config& config);
 
 /// The place among all tensors where the tensor of that name is kept, if it is one; that of all losses for a loss.
-std::optional<Tensor> tensor_called(const std::string& name);
+std::optional<Tensor> tensor_of_answer(const std::string& name);
 
 inline bool is_gradient(const std::string& name) { return name.starts_with("grad."); }
 

@@ -89,7 +89,7 @@ class Probe {
   std::pair<Format, Format> format_of(const std::string& name) const {
     if (const Array* a = tensor_of(j_.answer.tensors, name); a != nullptr && is_real(a->format))
       return {j_.stored_as(name, *a), a->format};
-    const Tensor id = *tensor_called(name);
+    const Tensor id = *tensor_of_answer(name);
     const Precision kept = j_.profile.of(id).bits > 0 ? j_.profile.of(id) : j_.profile.result_of(id);
     for (const Format f : {Format::BF16, Format::F16, Format::F32})
       if (precision_of(f).bits == kept.bits && precision_of(f).low == kept.low) return {f, f};

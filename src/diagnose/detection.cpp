@@ -7,7 +7,7 @@
 namespace moe {
 namespace {
 
-constexpr double kUnit = 0x1p-24;  // of fp32
+constexpr double kUnitOfFp32 = 0x1p-24;  // of fp32
 
 double largest(const Array& a) {
   double size = 0;
@@ -61,7 +61,8 @@ std::optional<double> Detector::ratio(const Arrays& wrong) const {
   std::optional<double> ratio;
   for (const auto& [name, a] : right_) {
     if (!is_real(a.format)) continue;
-    const auto share = largest_share(*tensor_of(wrong, name), a, budgets_.at(name).hard, kUnit * largest(a));
+    const auto share =
+        largest_share(*tensor_of(wrong, name), a, budgets_.at(name).hard, kUnitOfFp32 * largest(a));
     if (share) ratio = std::max(ratio.value_or(0), *share);
   }
   return ratio;

@@ -26,8 +26,7 @@ const Json& list(const Json& json, const char* key, const std::string& where) {
 }
 
 Tensor input_called(const std::string& name, const std::string& where) {
-  for (std::size_t i = 0; i <= static_cast<std::size_t>(kLastInput); ++i)
-    if (name == kTensors.at(i).name) return static_cast<Tensor>(i);
+  if (const auto id = tensor_called(name); id && *id <= kLastInput) return *id;
   throw Error(name, where + ": " + name + " is not the name of an input");
 }
 

@@ -12,14 +12,14 @@ namespace {
 enum class Rows { All, First, Second };
 
 /// One way to keep a tensor of layer I: its name after "model.layers.I.", with {e} where each expert has its own.
-struct Place {
+struct NamedPlace {
   const char* name = "";
   Tensor id = Tensor::router_weight;
   Rows rows = Rows::All;
 };
 
 // Mixtral; DeepSeek, Kimi, GLM, dots, Qwen, OLMoE; the fused form of huggingface/transformers 5; Jamba; Granite.
-constexpr Place kPlaces[] = {
+constexpr NamedPlace kPlaces[] = {
     {"block_sparse_moe.gate.weight", Tensor::router_weight},
     {"mlp.gate.weight", Tensor::router_weight},
     {"feed_forward.router.weight", Tensor::router_weight},
@@ -95,7 +95,7 @@ class Checkpoint {
   std::map<std::string, SafetensorsFile> opened_;
 };
 
-std::string name_at(const Place& place, Index layer, Index e) {
+std::string name_at(const NamedPlace& place, Index layer, Index e) {
   std::string name = "model.layers." + std::to_string(layer) + '.' + place.name;
   if (const std::size_t at = name.find("{e}"); at != std::string::npos)
     name.replace(at, 3, std::to_string(e));
@@ -121,7 +121,7 @@ void append(Checkpoint& file, const std::string& name, Rows rows, const Dims& di
   }
 }
 
-Array read(Checkpoint& file, const Place& place, const Dims& dims, Index layer) {
+Array read(Checkpoint& file, const NamedPlace& place, const Dims& dims, Index layer) {
   Array all{Format::F64, dims, {}, {}};
   const bool each = std::string(place.name).find("{e}") != std::string::npos;
   const Dims part = each ? Dims(dims.begin() + 1, dims.end()) : dims;
@@ -149,7 +149,7 @@ Inputs checkpoint_weights(const std::string& path, const Config& config, Index l
     if (info.id != Tensor::x && info.id != Tensor::dy) wanted[info.id] = info.dims;
   Inputs found;
   std::map<Tensor, std::string> names;  // under which a tensor could have been found
-  for (const Place& place : kPlaces) {
+  for (const NamedPlace& place : kPlaces) {
     const std::string name = name_at(place, layer, 0);
     names[place.id] += (names[place.id].empty() ? "" : " or ") + name;
     if (!file.has(name)) continue;

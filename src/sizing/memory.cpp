@@ -5,7 +5,7 @@ namespace {
 
 // Bits a weight with the scales of its blocks: fp8 has an fp32 scale for 128 x 128 weights, mxfp4 an 8-bit one for 32 and
 // nvfp4 one for 16, q8_0 and q4_0 an fp16 one for 32. q4_k_m mixes 4, 5 and 6 bits; 4.8 is typical.
-constexpr WeightFormat kFormats[] = {
+constexpr WeightFormat kWeightFormats[] = {
     {"fp32", 32, true},  {"bf16", 16, true},     {"fp16", 16, true},   {"fp8", 8 + 32.0 / (128 * 128), true},
     {"int8", 8, true},   {"mxfp4", 4.25, true},  {"nvfp4", 4.5, true}, {"q8_0", 8.5, true},
     {"q4_0", 4.5, true}, {"q4_k_m", 4.8, false},
@@ -28,7 +28,7 @@ std::int64_t sum_of_caches(const Model& model, Of of) {
 
 const WeightFormat& weight_format(const std::string& name) {
   std::string known;
-  for (const WeightFormat& format : kFormats) {
+  for (const WeightFormat& format : kWeightFormats) {
     if (name == format.name) return format;
     known += (known.empty() ? "" : ", ") + std::string(format.name);
   }

@@ -11,14 +11,11 @@ using namespace moe;
 namespace {
 
 const std::string kGolden = MOE_ROOT "/golden/";
-const std::string kMixtral = kGolden + "presets/mixtral.json";
 
 /// An answer in `folder` that is right: what `run` writes.
 void write_answer(const Scratch& folder, const std::string& path, const std::string& options = "") {
   REQUIRE(run(folder, "run mixtral --backward --out '" + path + "' " + options).code == 0);
 }
-
-void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
 Done check_exec(const Scratch& folder, const std::string& command, const std::string& more = "") {
   return run(folder, "check " + kMixtral + " --timeout 1 --exec '" + command + "' " + more);

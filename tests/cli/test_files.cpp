@@ -1,4 +1,3 @@
-#include <fstream>
 
 #include "moe/config_json.h"
 #include "moe/golden.h"
@@ -43,10 +42,6 @@ std::string spoiled(std::string text, std::uint64_t seed) {
     }
   }
   return text;
-}
-
-void write(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
 }
 
 /// Is a reader's answer to any bytes at all either a result or an Error?

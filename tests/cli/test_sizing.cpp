@@ -8,14 +8,6 @@ using namespace moe;
 
 namespace {
 
-Json json_of(const std::string& arguments) {
-  const Done done = run(Scratch(), arguments + " --json");
-  CAPTURE(arguments);
-  CAPTURE(done.err);
-  REQUIRE(done.code == 0);
-  return parse_json(done.out, "stdout");
-}
-
 std::string config(const std::string& name) {
   return std::string(MOE_ROOT "/tests/sizing/configs/") + name + ".json";
 }

@@ -22,13 +22,6 @@ std::ptrdiff_t letters_in(const std::string& line) {
   return std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xC0) != 0x80; });
 }
 
-Json json_of(const std::string& arguments) {
-  const Done done = run(Scratch(), arguments + " --json");
-  CAPTURE(done.err);
-  REQUIRE(done.code == 0);
-  return parse_json(done.out, arguments);
-}
-
 const std::vector<std::string> kVerbs{"law", "capacity", "roofline", "compare", "iso", "sweep", "explain"};
 
 }  // namespace

@@ -1,8 +1,6 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <fstream>
-
 #include "moe/json.h"
 #include "run.h"
 
@@ -10,10 +8,6 @@
 using namespace moe;
 
 namespace {
-
-const std::string kMixtral = MOE_ROOT "/golden/presets/mixtral.json";
-
-void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
 /// A golden file in `folder` with one case of that id, else as presets/mixtral.
 void write_case(const Scratch& folder, const std::string& id) {

@@ -12,8 +12,6 @@ using namespace moe;
 
 namespace {
 
-const std::string kMixtral = MOE_ROOT "/golden/presets/mixtral.json";
-
 using Tensors = std::map<std::string, Array>;
 
 /// What the golden file expects of presets/mixtral, in a format.
@@ -58,8 +56,6 @@ Done check_of(const Json& answer, const std::string& more = "") {
 Done check_of(const Tensors& tensors, const std::string& more = "") {
   return check_of(answer_of(tensors), more);
 }
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// A program that gives this answer to whatever it is asked.
 std::string replays(const Scratch& folder, const Tensors& tensors) {

@@ -1,7 +1,5 @@
 #include <unistd.h>
 
-#include <fstream>
-
 #include "moe/json.h"
 #include "moe/printable.h"
 #include "run.h"
@@ -11,12 +9,6 @@
 using namespace moe;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-void write(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
 
 /// The words that libraries put into their errors.
 bool speaks_as_a_library(const std::string& text) {

@@ -5,32 +5,25 @@ using namespace moe;
 
 namespace {
 
-Weight<double> weight(const Matrix<double>& m) {
-  return {m.rows(), m.cols(), [m](Index i, double* to) { std::copy_n(row(m, i), m.cols(), to); },
-          [m](Index j, double* to) {
-            for (Index i = 0; i < m.rows(); ++i) to[i] = m(i, j);
-          }};
-}
-
 // gate = (2, -1), up = (3, 4) for x = (1, 2); with ReLU the second hidden unit is off.
-const Matrix<double> x = matrix({{1, 2}});
+const Matrix<double> kToken = matrix({{1, 2}});
 ExpertParams<double> params(bool biases) {
-  ExpertParams<double> p{weight(matrix({{2, 0}, {1, -1}})),
-                         weight(matrix({{1, 1}, {2, 1}})),
-                         weight(matrix({{5, 6}, {7, 8}})),
+  ExpertParams<double> p{as_weight(matrix({{2, 0}, {1, -1}})),
+                         as_weight(matrix({{1, 1}, {2, 1}})),
+                         as_weight(matrix({{5, 6}, {7, 8}})),
                          {},
                          {},
                          {}};
   if (biases)
-    p.gate_bias = weight(matrix({{1, 2}})), p.up_bias = weight(matrix({{-1, 0}})),
-    p.down_bias = weight(matrix({{0.5, 0.25}}));
+    p.gate_bias = as_weight(matrix({{1, 2}})), p.up_bias = as_weight(matrix({{-1, 0}})),
+    p.down_bias = as_weight(matrix({{0.5, 0.25}}));
   return p;
 }
 
 }  // namespace
 
 TEST_CASE("expert: gated, by hand") {
-  const auto a = expert_forward({true, Activation::Relu}, x, params(false));
+  const auto a = expert_forward({true, Activation::Relu}, kToken, params(false));
   CHECK(difference(a.gate, matrix({{2, -1}}), 0) == "");
   CHECK(difference(a.up, matrix({{3, 4}}), 0) == "");
   CHECK(difference(a.hidden, matrix({{6, 0}}), 0) == "");
@@ -38,14 +31,14 @@ TEST_CASE("expert: gated, by hand") {
 }
 
 TEST_CASE("expert: plain, by hand") {
-  const auto a = expert_forward({false, Activation::Relu}, x, params(false));
+  const auto a = expert_forward({false, Activation::Relu}, kToken, params(false));
   CHECK(a.gate.size() == 0);
   CHECK(difference(a.hidden, matrix({{3, 4}}), 0) == "");
   CHECK(difference(a.out, matrix({{39, 53}}), 0) == "");
 }
 
 TEST_CASE("expert: biases, by hand") {
-  const auto a = expert_forward({true, Activation::Relu, ExpertBias::PerExpert}, x, params(true));
+  const auto a = expert_forward({true, Activation::Relu, ExpertBias::PerExpert}, kToken, params(true));
   CHECK(difference(a.gate, matrix({{3, 1}}), 0) == "");
   CHECK(difference(a.up, matrix({{2, 4}}), 0) == "");
   CHECK(difference(a.out, matrix({{54.5, 74.25}}), 0) == "");
@@ -53,7 +46,7 @@ TEST_CASE("expert: biases, by hand") {
 
 TEST_CASE("expert: gated gradients by hand") {
   const Experts experts{true, Activation::Relu, ExpertBias::PerExpert};
-  const auto a = expert_forward(experts, x, params(true));  // gate (3, 1), up (2, 4), hidden (6, 4)
+  const auto a = expert_forward(experts, kToken, params(true));  // gate (3, 1), up (2, 4), hidden (6, 4)
   const auto g = expert_backward(experts, a, params(true), matrix({{1, 1}}));
   CHECK(difference(g.hidden, matrix({{12, 14}}), 0) == "");
   CHECK(difference(g.gate, matrix({{24, 56}}), 0) == "");  // dh u
@@ -69,8 +62,8 @@ TEST_CASE("expert: gated gradients by hand") {
 
 TEST_CASE("expert: plain gradients by hand") {
   const Experts experts{false, Activation::Relu};
-  const auto g =
-      expert_backward(experts, expert_forward(experts, x, params(false)), params(false), matrix({{1, 0}}));
+  const auto g = expert_backward(experts, expert_forward(experts, kToken, params(false)), params(false),
+                                 matrix({{1, 0}}));
   CHECK(g.gate.size() == 0);
   CHECK(g.weight.gate.size() == 0);
   CHECK(g.weight.up_bias.size() == 0);

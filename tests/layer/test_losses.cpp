@@ -8,7 +8,7 @@ namespace {
 
 // Three tokens, two experts: first choices 0, 0, 1, second choices the other.
 const IdMatrix expert = ids({{0, 1}, {0, 1}, {1, 0}});
-Plan plan(Index C) { return make_plan(expert, rank_assignments({}, 3, 2, {}), 2, C, 1, {}); }
+Plan uniform_plan(Index C) { return make_plan(expert, rank_assignments({}, 3, 2, {}), 2, C, 1, {}); }
 
 Routing<double> routing(const Matrix<double>& scores) {
   Routing<double> r;
@@ -29,45 +29,49 @@ double loss(const Aux& aux, const Plan& p) {
 }  // namespace
 
 TEST_CASE("losses: what the balance counts") {
-  CHECK(counted_load(balance(LoadSource::Top1), routing(scores), plan(3), kAll) == std::vector<double>{2, 1});
-  CHECK(counted_load(balance(LoadSource::AllK), routing(scores), plan(3), kAll) == std::vector<double>{3, 3});
-  CHECK(counted_load(balance(LoadSource::AllK, false, LoadStage::PostDrop), routing(scores), plan(2), kAll) ==
-        std::vector<double>{2, 2});
-  CHECK(counted_load(balance(LoadSource::AllK), routing(scores), plan(3), Part{2, 1, 3}) ==
+  CHECK(counted_load(balance(LoadSource::Top1), routing(scores), uniform_plan(3), kAll) ==
+        std::vector<double>{2, 1});
+  CHECK(counted_load(balance(LoadSource::AllK), routing(scores), uniform_plan(3), kAll) ==
+        std::vector<double>{3, 3});
+  CHECK(counted_load(balance(LoadSource::AllK, false, LoadStage::PostDrop), routing(scores), uniform_plan(2),
+                     kAll) == std::vector<double>{2, 2});
+  CHECK(counted_load(balance(LoadSource::AllK), routing(scores), uniform_plan(3), Part{2, 1, 3}) ==
         std::vector<double>{1, 1});
   Aux by_score = balance(LoadSource::Top1);
   by_score.f_from = LoadFrom::RetopkOfAuxScores;
   Routing<double> r = routing(scores);
   r.retopk = ids({{1, 0}, {1, 0}, {1, 0}});
-  CHECK(counted_load(by_score, r, plan(0), kAll) == std::vector<double>{0, 3});  // whatever was dropped
+  CHECK(counted_load(by_score, r, uniform_plan(0), kAll) ==
+        std::vector<double>{0, 3});  // whatever was dropped
 }
 
 TEST_CASE("losses: the balance by hand") {
-  CHECK(loss(balance(LoadSource::Top1), plan(3)) == 1);        // 2 (2/3 1/2 + 1/3 1/2)
-  CHECK(loss(balance(LoadSource::AllK), plan(3)) == 2);        // 2 (1 1/2 + 1 1/2) = K
-  CHECK(loss(balance(LoadSource::AllK, true), plan(3)) == 1);  // even shares give 1
-  CHECK(std::abs(loss(balance(LoadSource::AllK, false, LoadStage::PostDrop), plan(2)) - 4.0 / 3) <=
+  CHECK(loss(balance(LoadSource::Top1), uniform_plan(3)) == 1);        // 2 (2/3 1/2 + 1/3 1/2)
+  CHECK(loss(balance(LoadSource::AllK), uniform_plan(3)) == 2);        // 2 (1 1/2 + 1 1/2) = K
+  CHECK(loss(balance(LoadSource::AllK, true), uniform_plan(3)) == 1);  // even shares give 1
+  CHECK(std::abs(loss(balance(LoadSource::AllK, false, LoadStage::PostDrop), uniform_plan(2)) - 4.0 / 3) <=
         4 * kUnit);
 }
 
 TEST_CASE("losses: a collapsed router costs E") {
   Routing<double> r = routing(matrix({{1, 0}, {1, 0}, {1, 0}}));
   r.expert = ids({{0, 1}, {0, 1}, {0, 1}});
-  CHECK(balance_forward(balance(LoadSource::Top1), ScoreFunction::Softmax, 1, r, plan(3)) == 2);
+  CHECK(balance_forward(balance(LoadSource::Top1), ScoreFunction::Softmax, 1, r, uniform_plan(3)) == 2);
 }
 
 TEST_CASE("losses: the gradient of the balance by hand") {
   Matrix<double> ds = matrix({{1, 0}, {0, 0}, {0, 0}});
-  balance_backward(balance(LoadSource::Top1), ScoreFunction::Softmax, 1, routing(scores), plan(3), 9.0, ds);
+  balance_backward(balance(LoadSource::Top1), ScoreFunction::Softmax, 1, routing(scores), uniform_plan(3),
+                   9.0, ds);
   CHECK(difference(ds, matrix({{5, 2}, {4, 2}, {4, 2}}), 8 * kUnit) == "");  // 9 2 (2, 1) / 9
 }
 
 TEST_CASE("losses: sigmoid scores enter as shares, gradient included") {
   const Routing<double> r = routing(matrix({{0.6, 0.2}, {0.5, 0.5}, {0.25, 0.75}}));
-  CHECK(std::abs(balance_forward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, 1, r, plan(3)) - 1) <=
-        4 * kUnit);
+  CHECK(std::abs(balance_forward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, 1, r, uniform_plan(3)) -
+                 1) <= 4 * kUnit);
   Matrix<double> ds = zeros<double>(3, 2);
-  balance_backward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, 1, r, plan(3), 9.0, ds);
+  balance_backward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, 1, r, uniform_plan(3), 9.0, ds);
   // dp = (4, 2); for token 0 p = (3/4, 1/4) and the sum is 0.8: (4 - 3.5) / 0.8 and (2 - 3.5) / 0.8
   CHECK(difference(rows_of(ds, 0, 1), matrix({{0.625, -1.875}}), 16 * kUnit) == "");
 }
@@ -97,12 +101,12 @@ TEST_CASE("losses: the mean over groups of tokens, and without the factor E^2") 
   Aux aux = balance(LoadSource::Top1);
   aux.scope = Scope::Group;
   // Tokens alone: E f P = 2 (3/4), 2 (1/2), 2 (3/4); their mean is 4/3.
-  CHECK(std::abs(balance_forward(aux, ScoreFunction::Softmax, 3, routing(scores), plan(3)) - 4.0 / 3) <=
-        4 * kUnit);
+  CHECK(std::abs(balance_forward(aux, ScoreFunction::Softmax, 3, routing(scores), uniform_plan(3)) -
+                 4.0 / 3) <= 4 * kUnit);
   Matrix<double> ds = zeros<double>(3, 2);
-  balance_backward(aux, ScoreFunction::Softmax, 3, routing(scores), plan(3), 3.0, ds);
+  balance_backward(aux, ScoreFunction::Softmax, 3, routing(scores), uniform_plan(3), 3.0, ds);
   CHECK(difference(ds, matrix({{2, 0}, {2, 0}, {0, 2}}), 8 * kUnit) == "");
   aux.scope = Scope::Batch, aux.multiply = Multiply::None;
-  CHECK(std::abs(balance_forward(aux, ScoreFunction::Softmax, 3, routing(scores), plan(3)) - 0.25) <=
+  CHECK(std::abs(balance_forward(aux, ScoreFunction::Softmax, 3, routing(scores), uniform_plan(3)) - 0.25) <=
         4 * kUnit);
 }

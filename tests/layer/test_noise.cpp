@@ -6,7 +6,6 @@ using namespace moe;
 
 namespace {
 
-constexpr double kLn2 = 0.69314718055994531;
 const Noise kNoise{NoiseKind::GaussianLearned, 0.25};
 
 template <typename Num = double>

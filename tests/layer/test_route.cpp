@@ -6,7 +6,7 @@ using namespace moe;
 
 namespace {
 
-const double kLn2 = std::log(2.0), kLn5 = std::log(5.0);
+const double kLn5 = std::log(5.0);
 
 Plan keep_all(const IdMatrix& expert, Index E, Index C) {
   return make_plan(expert, rank_assignments({}, expert.rows(), expert.cols(), {}), E, C, 1, {});

@@ -11,9 +11,6 @@ LawPoint total(double N, double D, double E, double K = 1) {
 }
 double law(const std::string& name, const LawPoint& at) { return evaluate_law(law_called(name), at); }
 
-/// Does x round to the printed digits? `unit` is one of their last place.
-bool prints(double x, double printed, double unit) { return std::abs(x - printed) <= unit / 2 * (1 + 1e-9); }
-
 }  // namespace
 
 // The numbers come from another program that evaluates the same constants, and, where a paper is named, from what is

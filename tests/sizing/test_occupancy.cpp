@@ -5,8 +5,6 @@ using namespace moe;
 
 namespace {
 
-bool prints(double x, double printed, double unit) { return std::abs(x - printed) <= unit / 2 * (1 + 1e-9); }
-
 /// Within three standard errors; an error of 0 would make nothing of that.
 bool agrees(const Estimate& estimate, double expected) {
   return estimate.standard_error > 0 && std::abs(estimate.mean - expected) <= 3 * estimate.standard_error;

@@ -6,8 +6,6 @@ using namespace moe;
 
 namespace {
 
-bool prints(double x, double printed, double unit) { return std::abs(x - printed) <= unit / 2 * (1 + 1e-9); }
-
 /// One layer of attention and one of experts, small enough for a pencil: D 4, F 3, E 4, K 2, a vocabulary of 10.
 Model pencil() {
   Model m;
