@@ -18,7 +18,7 @@ void print_json_of(const NamedModel& named, const ModelCount& counted) {
   json["params"]["mtp"] = part_json(counted.mtp);
   json["moe_layers"] = counted.moe_layers;
   json["components"] = parts;
-  json["kind"] = "exact";
+  json["kind"] = kind_of(named);
   if (named.published != nullptr) {
     const Deviation d = deviation_of(*named.published);
     json["deviation_percent"] = {{"total", d.total}, {"active", d.active ? Json(*d.active) : Json()}};
@@ -73,7 +73,8 @@ void print_table(const NamedModel& named, const ModelCount& counted) {
     print_active("", counted.mtp.active, "of them active; embedding and head are shared");
   }
   print_published(named, counted);
-  std::printf("\nexact: every integer follows from the fields; differences are rounded\n");
+  std::printf("\n");
+  print_legend(named, "exact: every integer follows from the fields; differences are rounded");
 }
 
 int act_on(const ModelOptions& options) {

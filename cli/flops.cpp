@@ -60,7 +60,7 @@ void print_json_of(const NamedModel& named, const ModelCount& counted, const Mod
     json["tokens"] = tokens;
     json["training_flops"] = static_cast<double>(f.training) * tokens;
   }
-  json["kind"] = "exact";
+  json["kind"] = kind_of(named);
   std::fputs(print_json(json).c_str(), stdout);
 }
 
@@ -124,7 +124,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Model
     print_training("training on " + amount_text(tokens_called(options.tokens)) + " tokens",
                    amount_text(static_cast<double>(f.training) * tokens_called(options.tokens)), "");
   print_wrapped("assumes", assumptions(m, options));
-  std::printf("exact: every integer follows from the fields; shares and 6 N are rounded\n");
+  print_legend(named, "exact: every integer follows from the fields; shares and 6 N are rounded");
 }
 
 int act_on(const FlopsOptions& options) {

@@ -79,7 +79,7 @@ int act_on(const IsoOptions& options) {
                percent(e.deviation, 2)});
   }
   Json document = model_json(named, count(named.model));
-  document["context"] = context, document["kind"] = "exact", document["twins"] = table.json();
+  document["context"] = context, document["kind"] = kind_of(named), document["twins"] = table.json();
   const Model& m = named.model;
   const std::string text =
       model_text(m, count(m)) + "\n\n" + table.text() + '\n' +

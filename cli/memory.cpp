@@ -71,7 +71,7 @@ void print_json_of(const NamedModel& named, const ModelCount& counted, const Byt
                          {"total", b.cache}};
   json["training_bytes"] = {
       {"optimizer", options.optimizer}, {"per_param", b.per_param}, {"total", b.training}};
-  json["kind"] = b.format->exact && b.expert_format->exact ? "exact" : "model";
+  json["kind"] = kind_of(named, b.format->exact && b.expert_format->exact ? "exact" : "model");
   std::fputs(print_json(json).c_str(), stdout);
 }
 
@@ -120,7 +120,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Bytes
       "the context in every layer of attention, whatever its window; training is weights, gradients and "
       "optimizer state at " +
           std::to_string(b.per_param) + " bytes a parameter, without activations");
-  std::printf("exact: follows from fields and formats; model: from what is typical\n");
+  print_legend(named, "exact: follows from fields and formats; model: from what is typical");
 }
 
 int act_on(const MemoryOptions& options) {

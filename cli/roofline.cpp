@@ -94,7 +94,8 @@ int act_on(const RooflineOptions& options) {
                          {"ridge", m.ridge()},
                          {"source", m.source}};
   document["crossover_batch"] = {{"experts", experts}, {"dense", dense}};
-  document["context"] = q.setting.context, document["kind"] = "model", document["decode"] = table.json();
+  document["context"] = q.setting.context, document["kind"] = kind_of(q.named, "model"),
+  document["decode"] = table.json();
   const std::string text =
       q.named.model.name + " on " + m.name + ": " + scaled(m.peak, "FLOP/s").text + ", " +
       scaled(m.bandwidth, "B/s").text + ", ridge " + real(m.ridge()).text + " FLOP/byte\n\n" + table.text() +

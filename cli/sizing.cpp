@@ -10,8 +10,8 @@ namespace {
 
 /// The kinds of the model's mixers, as in "mamba2, gqa".
 std::string mixers_text(const Model& model) {
-  static constexpr const char* kNames[] = {"GQA",     "MLA",     "lightning", "delta net",
-                                           "Mamba-1", "Mamba-2", "LSTM"};
+  static constexpr const char* kNames[] = {"GQA",     "MLA",  "lightning",  "delta net",        "Mamba-1",
+                                           "Mamba-2", "LSTM", "Kimi delta", "short convolution"};
   std::string text;
   for (const Mixer& mixer : model.mixers) {
     const auto* latent = std::get_if<Mla>(&mixer);
@@ -49,7 +49,7 @@ std::string signed_percent(double percent) { return (percent < 0 ? "" : "+") + p
 void ModelOptions::add_to(CLI::App& verb) {
   verb.add_option("MODEL", model, "a model of moe-oracle models, a preset, or a path to a config.json")
       ->required();
-  verb.add_flag("--strict", strict, "refuse a config.json with keys about experts that are not known");
+  verb.add_flag("--strict", strict, "refuse a config.json that is not wholly understood");
   auto* as_json = verb.add_flag("--json", json, "print JSON");
   verb.add_flag("--csv", csv, "print comma-separated values")->excludes(as_json);
 }
@@ -68,8 +68,24 @@ Json model_json(const NamedModel& named, const ModelCount& counted) {
               {"no_embed", counted.active.no_embed},
               {"no_embed_head", counted.active.no_embed_head}};
   Json params{{"total", counted.total}, {"active", active}};
-  return {{"model", text_json(named.published != nullptr ? named.published->id : named.model.name)},
-          {"params", params}};
+  Json json{{"model", text_json(named.published != nullptr ? named.published->id : named.model.name)},
+            {"params", params}};
+  if (!named.exact()) json["unread"] = Json::array();
+  for (const std::string& key : named.unread) json["unread"].push_back(text_json(key));
+  return json;
+}
+
+std::string kind_of(const NamedModel& named, const char* kind) {
+  return named.exact() ? kind : "approximate";
+}
+
+void print_legend(const NamedModel& named, const char* known) {
+  std::string keys;
+  for (const std::string& key : named.unread) keys += (keys.empty() ? "" : ", ") + key;
+  if (named.exact())
+    std::printf("%s\n", known);
+  else
+    print_wrapped("", "approximate: the file says what is not understood: " + keys);
 }
 
 std::string model_text(const Model& m, const ModelCount& counted) {

@@ -16,7 +16,13 @@ struct ModelOptions {
   NamedModel load() const;
 };
 
-/// {"model", "params": {"total", "active", ...}, ...}: what every verb's --json begins with.
+/// How sure a number is that is `kind` where the model is known: approximate where its file was not wholly understood.
+std::string kind_of(const NamedModel& named, const char* kind = "exact");
+/// The last line of a verb's text: `known`, or what makes all numbers approximate.
+void print_legend(const NamedModel& named, const char* known);
+
+/// {"model", "params": {"total", "active", ...}, ...}: what every verb's --json begins with; with "unread", the keys that make it
+/// approximate, if there are any.
 Json model_json(const NamedModel& named, const ModelCount& counted);
 
 /// The model's name, and a line on what it is made of.

@@ -137,6 +137,27 @@ nlohmann::json parse_sorted_json(std::string_view text, const std::string& file)
   return nlohmann::json::parse(text);
 }
 
+Json parse_python_json(std::string_view text, const std::string& file) {
+  std::string plain;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t length = 0;
+    if (!quoted)
+      for (const std::string_view word : {"-Infinity", "Infinity", "NaN"})
+        if (length == 0 && text.substr(i).starts_with(word)) length = word.size();
+    if (length > 0) {
+      plain += "null", i += length;
+      continue;
+    }
+    if (text[i] == '"') quoted = !quoted;
+    if (quoted && text[i] == '\\' && i + 1 < text.size()) plain += text[i++];
+    plain += text[i++];
+  }
+  Check check(file, 20000);
+  Json::sax_parse(plain, &check);
+  return Json(nlohmann::json::parse(plain));
+}
+
 std::string print_real(double value) {
   if (std::isnan(value)) return "\"NaN\"";
   if (std::isinf(value)) return value > 0 ? "\"Infinity\"" : "\"-Infinity\"";

@@ -29,7 +29,7 @@ Document config_document(const std::string& name) {
                                 ") or a path with / or .json" + did_you_mean(name, names_of_presets()));
     return {config_to_json(preset->config), preset->source};
   }
-  Json json = parse_json(read_text(name), name);
+  Json json = parse_python_json(read_text(name), name);
   if (is_huggingface(json)) {
     const ForeignConfig foreign = config_from_huggingface(json, name);
     return {config_to_json(foreign.config), foreign.source};

@@ -16,6 +16,10 @@ Json parse_json(std::string_view text, const std::string& file);
 /// The same for documents whose order does not matter, with any number of keys.
 nlohmann::json parse_sorted_json(std::string_view text, const std::string& file);
 
+/// A document as Python writes it: Infinity, -Infinity and NaN, which JSON does not have, are read as null. Of any order, with up to
+/// 20,000 keys in one object.
+Json parse_python_json(std::string_view text, const std::string& file);
+
 /// The document as text: the shortest decimals that read back as the same binary64, a point or an exponent in every
 /// real number, "NaN" and "Infinity" as strings, and one line for whatever holds no nested object.
 std::string print_json(const Json& document);

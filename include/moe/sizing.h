@@ -12,6 +12,13 @@
 /// docs/MATH.md, section 17. Nothing here is fitted, and no count is stored: a model is its fields.
 namespace moe {
 
+/// Numbers that only one family has: in matrices that every token is multiplied with, the rest of those that every token uses,
+/// and those that a token may pass by.
+struct Extra {
+  std::int64_t matmul = 0, rest = 0, idle = 0;
+  friend bool operator==(const Extra&, const Extra&) = default;
+};
+
 /// Softmax attention with groups of heads that share keys and values; kv_heads = heads is multi-head attention.
 struct Gqa {
   enum class QkNorm { None, PerHead, Full };  // a weight for each number of a head, or of all heads
@@ -20,7 +27,12 @@ struct Gqa {
   std::int64_t head_size = 0;
   std::int64_t value_size = 0;  // of a head; 0: head_size
   bool qkv_bias = false, output_bias = false, sinks = false, output_gate = false;
+  bool head_gate = false;     // one number for each head scales its output
+  bool value_is_key = false;  // no matrix for values
   QkNorm qk_norm = QkNorm::None;
+  std::int64_t window = 0;  // how many tokens a cache keeps; 0: all
+  Extra extra{};
+  friend bool operator==(const Gqa&, const Gqa&) = default;
 };
 
 /// DeepSeek's latent attention; with an indexer, its sparse attention.
@@ -29,31 +41,57 @@ struct Mla {
   std::int64_t q_rank = 0;  // 0: queries are not compressed
   std::int64_t kv_rank = 0, nope_size = 0, rope_size = 0, value_size = 0;
   std::int64_t index_heads = 0, index_size = 0;  // 0: no indexer
+  bool sinks = false, output_gate = false, head_gate = false;
+  std::int64_t window = 0;  // as in Gqa
+  Extra extra{};
+  friend bool operator==(const Mla&, const Mla&) = default;
 };
 
 /// MiniMax's linear attention.
 struct Lightning {
   std::int64_t heads = 0, head_size = 0;
+  friend bool operator==(const Lightning&, const Lightning&) = default;
 };
 
 /// Qwen's gated delta net.
 struct DeltaNet {
   std::int64_t key_heads = 0, value_heads = 0, key_size = 0, value_size = 0, convolution = 0;
+  friend bool operator==(const DeltaNet&, const DeltaNet&) = default;
+};
+
+/// Kimi's delta attention: a decay for each number of a key.
+struct KimiDelta {
+  std::int64_t heads = 0, head_size = 0, convolution = 0;
+  std::int64_t decay_rank = 0, gate_rank = 0;  // 0: one matrix each
+  friend bool operator==(const KimiDelta&, const KimiDelta&) = default;
 };
 
 struct Mamba1 {
   std::int64_t inner_size = 0, state_size = 0, convolution = 0, step_rank = 0;
+  bool convolution_bias = true, projection_bias = false;
+  friend bool operator==(const Mamba1&, const Mamba1&) = default;
 };
 
 struct Mamba2 {
   std::int64_t heads = 0, head_size = 0, state_size = 0, groups = 0, convolution = 0;
+  bool convolution_bias = true, projection_bias = false;
+  friend bool operator==(const Mamba2&, const Mamba2&) = default;
+};
+
+/// The gated short convolution of LFM2, as wide as the model.
+struct ShortConvolution {
+  std::int64_t convolution = 0;
+  bool bias = false;
+  friend bool operator==(const ShortConvolution&, const ShortConvolution&) = default;
 };
 
 /// The recurrent layer of Shazeer et al. 2017, as wide as the model.
-struct Lstm {};
+struct Lstm {
+  friend bool operator==(const Lstm&, const Lstm&) = default;
+};
 
 /// What mixes tokens with each other.
-using Mixer = std::variant<Gqa, Mla, Lightning, DeltaNet, Mamba1, Mamba2, Lstm>;
+using Mixer = std::variant<Gqa, Mla, Lightning, DeltaNet, Mamba1, Mamba2, Lstm, KimiDelta, ShortConvolution>;
 
 /// The feed-forward block of E experts, the same in all layers that have one.
 struct Mixture {
@@ -68,6 +106,7 @@ struct Mixture {
   std::int64_t latent_size = 0;      // the width at which experts work; 0: the model's
   std::int64_t branches = 0;         // gates of the first of two levels; 0: one level
   std::int64_t run_branches = 0;     // by which multiply-adds are counted, where it is another number
+  Extra extra{};                     // beside router and experts
 };
 
 /// One layer: its mixer, if any, and its feed-forward blocks; with both dense and moe, the two side by side.
@@ -75,6 +114,8 @@ struct Layer {
   int mixer = -1;      // an index of Model::mixers; -1: none
   bool cross = false;  // a second attention of the same kind, over the encoder
   bool dense = false, moe = false;
+  std::int64_t dense_size = 0;  // 0: the model's
+  Extra extra{};                // what stands between its blocks, norms of the usual kind aside
 };
 
 /// The fields of an architecture: all that counts depend on.
@@ -82,6 +123,8 @@ struct Model {
   std::string name;
   std::int64_t hidden_size = 0;  // D
   std::int64_t vocabulary = 0;   // 0: embedding and head are not counted
+  std::int64_t head_rows = 0;    // of the head; 0: vocabulary
+  bool headless = false;         // the model ends with its last norm
   bool tied = false;             // one matrix is both
   std::vector<Mixer> mixers;     // each that occurs, once
   std::vector<Layer> layers;
@@ -89,6 +132,7 @@ struct Model {
   std::int64_t dense_size = 0;      // the hidden width of a dense layer
   bool dense_glu = true, dense_bias = false;
   std::optional<Mixture> moe;
+  Extra extra{};           // outside the layers
   std::int64_t norms = 1;  // before each mixer and each feed-forward block; Grok-1 has 2, around them
   bool norm_bias = false;
   std::int64_t relative_buckets = 0;  // of T5's relative positions, one table for encoder and decoder each
@@ -213,6 +257,9 @@ struct NamedModel {
   Model model;
   const Published* published = nullptr;
   std::vector<std::string> warnings;
+  std::vector<std::string>
+      unread{};  // keys that may hold parameters and are not known: the counts are approximate
+  bool exact() const { return unread.empty(); }
 };
 
 /// A model of the registry or a preset's single layer by its name, or a Hugging Face config.json by its path (with '/' or ending in

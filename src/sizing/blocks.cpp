@@ -34,7 +34,7 @@ void validate(const Model& m, const Layer& layer) {
           "must be an index of mixers");
   require(layer.mixer >= 0 || !layer.cross, "cross", "true", "needs a mixer");
   require(layer.mixer >= 0 || layer.dense || layer.moe, "layer", "{}", "must hold something");
-  if (layer.dense) field("dense_size", m.dense_size, 1);
+  if (layer.dense) field("dense_size", layer.dense_size > 0 ? layer.dense_size : m.dense_size, 1);
   require(!layer.moe || m.moe, "layer", "moe", "needs the fields of moe");
 }
 
@@ -45,8 +45,9 @@ BlockCount count_ffn(Whole outer, Whole inner, bool glu, bool bias) {
   return {bias ? matrices + in * inner + outer : matrices, matrices};
 }
 
-BlockCount count_dense(const Model& m) {
-  return count_ffn(m.hidden_size, m.dense_size, m.dense_glu, m.dense_bias);
+BlockCount count_dense(const Model& m, const Layer& layer) {
+  const std::int64_t inner = layer.dense_size > 0 ? layer.dense_size : m.dense_size;
+  return count_ffn(m.hidden_size, inner, m.dense_glu, m.dense_bias);
 }
 
 BlockCount count_shared(const Mixture& x, Whole D) {

@@ -7,7 +7,7 @@ namespace moe {
 
 /// A feed-forward block of `glu` or plain form, with or without biases, between widths `outer` and `inner`; (D8).
 BlockCount count_ffn(Whole outer, Whole inner, bool glu, bool bias);
-BlockCount count_dense(const Model& model);
+BlockCount count_dense(const Model& model, const Layer& layer);
 BlockCount count_shared(const Mixture& moe, Whole D);
 /// One routed expert, and what leads to and from the width at which experts work; (D8).
 BlockCount count_expert(const Mixture& moe, Whole D);

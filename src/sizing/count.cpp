@@ -8,7 +8,7 @@ namespace {
 struct Sum {
   Whole params, active, matmul;
   void add(const BlockCount& block) {
-    params += block.params, active += block.params, matmul += block.matmul;
+    params += block.params, active += block.params - block.idle, matmul += block.matmul;
   }
   void add(const Sum& other) { params += other.params, active += other.active, matmul += other.matmul; }
   ComponentCount value() const { return {params.value(), active.value(), matmul.value()}; }
@@ -27,18 +27,20 @@ void add_layer(const Model& m, const Layer& layer, Sums& sums) {
     const BlockCount mixer = count_mixer(m.mixers[static_cast<std::size_t>(layer.mixer)], D);
     for (int i = 0; i < (layer.cross ? 2 : 1); ++i) at(sums, Component::Attention).add(mixer), blocks += 1;
   }
-  if (layer.dense) at(sums, Component::Dense).add(count_dense(m));
+  if (layer.dense) at(sums, Component::Dense).add(count_dense(m, layer));
   if (layer.moe) {
     const Mixture& x = *m.moe;
     at(sums, Component::Router).add(count_router(x, D));
     at(sums, Component::Shared).add(count_shared(x, D));
     const BlockCount expert = count_expert(x, D), latent = count_latent(x, D);
     at(sums, Component::Routed).add(latent);
+    at(sums, Component::Router).add(count_of(x.extra));
     at(sums, Component::Routed)
         .add(Sum{x.num_experts * expert.params, x.top_k * expert.params, x.top_k * expert.matmul});
   }
   if (layer.dense || layer.moe) blocks += 1;
   at(sums, Component::Norms).add(norms(m, m.norms * blocks));
+  at(sums, Component::Norms).add(count_of(layer.extra));
 }
 
 /// (K4) a module that predicts one more token: a layer like the last, a projection of state and embedding, three norms.
@@ -55,9 +57,11 @@ Sum mtp_modules(const Model& m) {
 }
 
 void add_ends(const Model& m, Sums& sums) {
-  const Whole table = Whole(m.vocabulary) * m.hidden_size;
+  const Whole D = m.hidden_size, table = Whole(m.vocabulary) * D;
+  const Whole head = m.headless ? 0 : m.head_rows > 0 ? Whole(m.head_rows) * D : table;
   at(sums, Component::Embedding) = {table, table, 0};
-  at(sums, Component::Head) = {m.tied ? 0 : table, m.tied ? 0 : table, table};
+  at(sums, Component::Head) = {m.tied ? 0 : head, m.tied ? 0 : head, head};
+  at(sums, Component::Norms).add(count_of(m.extra));
   at(sums, Component::Norms).add(norms(m, m.norms == 0 ? 0 : m.encoder_layers > 0 ? 2 : 1));
   at(sums, Component::Attention).add(BlockCount{position_tables(m), position_tables(m)});
 }

@@ -4,9 +4,11 @@
 
 namespace moe {
 
+class Keys;
+
 /// What a family of models does and its config.json does not say.
 struct Family {
-  const char* model_type = "";
+  const char* model_types = "";  // the names in its files, separated by blanks
   std::int64_t mtp_modules = 0;  // in the checkpoint, whatever the config says
   Gqa::QkNorm qk_norm = Gqa::QkNorm::None;
   bool tied = false;              // where tie_word_embeddings is absent
@@ -20,9 +22,16 @@ struct Family {
   bool ungated = false;  // two matrices an expert
   bool llama4 = false;   // intermediate_size is the experts' width and that of the one shared expert
   bool norm_bias = false;
+  bool head_gate = false;
+  bool noaux_bias = false;     // a bias in the choice of experts, which topk_method, if it is there, may deny
+  std::int64_t norms = 1;      // for each mixer and each feed-forward block
+  bool low_rank_kimi = false;  // decay and gate of Kimi's delta attention pass by the width of a head
+  const char* headless =
+      "";  // the name of it whose model class has no head where it is no part of another's file
+  void (*amend)(Keys& keys, Model& model) = nullptr;  // what else there is
 };
 
-/// The family of this name; null where it is not known.
+/// The family of this model_type; null where it is not known.
 const Family* find_family(const std::string& model_type);
 
 }  // namespace moe

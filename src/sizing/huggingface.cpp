@@ -3,66 +3,43 @@
 #include <algorithm>
 
 #include "blocks.h"
+#include "harmless.h"
 #include "moe/sizing_json.h"
 
 namespace moe {
 namespace {
 
-/// The part of the document that describes the language model.
-const Json& language_part(const Json& json, const std::string& file) {
+/// The part of the document that describes the language model, and all that it is a part of, from the outside.
+std::vector<const Json*> language_parts(const Json& json, const std::string& file) {
   if (!json.is_object()) throw Error(file, file + ": must be a JSON object");
-  for (const char* name : {"text_config", "language_config", "llm_config"})
-    if (json.contains(name) && json[name].is_object()) return json[name];
-  return json;
+  std::vector<const Json*> parts{&json};
+  constexpr std::size_t kDeepest = 4;
+  const auto inner = [](const Json& part) -> const Json* {
+    for (const char* name : {"thinker_config", "text_config", "language_config", "llm_config"})
+      if (part.contains(name) && part[name].is_object()) return &part[name];
+    return nullptr;
+  };
+  for (const Json* part = inner(json); part != nullptr && parts.size() < kDeepest; part = inner(*part))
+    parts.push_back(part);
+  return parts;
 }
 
-/// Keys about experts that change how a model learns or runs, not how large it is.
-bool is_known_not_to_count(const std::string& key) {
-  static constexpr const char* kKnown[] = {"ep_size",
-                                           "expert_parallel",
-                                           "output_router_logits",
-                                           "router_jitter_noise",
-                                           "ffn_config.moe_jitter_eps",
-                                           "ffn_config.moe_normalize_expert_weights",
-                                           "moe_capacity",
-                                           "moe_use_aux_free",
-                                           "moe_gate",
-                                           "moe_group_experts",
-                                           "moe_multimodal_mask",
-                                           "moe_drop_tokens",
-                                           "moe_random_routing_dropped_token",
-                                           "moe_router_dtype",
-                                           "moe_routed_scaling_factor",
-                                           "router_dtype",
-                                           "router_scaling_factor",
-                                           "moe_renormalize",
-                                           "zero_expert_type",
-                                           "mtp_use_dedicated_embeddings",
-                                           "moe_router_topk_scaling_factor"};
-  const bool trains = key.find("coef") != std::string::npos || key.find("loss") != std::string::npos;
-  return trains || std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown);
+/// Are table and head one? What is around the language model decides, as in the model classes.
+bool is_tied(const std::vector<const Json*>& parts, const Family& family, const std::string& file) {
+  for (const Json* part : parts)
+    for (const char* name : {"tie_word_embeddings", "tie_embedding"}) {
+      if (!part->contains(name) || (*part)[name].is_null()) continue;
+      if (!(*part)[name].is_boolean())
+        throw Error(name, file + ": " + name + " = " + shown((*part)[name]) + " must be true or false");
+      return (*part)[name].get<bool>();
+    }
+  return family.tied;
 }
 
-bool concerns_experts(const std::string& key) {
-  for (const char* part : {"expert", "moe", "router", "sparse", "mtp", "nextn"})
-    if (key.find(part) != std::string::npos) return true;
-  return false;
-}
-
-const Family& family_of(Keys& keys, std::vector<std::string>& warnings) {
+const Family& family_of(const std::string& type) {
   static constexpr Family kUnknown;
-  const std::string type = keys.text_or("model_type", "");
-  if (const Family* family = find_family(type)) return *family;
-  warnings.push_back(keys.file() + ": model_type = " + shown(type) +
-                     " is not known: biases and norms that no key mentions are not counted");
-  return kUnknown;
-}
-
-void warn_of_the_rest(const Keys& keys, std::vector<std::string>& warnings) {
-  for (const std::string& key : keys.rest())
-    if (concerns_experts(key) && !is_known_not_to_count(key))
-      warnings.push_back(keys.file() + ": " + shown(key) +
-                         " seems to concern experts and is not known: not counted");
+  const Family* family = find_family(type);
+  return family != nullptr ? *family : kUnknown;
 }
 
 /// Refuses what is known to have parameters that are not counted here.
@@ -72,43 +49,82 @@ void refuse_what_is_not_counted(Keys& keys) {
   if (keys.truth_or({"mlp_bias"}, false)) keys.refuse("mlp_bias", "must be false");
 }
 
+/// How many layers there are: a number, or the length of a list that has something for each.
+std::int64_t number_of_layers(Keys& keys) {
+  static constexpr Names kLayers = {"num_hidden_layers", "n_layers", "num_layers"};
+  keys.known({"num_decoder_layers"});
+  std::int64_t L = 0;
+  if (keys.which(kLayers) == nullptr) {
+    for (const char* name : {"layers_block_type", "layer_types"})
+      if (L == 0 && keys.is_list(name)) L = static_cast<std::int64_t>(keys.list(name).size());
+    if (L == 0) L = static_cast<std::int64_t>(keys.text_or("hybrid_override_pattern", "").size());
+  }
+  if (L == 0) L = keys.whole(kLayers);
+  if (L > kMostLayers) keys.refuse(*kLayers.begin(), "must lie in [1, " + std::to_string(kMostLayers) + ']');
+  return L;
+}
+
 /// A model that is one stack of layers.
 void read_decoder(Keys& keys, const Family& family, Model& m) {
-  static constexpr Names kLayers = {"num_hidden_layers", "n_layers", "num_layers"};
-  m.tied = keys.truth_or({"tie_word_embeddings"}, family.tied);
-  const std::int64_t L = keys.whole(kLayers);
-  if (L > kMostLayers)
-    keys.refuse(keys.which(kLayers), "must lie in [1, " + std::to_string(kMostLayers) + ']');
-  m.layers.resize(static_cast<std::size_t>(L));
+  m.layers.resize(static_cast<std::size_t>(number_of_layers(keys)));
+  m.norms = family.norms;
   m.norm_bias = family.norm_bias;
-  m.mtp_modules = keys.whole_or({"num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"},
-                                family.mtp_modules);
+  m.mtp_modules = family.mtp_modules;
+  for (const char* name : {"num_mtp_modules", "mtp_num_hidden_layers", "num_nextn_predict_layers"})
+    m.mtp_modules = keys.whole_or({name}, m.mtp_modules);
   read_mixers(keys, family, m);
   read_blocks(keys, family, m);
+  if (family.amend != nullptr) family.amend(keys, m);
+}
+
+/// Tells which keys may hold parameters that are not counted.
+void tell_what_is_not_known(const Keys& keys, const std::string& type, NamedModel& found) {
+  const auto blame = [&](const std::string& key, const std::string& why) {
+    found.unread.push_back(key);
+    found.warnings.push_back(keys.file() + ": " + why);
+  };
+  if (find_family(type) == nullptr)
+    blame("model_type", "model_type = " + shown(type) +
+                            " is not known: biases and norms that no key mentions are not counted");
+  if (found.model.moe && found.model.moe->zero_experts > 0 && type == "longcat_flash")
+    blame("zero_expert_num",
+          "zero_expert_num = " + std::to_string(found.model.moe->zero_experts) +
+              ": transformers' class allots matrices to these experts, too, which checkpoints do not "
+              "have: not counted");
+  for (const auto& [key, value] : keys.all().items())
+    if (!keys.was_asked_for(key) && !is_harmless(key, value))
+      blame(key, shown(key) + " = " + shown(value) + " is not known and may hold parameters: not counted");
 }
 
 }  // namespace
 
-Model model_from_huggingface(const Json& json, const std::string& file, std::vector<std::string>& warnings) {
-  Keys keys(language_part(json, file), file);
-  const Family& family = family_of(keys, warnings);
+NamedModel model_from_huggingface(const Json& json, const std::string& file) {
+  const std::vector<const Json*> parts = language_parts(json, file);
+  Keys keys(*parts.back(), file);
+  std::string type = keys.text_or("model_type", "");
+  if (type.empty() && parts.size() > 1) type = Keys(json, file).text_or("model_type", "");
+  const Family& family = family_of(type);
   refuse_what_is_not_counted(keys);
-  Model m;
-  m.name = keys.text_or("model_type", "") + " of " + file;
+  NamedModel found;
+  Model& m = found.model;
+  m.name = type + " of " + file;
   m.hidden_size = keys.whole({"hidden_size", "d_model"});
   m.vocabulary = keys.whole({"vocab_size"});
+  m.headless = parts.size() == 1 && !type.empty() && type == family.headless;
   if (is_encoder_decoder(keys)) {
     read_encoder_decoder(keys, m);
   } else {
+    keys.known({"tie_word_embeddings", "tie_embedding"});
+    m.tied = is_tied(parts, family, file);
     read_decoder(keys, family, m);
   }
-  warn_of_the_rest(keys, warnings);
+  tell_what_is_not_known(keys, type, found);
   try {
     validate(m);
   } catch (const Error& e) {
     throw Error(e.field, file + ": " + e.what());
   }
-  return m;
+  return found;
 }
 
 }  // namespace moe

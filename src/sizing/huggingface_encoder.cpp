@@ -3,7 +3,7 @@
 namespace moe {
 namespace {
 
-/// One side of the model: L layers, of which every step-th has experts in place of its dense block.
+/// One side of the model: L layers, of which every step-th has experts in place of its dense block; Switch begins with the second.
 void add_side(Keys& keys, Model& m, Names layers, Names sparse, const char* step, bool cross) {
   const std::int64_t L = keys.whole(layers);
   std::int64_t every = keys.whole_or({step}, 0, 1);
@@ -15,7 +15,8 @@ void add_side(Keys& keys, Model& m, Names layers, Names sparse, const char* step
   if (L > kMostLayers)
     keys.refuse(keys.which(layers), "must lie in [1, " + std::to_string(kMostLayers) + ']');
   for (std::int64_t i = 0; i < L; ++i) {
-    const bool moe = every > 0 && (i + 1) % every == 0;
+    const bool second = keys.is("model_type", "switch_transformers");
+    const bool moe = every > 0 && (second ? i % every == 1 % every : (i + 1) % every == 0);
     m.layers.push_back({0, cross, !moe, moe});
   }
 }
@@ -49,8 +50,8 @@ void read_encoder_decoder(Keys& keys, Model& m) {
   if (t5) {
     add_side(keys, m, {"num_layers"}, {"num_sparse_encoder_layers"}, "encoder_sparse_step", false);
     m.encoder_layers = static_cast<std::int64_t>(m.layers.size());
-    add_side(keys, m, {"num_decoder_layers", "num_layers"}, {"num_sparse_decoder_layers"},
-             "decoder_sparse_step", true);
+    add_side(keys, m, keys.has("num_decoder_layers") ? Names{"num_decoder_layers"} : Names{"num_layers"},
+             {"num_sparse_decoder_layers"}, "decoder_sparse_step", true);
   } else {
     add_side(keys, m, {"encoder_layers"}, {}, "encoder_sparse_step", false);
     m.encoder_layers = static_cast<std::int64_t>(m.layers.size());

@@ -86,11 +86,10 @@ const Json& Keys::list(const char* name) {
   return value;
 }
 
-std::vector<std::string> Keys::rest() const {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : flat_.items())
-    if (asked_.count(name) == 0) names.push_back(name);
-  return names;
+Json Keys::with(const Json& others) const {
+  Json changed = flat_;
+  changed.update(others);
+  return changed;
 }
 
 }  // namespace moe

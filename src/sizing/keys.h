@@ -22,8 +22,12 @@ class Keys {
 
   bool has(const char* name);
   bool is(const char* name, std::string_view text);
-  /// The first of the names that is there, or null.
+  /// The first of the names that is there, or null. Names of one quantity must agree.
   const char* which(Names names);
+  /// Marks what repeats other keys, or adds no parameter.
+  void known(Names names) {
+    for (const char* name : names) has(name);
+  }
   /// A whole number, or a list of equal ones, as families with a number for each layer write it.
   std::int64_t whole(Names names, std::int64_t least = 1);
   std::int64_t whole_or(Names names, std::int64_t otherwise, std::int64_t least = 0);
@@ -35,8 +39,13 @@ class Keys {
   const Json& list(const char* name);
   [[noreturn]] void refuse(const char* name, const std::string& rule) const { fields_.refuse(name, rule); }
 
-  /// The names that are there and were not asked for.
-  std::vector<std::string> rest() const;
+  /// The value of a key that is there.
+  const Json& at(const char* name) { return has(name) ? flat_[name] : fields_.at(name); }
+  /// The names that are there and were not asked for, with their values.
+  const Json& all() const { return flat_; }
+  bool was_asked_for(const std::string& name) const { return asked_.count(name) > 0; }
+  /// These fields with others in the place of some of them, as per_layer_config has them.
+  Json with(const Json& others) const;
   const std::string& file() const { return file_; }
 
  private:

@@ -4,7 +4,11 @@ namespace moe {
 namespace {
 
 /// Matrices and the rest, from which params follow.
-BlockCount block(Whole matrices, Whole rest) { return {matrices + rest, matrices}; }
+BlockCount block(Whole matrices, Whole rest, const Extra& extra = {}) {
+  BlockCount sum = count_of(extra);
+  sum.params += matrices + rest, sum.matmul += matrices;
+  return sum;
+}
 
 /// The width of a head's values.
 Whole value_size(const Gqa& a) { return a.value_size > 0 ? a.value_size : a.head_size; }
@@ -14,12 +18,14 @@ BlockCount count_of(const Gqa& a, Whole D) {
   const Whole h = a.head_size, v = value_size(a), queries = (a.output_gate ? 2 : 1) * a.heads * h;
   const Whole keys = a.kv_heads * h, values = a.kv_heads * v;
   Whole rest = 0;
-  if (a.qkv_bias) rest += queries + keys + values;
+  if (a.qkv_bias) rest += queries + keys + (a.value_is_key ? 0 : values);
   if (a.output_bias) rest += D;
   if (a.sinks) rest += a.heads;
   if (a.qk_norm == Gqa::QkNorm::PerHead) rest += 2 * h;
   if (a.qk_norm == Gqa::QkNorm::Full) rest += a.heads * h + keys;
-  return block(D * (queries + keys + values) + a.heads * v * D, rest);
+  Whole matrices = D * (queries + keys + (a.value_is_key ? 0 : values)) + a.heads * v * D;
+  if (a.head_gate) matrices += D * a.heads;
+  return block(matrices, rest, a.extra);
 }
 
 /// (D2)
@@ -29,10 +35,13 @@ BlockCount count_of(const Mla& a, Whole D) {
   Whole matrices = queries + D * (c + r) + c * H * (n + v) + H * v * D, rest = q + c;
   if (a.index_heads > 0) {
     const Whole I = a.index_size;
-    matrices += q * a.index_heads * I + D * I + D * a.index_heads;
+    matrices += (a.q_rank > 0 ? q : D) * a.index_heads * I + D * I + D * a.index_heads;
     rest += 2 * I;  // the keys' layer norm has a bias
   }
-  return block(matrices, rest);
+  if (a.sinks) rest += H;
+  if (a.head_gate) matrices += D * H;
+  if (a.output_gate) matrices += D * H * v;
+  return block(matrices, rest, a.extra);
 }
 
 /// (D3)
@@ -52,15 +61,32 @@ BlockCount count_of(const DeltaNet& a, Whole D) {
 BlockCount count_of(const Mamba1& a, Whole D) {
   const Whole I = a.inner_size, N = a.state_size, dt = a.step_rank;
   const Whole matrices = 2 * D * I + I * (dt + 2 * N) + dt * I + I * D;
-  // Convolution; its bias, that of the step, and the skip; the decays; norms of step and state.
-  return block(matrices, a.convolution * I + 3 * I + N * I + dt + 2 * N);
+  // Convolution; the bias of the step, and the skip; the decays; norms of step and state.
+  const Whole biases = (a.convolution_bias ? I : 0) + (a.projection_bias ? 2 * I + D : 0);
+  return block(matrices, a.convolution * I + biases + 2 * I + N * I + dt + 2 * N);
 }
 
 /// (D6)
 BlockCount count_of(const Mamba2& a, Whole D) {
   const Whole I = Whole(a.heads) * a.head_size, GN = Whole(a.groups) * a.state_size, H = a.heads;
   const Whole matrices = D * (2 * I + 2 * GN + H) + I * D;
-  return block(matrices, (Whole(a.convolution) + 1) * (I + 2 * GN) + 3 * H + I);
+  const Whole biases = a.projection_bias ? 2 * I + 2 * GN + H + D : 0;
+  const Whole taps = Whole(a.convolution) + (a.convolution_bias ? 1 : 0);
+  return block(matrices, taps * (I + 2 * GN) + biases + 3 * H + I);
+}
+
+/// (D12)
+BlockCount count_of(const KimiDelta& a, Whole D) {
+  const Whole H = a.heads, h = a.head_size, Hh = H * h;
+  const auto map = [&](Whole rank, bool low) { return low ? D * rank + rank * Hh : D * Hh; };
+  const Whole matrices =
+      4 * D * Hh + D * H + map(a.decay_rank, a.decay_rank > 0) + map(a.gate_rank, a.gate_rank > 0);
+  return block(matrices, 3 * Whole(a.convolution) * Hh + Hh + H + h);
+}
+
+/// (D13)
+BlockCount count_of(const ShortConvolution& a, Whole D) {
+  return block(4 * D * D, a.convolution * D + (a.bias ? 5 * D : 0));
 }
 
 /// (D7)
@@ -80,8 +106,6 @@ void validate_of(const Mla& a) {
   field("nope_size", a.nope_size, 0), field("rope_size", a.rope_size, 0),
       field("value_size", a.value_size, 1);
   field("index_heads", a.index_heads, 0), field("index_size", a.index_size, a.index_heads > 0 ? 1 : 0);
-  require(a.index_heads == 0 || a.q_rank > 0, "index_heads", a.index_heads,
-          "needs q_rank > 0, from which an indexer's queries are made");
 }
 void validate_of(const Lightning& a) { field("heads", a.heads, 1), field("head_size", a.head_size, 1); }
 void validate_of(const DeltaNet& a) {
@@ -98,8 +122,17 @@ void validate_of(const Mamba2& a) {
   field("groups", a.groups, 1), field("convolution", a.convolution, 1);
 }
 void validate_of(const Lstm&) {}
+void validate_of(const KimiDelta& a) {
+  field("heads", a.heads, 1), field("head_size", a.head_size, 1), field("convolution", a.convolution, 1);
+  field("decay_rank", a.decay_rank, 0), field("gate_rank", a.gate_rank, 0);
+}
+void validate_of(const ShortConvolution& a) { field("convolution", a.convolution, 1); }
 
 }  // namespace
+
+BlockCount count_of(const Extra& extra) {
+  return {Whole(extra.matmul) + extra.rest + extra.idle, extra.matmul, extra.idle};
+}
 
 BlockCount count_mixer(const Mixer& mixer, Whole D) {
   return std::visit([&](const auto& a) { return count_of(a, D); }, mixer);
@@ -129,6 +162,11 @@ CacheCount cache_of(const Mixer& mixer, Whole D) {
   } else if (const auto* f = std::get_if<Mamba2>(&mixer)) {
     const Whole I = Whole(f->heads) * f->head_size, GN = Whole(f->groups) * f->state_size;
     cache.state = I * f->state_size + (Whole(f->convolution) - 1) * (I + 2 * GN);
+  } else if (const auto* g = std::get_if<KimiDelta>(&mixer)) {
+    const Whole Hh = Whole(g->heads) * g->head_size;
+    cache.state = Hh * g->head_size + (Whole(g->convolution) - 1) * 3 * Hh;
+  } else if (const auto* k = std::get_if<ShortConvolution>(&mixer)) {
+    cache.state = (Whole(k->convolution) - 1) * D;
   } else {
     cache.state = 2 * D;  // the cell and what it shows
   }
@@ -136,8 +174,8 @@ CacheCount cache_of(const Mixer& mixer, Whole D) {
 }
 
 const char* kind_of(const Mixer& mixer) {
-  static constexpr const char* kKinds[] = {"gqa",    "mla",    "lightning", "delta_net",
-                                           "mamba1", "mamba2", "lstm"};
+  static constexpr const char* kKinds[] = {"gqa",    "mla",  "lightning",  "delta_net",        "mamba1",
+                                           "mamba2", "lstm", "kimi_delta", "short_convolution"};
   return kKinds[mixer.index()];
 }
 

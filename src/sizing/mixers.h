@@ -7,8 +7,9 @@ namespace moe {
 
 /// The numbers of a block: all of them, and those in matrices that every token is multiplied with.
 struct BlockCount {
-  Whole params, matmul;
+  Whole params, matmul, idle = 0;  // idle: of params, those that a token may pass by
 };
+BlockCount count_of(const Extra& extra);
 
 /// The parameters of a mixer in a model of width D; (D1) to (D7).
 BlockCount count_mixer(const Mixer& mixer, Whole D);

@@ -19,11 +19,11 @@ Model named(Model model, const std::string& name) {
 }
 
 NamedModel model_in_file(const std::string& path) {
-  const Json json = parse_json(read_text(path), path);
+  const Json json = parse_python_json(read_text(path), path);
   NamedModel found;
   const bool ours = json.is_object() && json.contains("shape");
   if (!ours) {
-    found.model = model_from_huggingface(json, path, found.warnings);
+    found = model_from_huggingface(json, path);
     return found;
   }
   try {

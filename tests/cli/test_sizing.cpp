@@ -157,19 +157,22 @@ TEST_CASE("sizing: the registry as JSON, and its verification") {
                          "published, 1 not reproducible\n"));
 }
 
-TEST_CASE("sizing: keys about experts that are not known warn, and fail where strictness is asked for") {
+TEST_CASE("sizing: a key that is not known warns, makes numbers approximate, and fails where strictness is asked for") {
   const Scratch folder;
   const std::string path = changed(folder, {{"num_super_experts", 3}});
-  const Done lax = run(folder, "count " + path), strict = run(folder, "count --strict " + path);
-  CHECK(lax.code == 0);
-  CHECK(lax.err ==
-        "moe-oracle: warning: ./config.json: \"num_super_experts\" seems to concern experts and is not "
-        "known: not counted\n");
-  CHECK(strict.code == 2);
-  CHECK(strict.out.empty());
-  CHECK(strict.err ==
-        "moe-oracle: ./config.json: \"num_super_experts\" seems to concern experts and is not known: not "
-        "counted\n");
+  const std::string words = "./config.json: \"num_super_experts\" = 3 is not known and may hold parameters: not counted\n";
+  for (const std::string verb : {"count ", "flops ", "memory "}) {
+    const Done lax = run(folder, verb + path), strict = run(folder, verb + "--strict " + path);
+    CHECK(lax.code == 0);
+    CHECK(lax.err == "moe-oracle: warning: " + words);
+    CHECK(has(lax.out, "approximate: the file says what is not understood: num_super_experts\n"));
+    CHECK(strict.code == 2);
+    CHECK(strict.out.empty());
+    CHECK(strict.err == "moe-oracle: " + words);
+    const Json json = parse_json(run(folder, verb + path + " --json").out, "stdout");
+    CHECK(json["kind"] == "approximate");
+    CHECK(json["unread"] == Json::array({"num_super_experts"}));
+  }
 }
 
 TEST_CASE("sizing: a file is compared with the model that it resembles") {

@@ -9,8 +9,7 @@ using namespace moe;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
     const std::string text(reinterpret_cast<const char*>(data), size);
-    std::vector<std::string> warnings;
-    const Model model = model_from_huggingface(parse_json(text, "config.json"), "config.json", warnings);
+    const Model model = model_from_huggingface(parse_python_json(text, "config.json"), "config.json").model;
     if (count(model).total <= 0 || flops(model, 4096).forward_total <= 0) std::abort();
     if (kv_numbers_per_token(model) < 0 || state_numbers(model) < 0) std::abort();
   } catch (const Error& e) {

@@ -81,7 +81,7 @@ TEST_CASE("laws: the joint law, as Ludziejewski has it") {
 TEST_CASE("laws: at one expert the joint law is m N^mu + n D^nu + c, to the digits that its constants have") {
   // Slopes of the logarithms of its two terms, by differences of losses that have the other term in common.
   const double c = 1.3637;
-  const auto loss = [](double N, double D) { return law("ludziejewski", active(N, D)); };
+  const auto loss = [](double N, double d) { return law("ludziejewski", active(N, d)); };
   const double big = 1e300;  // a term that is gone
   CHECK(prints(std::log(loss(1e10, big) - c), std::log(30.399) - .1818 * std::log(1e10), 0.003));
   const double mu = (std::log(loss(1e10, big) - c) - std::log(loss(1e8, big) - c)) / std::log(100);
