@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include "sizing.h"
+#include "count_checkpoint.h"
 
 namespace moe::cli {
 namespace {
@@ -77,8 +77,19 @@ void print_table(const NamedModel& named, const ModelCount& counted) {
   print_legend(named, "exact: every integer follows from the fields; differences are rounded");
 }
 
-int act_on(const ModelOptions& options) {
+struct CountOptions : ModelOptions {
+  std::string against;
+};
+
+int act_on(const CountOptions& options) {
+  if (is_checkpoint(options.model)) {
+    if (!options.against.empty())
+      throw Error("--against", "--against needs a MODEL that is no checkpoint itself");
+    print_checkpoint(options);
+    return 0;
+  }
   const NamedModel named = options.load();
+  if (!options.against.empty()) return print_against(options, named, options.against);
   const ModelCount counted = count(named.model);
   if (options.json)
     print_json_of(named, counted);
@@ -92,11 +103,15 @@ int act_on(const ModelOptions& options) {
 }  // namespace
 
 void add_count(CLI::App& app, Act& act) {
-  auto options = std::make_shared<ModelOptions>();
+  auto options = std::make_shared<CountOptions>();
   CLI::App* verb =
       app.add_subcommand("count", "the parameters of a model: total, and active by three conventions");
   verb->footer("Example: moe-oracle count deepseek-v3; moe-oracle count ./config.json --json");
   options->add_to(*verb);
+  verb->add_option("--against", options->against,
+                   "a checkpoint, by its .safetensors or its index: what differs")
+      ->type_name("FILE")
+      ->check(kNotEmpty);
   verb->callback([options, &act] { act = [options] { return act_on(*options); }; });
 }
 

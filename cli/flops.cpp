@@ -1,13 +1,14 @@
 #include <cmath>
 #include <cstdio>
 
-#include "sizing.h"
+#include "deployment.h"
 
 namespace moe::cli {
 namespace {
 
 struct FlopsOptions {
   ModelOptions model;
+  ExchangeOptions exchange;
   std::string context = "4096", tokens, recompute = "none";
   bool causal = false, full = false;
 
@@ -60,6 +61,8 @@ void print_json_of(const NamedModel& named, const ModelCount& counted, const Mod
     json["tokens"] = tokens;
     json["training_flops"] = static_cast<double>(f.training) * tokens;
   }
+  if (options.exchange.asked())
+    json["all_to_all"] = exchange_json(options.exchange, named.model, counted.moe_layers);
   json["kind"] = kind_of(named);
   std::fputs(print_json(json).c_str(), stdout);
 }
@@ -124,6 +127,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Model
     print_training("training on " + amount_text(tokens_called(options.tokens)) + " tokens",
                    amount_text(static_cast<double>(f.training) * tokens_called(options.tokens)), "");
   print_wrapped("assumes", assumptions(m, options));
+  if (options.exchange.asked()) print_exchange(options.exchange, m, counted.moe_layers);
   print_legend(named, "exact: every integer follows from the fields; shares and 6 N are rounded");
 }
 
@@ -150,6 +154,7 @@ void add_flops(CLI::App& app, Act& act) {
       app.add_subcommand("flops", "the FLOPs of a model for each token: forward, training, by component");
   verb->footer("Example: moe-oracle flops deepseek-v3 --ctx 4096 --tokens 14.8T");
   options->model.add_to(*verb);
+  options->exchange.add_to(*verb);
   verb->add_option("--ctx", options->context, "tokens of context; 4096 if not given")
       ->type_name("N")
       ->check(kNotEmpty);

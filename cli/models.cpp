@@ -103,7 +103,14 @@ int list_models(const ModelsOptions& options) {
       print_row(p);
   }
   if (options.json) std::fputs(print_json(all).c_str(), stdout);
-  if (!options.json && !options.csv) std::printf("\n%s\n", kLegend);
+  if (options.json || options.csv) return 0;
+  std::printf("\n%-24s%11s%32s\n", "released, none printed", "total", "active");
+  for (const std::string& name : released_models()) {
+    const ModelCount counted = count(model_called(name).model);
+    std::printf("%-24s%11s%32s\n", name.c_str(), printed(static_cast<double>(counted.total)).c_str(),
+                printed(static_cast<double>(counted.active.full)).c_str());
+  }
+  std::printf("\n%s\n", kLegend);
   return 0;
 }
 
@@ -156,6 +163,9 @@ int act_on(const ModelsOptions& options) {
   if (options.verify) return verify(options);
   if (options.name.empty()) return list_models(options);
   const Published* p = find_published(options.name);
+  if (p == nullptr && find_released(options.name))
+    throw Error("NAME", "NAME = " + shown(options.name) +
+                            " was released, and no number is at hand to compare with: count tells its size");
   if (p == nullptr) {
     std::vector<std::string> names;
     for (const Published& known : published_models()) names.push_back(known.id);

@@ -56,10 +56,14 @@ void ModelOptions::add_to(CLI::App& verb) {
 
 NamedModel ModelOptions::load() const {
   NamedModel named = model_called(model);
-  for (const std::string& warning : named.warnings) {
-    if (strict) throw Error("--strict", warning);
-    std::fprintf(stderr, "moe-oracle: warning: %s\n", printable(warning).c_str());
+  if (named.warnings.empty()) return named;
+  std::string warning = named.warnings.front();
+  if (named.unread.size() > 1) {
+    warning += "; nor are";
+    for (std::size_t i = 1; i < named.unread.size(); ++i) warning += (i > 1 ? ", " : " ") + named.unread[i];
   }
+  if (strict) throw Error("--strict", warning);
+  std::fprintf(stderr, "moe-oracle: warning: %s\n", printable(warning).c_str());
   return named;
 }
 

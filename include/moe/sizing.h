@@ -198,18 +198,8 @@ std::int64_t score_flops_per_context(const Model& model);
 
 /// (K6) numbers cached for each token of context in all layers together; times the bytes of the cache's dtype.
 std::int64_t kv_numbers_per_token(const Model& model);
-
-/// A storage format of weights: bits a weight with its scales.
-struct WeightFormat {
-  std::string_view name;
-  double bits;
-  bool exact;  // false: what is typical of a format that mixes several
-};
-/// The format called `name`. Throws Error listing all.
-const WeightFormat& weight_format(const std::string& name);
-
-/// (K5) the bytes of so many weights.
-double bytes_of(std::int64_t numbers, const WeightFormat& format);
+/// The same for so many tokens, where layers whose attention has a window keep no more than that.
+std::int64_t kv_numbers_in_windows(const Model& model, std::int64_t context);
 
 /// (K8) bytes of training state for each parameter: adamw16 (bf16 weight and gradient; fp32 weight and two moments) or megatron18 (fp32
 /// gradient). Throws Error listing both.
@@ -219,6 +209,25 @@ std::int64_t training_bytes_per_param(const std::string& optimizer);
 std::int64_t state_numbers(const Model& model);
 /// Numbers that the indexers of sparse attention cache for each token.
 std::int64_t index_numbers_per_token(const Model& model);
+
+/// A storage format of weights: bits a weight with its scales.
+struct WeightFormat {
+  std::string_view name;
+  double bits;
+  bool exact;  // false: what is typical of a format that mixes several
+};
+
+/// The format called `name`. Throws Error listing all.
+const WeightFormat& weight_format(const std::string& name);
+
+/// (K5) the bytes of so many weights.
+double bytes_of(std::int64_t numbers, const WeightFormat& format);
+
+/// How the weights of a file are stored: those of some components in a format, all others in bf16.
+struct StoredWeights {
+  WeightFormat format;
+  std::array<bool, kComponents> quantized{};
+};
 
 /// What was published about a model, beside its fields.
 struct Published {
@@ -235,6 +244,7 @@ struct Published {
   std::string erratum;  // a sentence on what is wrong in what was published; else empty
   std::string note;     // a sentence on what the printed numbers mean; else empty
   bool reproducible = true;
+  std::optional<StoredWeights> stored{};  // as published, where weights are quantized
 };
 
 /// How far the counts are from the printed numbers, in percent; the active count is that of the vendor's convention.
@@ -252,6 +262,9 @@ const std::vector<Published>& published_models();
 /// The model called `id`, or null.
 const Published* find_published(const std::string& id);
 
+/// Models whose config.json was released and of whose size no number is at hand to compare with: by their names, in order.
+const std::vector<std::string>& released_models();
+
 /// A model by name, what was published about it if it is of the registry, and what its file says that was not understood.
 struct NamedModel {
   Model model;
@@ -259,10 +272,12 @@ struct NamedModel {
   std::vector<std::string> warnings;
   std::vector<std::string>
       unread{};  // keys that may hold parameters and are not known: the counts are approximate
+  std::optional<StoredWeights> stored{};  // by its quantization_config
+  std::optional<WeightFormat> expert_format{};
   bool exact() const { return unread.empty(); }
 };
 
-/// A model of the registry or a preset's single layer by its name, or a Hugging Face config.json by its path (with '/' or ending in
+/// A model of the registry, a released one, or a preset's single layer by its name, or a Hugging Face config.json by its path (with '/' or ending in
 /// ".json"). Throws Error for an unknown name and for a file without a meaning.
 NamedModel model_called(const std::string& name);
 

@@ -11,6 +11,9 @@ namespace moe {
 /// out of range.
 NamedModel model_from_huggingface(const Json& json, const std::string& file);
 
+/// The released model called `id`, if there is one.
+std::optional<NamedModel> find_released(const std::string& id);
+
 /// What the registry holds of a model: its fields and what was published. Throws Error for an unknown id.
 Json published_json(const std::string& id);
 

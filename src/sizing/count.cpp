@@ -11,7 +11,12 @@ struct Sum {
     params += block.params, active += block.params - block.idle, matmul += block.matmul;
   }
   void add(const Sum& other) { params += other.params, active += other.active, matmul += other.matmul; }
-  ComponentCount value() const { return {params.value(), active.value(), matmul.value()}; }
+  /// Fields that contradict each other may take away more than there is.
+  ComponentCount value() const {
+    for (const Whole n : {params, active, matmul})
+      if (n.value() < 0) throw Error("model", "model: its fields contradict each other: a count is below 0");
+    return {params.value(), active.value(), matmul.value()};
+  }
 };
 using Sums = std::array<Sum, kComponents>;
 

@@ -5,6 +5,7 @@
 #include "blocks.h"
 #include "harmless.h"
 #include "moe/sizing_json.h"
+#include "quantization.h"
 
 namespace moe {
 namespace {
@@ -118,6 +119,11 @@ NamedModel model_from_huggingface(const Json& json, const std::string& file) {
     m.tied = is_tied(parts, family, file);
     read_decoder(keys, family, m);
   }
+  for (const Json* part : parts)
+    if (!found.stored && part->contains("quantization_config") && (*part)["quantization_config"].is_object())
+      found.stored = stored_weights((*part)["quantization_config"], file);
+  // DeepSeek-V4 stores its experts in 4 bits beside fp8.
+  if (found.stored && keys.is("expert_dtype", "fp4")) found.expert_format = weight_format("mxfp4");
   tell_what_is_not_known(keys, type, found);
   try {
     validate(m);

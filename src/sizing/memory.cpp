@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "blocks.h"
 
 namespace moe {
@@ -47,6 +49,19 @@ std::int64_t training_bytes_per_param(const std::string& optimizer) {
 
 std::int64_t kv_numbers_per_token(const Model& model) {
   return sum_of_caches(model, [](const CacheCount& cache) { return cache.per_token; });
+}
+
+std::int64_t kv_numbers_in_windows(const Model& model, std::int64_t context) {
+  validate(model);
+  Whole sum = 0;
+  for (std::size_t i = 0; i < model.layers.size(); ++i) {
+    const Layer& layer = model.layers[i];
+    if (layer.mixer < 0 || static_cast<std::int64_t>(i) < model.encoder_layers) continue;
+    const Mixer& mixer = model.mixers[static_cast<std::size_t>(layer.mixer)];
+    const std::int64_t window = window_of(mixer), tokens = window > 0 ? std::min(window, context) : context;
+    sum += cache_of(mixer, model.hidden_size).per_token * (layer.cross ? 2 : 1) * tokens;
+  }
+  return sum.value();
 }
 
 std::int64_t index_numbers_per_token(const Model& model) {

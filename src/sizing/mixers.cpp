@@ -75,7 +75,7 @@ BlockCount count_of(const Mamba2& a, Whole D) {
   return block(matrices, taps * (I + 2 * GN) + biases + 3 * H + I);
 }
 
-/// (D12)
+/// (D10)
 BlockCount count_of(const KimiDelta& a, Whole D) {
   const Whole H = a.heads, h = a.head_size, Hh = H * h;
   const auto map = [&](Whole rank, bool low) { return low ? D * rank + rank * Hh : D * Hh; };
@@ -84,7 +84,7 @@ BlockCount count_of(const KimiDelta& a, Whole D) {
   return block(matrices, 3 * Whole(a.convolution) * Hh + Hh + H + h);
 }
 
-/// (D13)
+/// (D11)
 BlockCount count_of(const ShortConvolution& a, Whole D) {
   return block(4 * D * D, a.convolution * D + (a.bias ? 5 * D : 0));
 }
@@ -171,6 +171,12 @@ CacheCount cache_of(const Mixer& mixer, Whole D) {
     cache.state = 2 * D;  // the cell and what it shows
   }
   return cache;
+}
+
+std::int64_t window_of(const Mixer& mixer) {
+  if (const auto* a = std::get_if<Gqa>(&mixer)) return a->window;
+  if (const auto* a = std::get_if<Mla>(&mixer)) return a->window;
+  return 0;
 }
 
 const char* kind_of(const Mixer& mixer) {

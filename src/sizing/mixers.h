@@ -11,7 +11,7 @@ struct BlockCount {
 };
 BlockCount count_of(const Extra& extra);
 
-/// The parameters of a mixer in a model of width D; (D1) to (D7).
+/// The parameters of a mixer in a model of width D; (D1) to (D7), (D10), (D11).
 BlockCount count_mixer(const Mixer& mixer, Whole D);
 
 /// FLOPs of attention for each token that a token attends to, (F2); 0 where the state does not grow with the context.
@@ -22,6 +22,9 @@ struct CacheCount {
   Whole per_token, index_per_token, state;
 };
 CacheCount cache_of(const Mixer& mixer, Whole D);
+
+/// How many tokens its cache keeps at most; 0: all.
+std::int64_t window_of(const Mixer& mixer);
 
 /// The name of a mixer's kind in files and tables.
 const char* kind_of(const Mixer& mixer);

@@ -39,10 +39,12 @@ NamedModel model_in_file(const std::string& path) {
 NamedModel model_called(const std::string& name) {
   if (is_path(name)) return model_in_file(name);
   if (const Published* published = find_published(name)) return {published->model, published, {}};
+  if (std::optional<NamedModel> released = find_released(name)) return *released;
   if (const Preset* preset = find_preset(name))
     return {named(model_of(preset->config), "preset " + name), nullptr, {}};
   std::vector<std::string> names = names_of_presets();
   for (const Published& published : published_models()) names.push_back(published.id);
+  for (const std::string& released : released_models()) names.push_back(released);
   throw Error("MODEL", "MODEL = " + shown(name) + " must be a model of moe-oracle models, a preset (" +
                            preset_names() + ") or a path with / or .json" + did_you_mean(name, names));
 }

@@ -3,10 +3,13 @@
 #include "../huggingface/fields.h"
 #include "model_json.h"
 #include "moe/sizing_json.h"
+#include "quantization.h"
 
 namespace moe {
 
-extern const char* const kRegistryTexts[];  // the files of src/sizing/registry, then null
+// The files of src/sizing/registry and of src/sizing/released, then null.
+extern const char* const kRegistryTexts[];
+extern const char* const kReleasedTexts[];
 
 namespace {
 
@@ -30,6 +33,7 @@ Published published_from_json(const Json& row, const std::string& family) {
   p.erratum = said.value("erratum", "");
   p.note = said.value("note", "");
   p.reproducible = said.value("reproducible", true);
+  if (said.contains("quantization_config")) p.stored = stored_weights(said["quantization_config"], p.id);
   return p;
 }
 
@@ -54,6 +58,42 @@ std::vector<Published> read_registry() {
 const std::vector<Published>& published_models() {
   static const std::vector<Published> all = read_registry();
   return all;
+}
+
+namespace {
+
+/// The released configs by name.
+const std::vector<std::pair<std::string, Json>>& released() {
+  static const auto all = [] {
+    std::vector<std::pair<std::string, Json>> list;
+    for (const char* const* text = kReleasedTexts; *text != nullptr; ++text) {
+      const Json file = parse_json(*text, "released");
+      list.emplace_back(file.at("id").get<std::string>(), file.at("config"));
+    }
+    return list;
+  }();
+  return all;
+}
+
+}  // namespace
+
+const std::vector<std::string>& released_models() {
+  static const auto all = [] {
+    std::vector<std::string> names;
+    for (const auto& [name, config] : released()) names.push_back(name);
+    return names;
+  }();
+  return all;
+}
+
+std::optional<NamedModel> find_released(const std::string& id) {
+  for (const auto& [name, config] : released()) {
+    if (name != id) continue;
+    NamedModel found = model_from_huggingface(config, name);
+    found.model.name = name;
+    return found;
+  }
+  return std::nullopt;
 }
 
 const Published* find_published(const std::string& id) {

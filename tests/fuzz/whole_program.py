@@ -51,6 +51,8 @@ class Sources:
                 self.golden.append(document)
         self.configs = [group["config"] for document in self.golden for group in document["groups"] if "config" in group]
         self.foreign = [json.loads(path.read_text()) for path in sorted(configs.glob("*.json")) if path.name != "fields.json"]
+        classes = json.loads((configs.parent / "classes.json").read_text())["classes"]
+        self.foreign += [row["config"] for row in classes]
         self.answers = {}
         known = subprocess.run([program, "golden", "list"], capture_output=True, text=True, check=True).stdout.split()
         with tempfile.TemporaryDirectory() as folder:
@@ -133,7 +135,11 @@ class Run:
 
     def foreign(self):
         model = self.file("config.json", mutate.json_text(self.rng, self.rng.choice(self.sources.foreign)))
-        return [self.rng.choice(["count", "flops", "memory", "explain", "roofline", "compare", "iso"]), model]
+        verb = self.rng.choice([["count"], ["count"], ["count", "--strict"], ["flops"], ["flops", "--ep", "4", "--nodes", "2"],
+                                ["memory"], ["memory", "--window", "as-configured", "--ctx", "100000"],
+                                ["memory", "--tp", "2", "--pp", "2", "--ep", "4", "--dp", "4", "--zero", "1"], ["explain"], ["roofline"],
+                                ["compare"], ["iso"], ["sweep", "--experts", "4,8"]])
+        return [verb[0], model, *verb[1:], *self.rng.choice([[], ["--json"]])]
 
     def weights(self):
         file = self.file("w.safetensors", mutate.mutated_safetensors(self.rng, self.sources.weights))
@@ -172,11 +178,21 @@ def faults_of(command, folder, sanitized):
     words = LIBRARY.search((output + errors).decode("utf-8", "replace"))
     if words and "--json" not in command:
         faults.append(f"says {words.group()!r}")
+    if code == 0 and command[1] in ("count", "flops", "memory") and "--json" in command and (number := below_zero(json.loads(output))):
+        faults.append(f"says {number}")
     if CONTROL.search(output + errors):
         faults.append("prints control characters")
     if not is_text(output) or not is_text(errors):
         faults.append("prints what is not UTF-8")
     return faults
+
+
+def below_zero(value):
+    """The first whole number of the document that is below 0, if any."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    if isinstance(value, int) and not isinstance(value, bool) and value < 0:
+        return value
+    return next((number for item in items if (number := below_zero(item))), None)
 
 
 def is_text(data):

@@ -188,3 +188,32 @@ TEST_CASE("registry: names of models, presets and files") {
         "switch, mixtral, "
         "deepseek_v3) or a path with / or .json; did you mean mixtral?");
 }
+
+TEST_CASE("registry: released models have as many parameters as transformers' classes") {
+  // Sums over the parameters of transformers 5.24's model classes on the meta device.
+  const std::pair<const char*, std::int64_t> totals[] = {
+      {"deepseek-v3.2", 671877944064},      {"deepseek-v4-flash", 284332240471},
+      {"gemma-4-26b", 25233141760},         {"glm-5.2", 743377019904},
+      {"granite-4.0-tiny", 6939037248},     {"jetmoe-8b", 8522237952},
+      {"kimi-linear-48b-a3b", 49133081120}, {"lfm2-8b-a1b", 8339930560},
+      {"llama-3.1-8b", 8030261248},         {"minimax-m2", 228689764864},
+      {"nemotron-3-super", 120668707840},   {"nemotron-3-ultra", 549308993536},
+      {"phi-3.5-moe", 41873153344},         {"qwen3-vl-30b-a3b", 30532122624}};
+  for (const auto& [name, total] : totals) {
+    CAPTURE(name);
+    const NamedModel named = model_called(name);
+    CHECK(named.exact());
+    CHECK(named.published == nullptr);
+    CHECK(count(named.model).total == total);
+  }
+  CHECK(released_models().size() == std::size(totals) + 1);
+  CHECK(model_called("minimax-m3").exact());  // its class has another config
+}
+
+TEST_CASE("registry: what windows leave of a cache of 131,072 tokens") {
+  const Model m = model_called("gemma-4-26b").model;
+  // 5 layers of 2 heads of 512 keep all, 25 of 8 heads of 256 keep 1,024; keys and values, each of 2 bytes.
+  CHECK(2 * kv_numbers_in_windows(m, 131072) ==
+        2 * 2 * (5 * 2 * 512 * std::int64_t{131072} + 25 * 8 * 256 * 1024));
+  CHECK(kv_numbers_in_windows(m, 131072) < kv_numbers_per_token(m) * 131072);
+}

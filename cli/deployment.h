@@ -1,0 +1,39 @@
+#pragma once
+
+#include "moe/deployment.h"
+#include "sizing.h"
+
+namespace moe::cli {
+
+/// The options that say how devices share a model.
+struct DeploymentOptions {
+  std::string tp = "1", pp = "1", ep = "1", etp = "1", dp = "1", cp = "1", zero = "0";
+
+  void add_to(CLI::App& verb);
+  Deployment deployment() const;
+};
+
+/// What the fullest and the emptiest device hold: bytes of weights by component, of the cache and of training.
+struct DeviceBytes {
+  DeviceCount device;
+  std::array<double, kComponents> weights{};
+  double all_weights = 0, cache = 0, training = 0;
+};
+
+Json device_json(const DeviceBytes& device);
+void print_devices(const Deployment& deployment, const DeviceBytes& fullest, const DeviceBytes& emptiest);
+
+/// The options of the exchange between experts on several devices.
+struct ExchangeOptions {
+  std::string ep = "1", nodes = "1", node_limit = "0", dispatch = "bf16", combine = "bf16";
+
+  void add_to(CLI::App& verb);
+  bool asked() const { return ep != "1"; }
+  Exchange exchange() const;
+};
+
+/// Bytes that one token makes its device send and get back in a layer with experts, and in all of them.
+Json exchange_json(const ExchangeOptions& options, const Model& model, std::int64_t moe_layers);
+void print_exchange(const ExchangeOptions& options, const Model& model, std::int64_t moe_layers);
+
+}  // namespace moe::cli

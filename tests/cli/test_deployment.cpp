@@ -1,0 +1,177 @@
+#include <doctest/doctest.h>
+
+#include "../sizing/sizing_support.h"
+#include "moe/safetensors.h"
+#include "run.h"
+
+// The verbs about whole models, as files store them, on many devices, and beside checkpoints.
+using namespace moe;
+
+namespace {
+
+const std::string kSmall =
+    R"({"model_type": "mixtral", "hidden_size": 8, "vocab_size": 10, "num_hidden_layers": 2,
+  "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 6, "num_local_experts": 4,
+  "num_experts_per_tok": 2, "tie_word_embeddings": false})";
+
+Array zeros_of(const Dims& dims) {
+  Index size = 1;
+  for (const Index n : dims) size *= n;
+  const std::vector<double> values(static_cast<std::size_t>(size), 0.0);
+  return array_of(dims, values.data());
+}
+
+/// The tensors of that model, as Hugging Face names them.
+Arrays tensors_of_small() {
+  Arrays all{{"model.embed_tokens.weight", zeros_of({10, 8})},
+             {"lm_head.weight", zeros_of({10, 8})},
+             {"model.norm.weight", zeros_of({8})}};
+  for (const std::string layer : {"model.layers.0.", "model.layers.1."}) {
+    for (const char* norm : {"input_layernorm.weight", "post_attention_layernorm.weight"})
+      all.emplace_back(layer + norm, zeros_of({8}));
+    all.emplace_back(layer + "self_attn.q_proj.weight", zeros_of({8, 8}));
+    all.emplace_back(layer + "self_attn.k_proj.weight", zeros_of({4, 8}));
+    all.emplace_back(layer + "self_attn.v_proj.weight", zeros_of({4, 8}));
+    all.emplace_back(layer + "self_attn.o_proj.weight", zeros_of({8, 8}));
+    all.emplace_back(layer + "block_sparse_moe.gate.weight", zeros_of({4, 8}));
+    for (int e = 0; e < 4; ++e)
+      for (const std::string w : {"w1", "w3", "w2"})
+        all.emplace_back(layer + "block_sparse_moe.experts." + std::to_string(e) + '.' + w + ".weight",
+                         w == "w2" ? zeros_of({8, 6}) : zeros_of({6, 8}));
+  }
+  return all;
+}
+
+/// Bytes of weights of Mixtral's config with this quantization_config.
+double weight_bytes(const std::string& quantization) {
+  const Scratch folder;
+  Json json = sizing_json("configs/mixtral-8x7b.json");
+  json["quantization_config"] = parse_json(quantization, "test");
+  write(folder / "config.json", print_json(json));
+  const Done done = run(folder, "memory ./config.json --json");
+  CAPTURE(quantization);
+  CAPTURE(done.err);
+  REQUIRE(done.code == 0);
+  return parse_json(done.out, "stdout")["weight_bytes"]["total"].get<double>();
+}
+
+}  // namespace
+
+TEST_CASE("memory: weights are stored as was published, or as the file says, unless the options do") {
+  CHECK(json_of("memory gpt-oss-120b")["weight_bytes"]["total"] == 65190340224.0);
+  CHECK(json_of("memory gpt-oss-120b --dtype bf16")["weight_bytes"]["total"] == 2.0 * 116829156672);
+  const double attention = 1342177280, routed = 45097156608, rest = 46702792704 - attention - routed;
+  const auto near = [](double x, double y) { return std::abs(x - y) <= 1; };
+  CHECK(near(weight_bytes(R"({"quant_method": "fp8"})"), 2 * rest + attention + routed));
+  CHECK(near(weight_bytes(R"({"quant_method": "fp8", "weight_block_size": [128, 128]})"),
+             2 * rest + (attention + routed) * (8 + 32.0 / 16384) / 8));
+  CHECK(near(weight_bytes(R"({"quant_method": "awq", "bits": 4, "group_size": 128})"),
+             2 * rest + (attention + routed) * (4 + 20.0 / 128) / 8));
+  CHECK(near(weight_bytes(R"({"quant_method": "gptq", "bits": 4, "group_size": -1,
+                              "modules_to_not_convert": ["self_attn"]})"),
+             2 * (rest + attention) + routed / 2));
+  CHECK(near(weight_bytes(R"({"quant_method": "mxfp4"})"), 2 * (rest + attention) + routed * 4.25 / 8));
+  CHECK(near(weight_bytes(R"({"quant_method": "bitsandbytes", "load_in_4bit": true})"),
+             2 * rest + (attention + routed) * 4.5 / 8));
+  CHECK(near(weight_bytes(R"({"quant_method": "compressed-tensors", "ignore": ["lm_head"],
+                              "format": "nvfp4-pack-quantized", "config_groups": {"group_0": {"weights":
+                              {"num_bits": 4, "type": "float", "group_size": 16}}}})"),
+             2 * rest + (attention + routed) * 4.5 / 8));
+}
+
+TEST_CASE("memory: a quantization that is not known is refused by its name") {
+  const Scratch folder;
+  Json json = sizing_json("configs/mixtral-8x7b.json");
+  json["quantization_config"] = {{"quant_method", "q17"}};
+  write(folder / "config.json", print_json(json));
+  const Done done = run(folder, "memory ./config.json");
+  CHECK(done.code == 2);
+  CHECK(is_one_line(done.err));
+  CHECK(has(done.err, "./config.json: quantization_config: quant_method = \"q17\" must be one of fp8, "));
+}
+
+TEST_CASE("memory: layers with a window keep no more than that where they are taken as configured") {
+  const Scratch folder;
+  Json json = sizing_json("configs/mixtral-8x7b.json");
+  json["sliding_window"] = 1000;
+  write(folder / "config.json", print_json(json));
+  const auto cache = [&](const std::string& options) -> double {
+    const Done done = run(folder, "memory ./config.json --json " + options);
+    REQUIRE(done.code == 0);
+    return parse_json(done.out, "stdout")["cache_bytes"]["total"].get<double>();
+  };
+  CHECK(cache("--ctx 4000") == 131072.0 * 4000);
+  CHECK(cache("--ctx 4000 --window as-configured") == 131072.0 * 1000);
+  CHECK(cache("--ctx 500 --window as-configured") == 131072.0 * 500);
+  CHECK(run(folder, "memory ./config.json --window half").err ==
+        "moe-oracle: --window = \"half\" must be full or as-configured\n");
+}
+
+TEST_CASE("memory: devices that share a model have their parts, and what does not divide is named") {
+  const Json one = json_of("memory deepseek-v3")["deployment"];
+  CHECK(one["devices"] == 1);
+  CHECK(one["fullest"]["params"]["total"] == 671026419200);
+  const std::string split = "memory deepseek-v3 --tp 8 --pp 4 --ep 32 --dp 8 --zero 1";
+  const Json many = json_of(split)["deployment"];
+  CHECK(many["devices"] == 256);
+  CHECK(many["fullest"]["weight_bytes"]["total"] > many["emptiest"]["weight_bytes"]["total"]);
+  // The last stage has 16 layers, each with 256 / 32 experts.
+  CHECK(many["fullest"]["weight_bytes"]["routed"] == 2.0 * 16 * 8 * 3 * 7168 * 2048);
+  CHECK(has(run(Scratch(), split).out, "256 devices: tp 8, pp 4, ep 32, etp 1, dp 8, cp 1, ZeRO 1\n"));
+  CHECK(run(Scratch(), "memory deepseek-v3 --tp 3").err == "moe-oracle: --tp = 3 must divide heads = 128\n");
+  CHECK(run(Scratch(), "memory deepseek-v3 --zero 4").code == 2);
+}
+
+TEST_CASE("flops: what experts on several devices send is said by copies, and by dtype") {
+  const Json sent = json_of("flops deepseek-v3 --ep 64 --nodes 8 --dispatch-dtype fp8")["all_to_all"];
+  CHECK(sent["layers"] == 58);
+  CHECK(sent["assignments"]["copies"] == 8.0);
+  CHECK(sent["assignments"]["combine_bytes"] == 8.0 * 2 * 7168);
+  CHECK(sent["assignments"]["dispatch_bytes"] == 8 * (7168 * (8 + 32.0 / 16384) / 8));
+  CHECK(sent["nodes"]["copies"].get<double>() < 5.3);
+  CHECK(!json_of("flops deepseek-v3").contains("all_to_all"));
+  CHECK(has(run(Scratch(), "flops deepseek-v3 --ep 64 --nodes 8").out, "device that has one"));
+  CHECK(run(Scratch(), "flops deepseek-v3 --ep 7").err == "moe-oracle: --ep = 7 must divide experts = 256\n");
+}
+
+TEST_CASE("count: a checkpoint is counted by its headers, and named where a config differs from it") {
+  const Scratch folder;
+  write(folder / "config.json", kSmall);
+  const Arrays all = tensors_of_small();
+  write_safetensors(folder / "model.safetensors", all);
+  const Json total = parse_json(run(folder, "count ./config.json --json").out, "o")["params"]["total"];
+  const Json counted = parse_json(run(folder, "count model.safetensors --json").out, "o");
+  CHECK(counted["params"]["total"] == total);
+  CHECK(counted["components"]["routed"] == 2 * 4 * 3 * 48);
+  CHECK(counted["components"]["router"] == 2 * 32);
+  const Done equal = run(folder, "count ./config.json --against model.safetensors");
+  CHECK(equal.code == 0);
+  CHECK(has(equal.out, "equal, to the last parameter\n"));
+
+  // In two files with an index: a bias that the config does not have, and a tower that is not counted.
+  const Arrays more{{"model.layers.1.self_attn.q_proj.bias", zeros_of({8})},
+                    {"visual.patch.weight", zeros_of({3, 3})}};
+  write_safetensors(folder / "more.safetensors", more);
+  Json index{{"weight_map", Json::object()}};
+  for (const auto& [name, array] : all) index["weight_map"][name] = "model.safetensors";
+  for (const auto& [name, array] : more) index["weight_map"][name] = "more.safetensors";
+  write(folder / "model.safetensors.index.json", print_json(index));
+  const std::string against = "count ./config.json --against model.safetensors.index.json";
+  const Done differs = run(folder, against + " --json");
+  CHECK(differs.code == 1);
+  const Json said = parse_json(differs.out, "o");
+  CHECK(said["checkpoint"]["total"] == total.get<std::int64_t>() + 8);
+  CHECK(said["checkpoint"]["beside"] == 9);
+  REQUIRE(said["differs"].size() == 1);
+  CHECK(said["differs"][0]["component"] == "attention");
+  CHECK(has(run(folder, against).out, "model.layers.*.self_attn.q_proj.bias"));
+  CHECK(run(folder, "count nothing.safetensors").code == 2);
+}
+
+TEST_CASE("count: an index without its files says the number that it has") {
+  const Scratch folder;
+  write(folder / "model.safetensors.index.json",
+        R"({"metadata": {"total_parameters": 1234}, "weight_map": {"a": "model-1.safetensors"}})");
+  CHECK(parse_json(run(folder, "count model.safetensors.index.json --json").out, "o")["params"]["total"] ==
+        1234);
+}
