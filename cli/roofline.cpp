@@ -18,6 +18,7 @@ struct RooflineQuestion {
   Machine machine;
   DecodeSetting setting;
   double E = 1, K = 1;
+  double weights = 0;  // bytes of all of them
 };
 
 RooflineQuestion question(const RooflineOptions& o) {
@@ -31,6 +32,9 @@ RooflineQuestion question(const RooflineOptions& o) {
   q.setting.weight_bytes = bytes_per_number("--dtype", o.dtype);
   q.setting.expert_bytes =
       o.expert_dtype.empty() ? q.setting.weight_bytes : bytes_per_number("--expert-dtype", o.expert_dtype);
+  const std::int64_t routed = q.counted[Component::Routed].params;
+  q.weights = static_cast<double>(q.counted.total - routed) * q.setting.weight_bytes +
+              static_cast<double>(routed) * q.setting.expert_bytes;
   q.setting.context = parse_index("--ctx", o.context, 0, Index{1} << 40);
   if (q.counted.moe_layers > 0) {
     q.E = static_cast<double>(q.named.model.moe->num_experts);
@@ -81,6 +85,23 @@ Table table_of(const RooflineQuestion& q) {
   return table;
 }
 
+Json machine_json(const Machine& m) {
+  Json json{{"name", m.name}, {"peak", m.peak}, {"bandwidth", m.bandwidth}, {"ridge", m.ridge()}};
+  if (m.peak_fp8 > 0) json["peak_fp8"] = m.peak_fp8;
+  if (m.memory > 0) json["memory"] = m.memory;
+  json["source"] = m.source;
+  return json;
+}
+
+/// How many devices hold the weights, where one does not.
+std::string devices_text(const RooflineQuestion& q, std::optional<std::int64_t> devices) {
+  if (devices.value_or(1) == 1) return "";
+  return wrapped("devices: " + with_commas(*devices) + " such devices hold the weights, " +
+                 scaled(q.weights, "B").text + ", which are more than the " +
+                 scaled(q.machine.memory, "B").text + " of one " + q.machine.name +
+                 "; tokens/s is what one allows.");
+}
+
 int act_on(const RooflineOptions& options) {
   const RooflineQuestion q = question(options);
   const Machine& m = q.machine;
@@ -88,11 +109,9 @@ int act_on(const RooflineOptions& options) {
   const double experts = crossover_batch(m, q.E, q.K, q.setting.expert_bytes),
                dense = crossover_batch(m, 1, 1, q.setting.weight_bytes);
   Json document = model_json(q.named, q.counted);
-  document["machine"] = {{"name", m.name},
-                         {"peak", m.peak},
-                         {"bandwidth", m.bandwidth},
-                         {"ridge", m.ridge()},
-                         {"source", m.source}};
+  document["machine"] = machine_json(m);
+  const std::optional<std::int64_t> devices = devices_for(m, q.weights);
+  if (devices) document["devices"] = *devices;
   document["crossover_batch"] = {{"experts", experts}, {"dense", dense}};
   document["context"] = q.setting.context, document["kind"] = kind_of(q.named, "model"),
   document["decode"] = table.json();
@@ -104,6 +123,7 @@ int act_on(const RooflineOptions& options) {
               real(q.setting.expert_bytes).text + " x " + real(q.E).text + " / (2 x " + real(q.K).text +
               ") = " + whole(std::llround(experts)).text + " tokens; a dense block " +
               whole(std::llround(dense)).text + '.') +
+      devices_text(q, devices) +
       wrapped("all of it is model: an upper bound for decoding at a context of " +
               with_commas(q.setting.context) +
               ", uniform routing, every weight read once a step, no other limit. " + m.source);
@@ -118,10 +138,12 @@ void add_roofline(CLI::App& app, Act& act) {
   verb->footer(
       "Example: moe-oracle roofline mixtral-8x7b\n"
       "Example: moe-oracle roofline deepseek-v3 --hw cpu --dtype int8 --ctx 1024\n"
+      "Example: moe-oracle roofline deepseek-v3 --hw mi300x --dtype fp8\n"
       "Example: moe-oracle roofline gpt-oss-120b --expert-dtype mxfp4 --peak 989T --bandwidth 3.35T");
   options->add_to(*verb);
-  verb->add_option("--hw", options->hardware, "h100 (if not given), h200, a100, tpu-v5e or cpu")
-      ->type_name("NAME");
+  verb->add_option("--hw", options->hardware,
+                   "h100 if not given; a name, of which a wrong one lists all, or a JSON file")
+      ->type_name("NAME|FILE");
   verb->add_option("--peak", options->peak, "FLOP/s of matrix products, in place of --hw")
       ->type_name("FLOPS");
   verb->add_option("--bandwidth", options->bandwidth, "bytes/s of memory")->type_name("BYTES");

@@ -1,21 +1,35 @@
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "moe/sizing.h"
 
 /// What memory lets a machine do: a batch has to read each expert that it uses once, however few of its tokens use it.
 namespace moe {
 
-/// A machine by its two limits: FLOP/s of dense matrix products, and bytes/s of its memory.
+/// A machine by its two limits: FLOP/s of dense matrix products in bf16, without sparsity, and bytes/s of its memory.
 struct Machine {
   std::string name;
   double peak = 0, bandwidth = 0;
-  std::string source;
+  std::string source;   // of every number
+  double memory = 0;    // bytes of one device; 0: not known
+  double peak_fp8 = 0;  // FLOP/s; 0: not known
 
   double ridge() const { return peak / bandwidth; }  // FLOPs for each byte, where both limits meet
 };
+/// The machines of src/sizing/machines.json.
 const std::vector<Machine>& machines();
-/// The machine of that name; throws Error listing all.
-const Machine& machine_called(const std::string& name);
+/// The machine that a JSON file describes by the fields of machines.json: name, peak, bandwidth, memory (null where it is not known),
+/// source, and peak_fp8 if it has any. Throws Error naming the file and the field for what is missing, unknown or of a wrong type.
+Machine machine_in_file(const std::string& path);
+/// The machine of that name, in any case of letters, or in that file if it has a / or ends in .json; throws Error listing all names.
+Machine machine_called(const std::string& name);
+
+/// How many such devices hold that many bytes, if the memory of one is known.
+///   (O8b)  max(1, ceil(bytes / memory))
+std::optional<std::int64_t> devices_for(const Machine& machine, double bytes);
 
 /// FLOPs of the experts for each byte of their weights that a batch of T tokens reads, at b bytes a weight.
 ///   (O7)  AI(T) = 2 K T / (U(T) b),   U by (O1)

@@ -1,39 +1,11 @@
 #include "moe/roofline.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "moe/error.h"
-#include "moe/nearest.h"
 #include "moe/occupancy.h"
 
 namespace moe {
-
-const std::vector<Machine>& machines() {
-  static const std::vector<Machine> all{
-      {"h100", 989e12, 3.35e12, "NVIDIA H100 SXM data sheet: bf16, without sparsity"},
-      {"h200", 989e12, 4.8e12, "NVIDIA H200 SXM data sheet: bf16, without sparsity"},
-      {"a100", 312e12, 2.039e12, "NVIDIA A100 SXM 80 GB data sheet: bf16, without sparsity"},
-      {"tpu-v5e", 197e12, 819e9, "Google Cloud TPU v5e: bf16"},
-      {"cpu", 3e12, 300e9, "an example: a server's CPU with eight memory channels"}};
-  return all;
-}
-
-const Machine& machine_called(const std::string& name) {
-  const auto lower = [](unsigned char c) { return static_cast<char>(std::tolower(c)); };
-  std::string small(name);
-  std::transform(name.begin(), name.end(), small.begin(), lower);
-  std::vector<std::string> names;
-  std::vector<const Machine*> of_family;  // tpu is tpu-v5e
-  for (const Machine& machine : machines()) {
-    if (machine.name == small) return machine;
-    if (machine.name.starts_with(small + '-')) of_family.push_back(&machine);
-    names.push_back(machine.name);
-  }
-  if (of_family.size() == 1) return *of_family.front();
-  throw Error("--hw", "--hw = \"" + name + "\" must be one of " + enumerated(names) +
-                          ", or be given by --peak and --bandwidth" + did_you_mean(name, names));
-}
 
 double expert_intensity(double T, double E, double K, double b) {
   require(b > 0, "bytes", b, "must be positive");

@@ -192,6 +192,53 @@ TEST_CASE("studies: roofline has the crossover of a named machine, or of a given
   CHECK(given["crossover_batch"]["dense"] == 5);
 }
 
+TEST_CASE("studies: roofline says how many devices the weights take, where they do not fit into one") {
+  const auto text = [](const std::string& arguments) { return run(Scratch(), "roofline " + arguments).out; };
+  const Json machine = json_of("roofline deepseek-v3")["machine"];
+  CHECK(machine["name"] == "h100");
+  CHECK(machine["peak"] == 989e12);
+  CHECK(machine["bandwidth"] == 3.35e12);
+  CHECK(machine["memory"] == 80e9);
+  CHECK(machine["source"].get<std::string>().starts_with("NVIDIA H100"));
+  CHECK(json_of("roofline deepseek-v3")["devices"] == 17);
+  CHECK(json_of("roofline deepseek-v3 --dtype int8 --hw mi300x")["devices"] == 4);
+  CHECK(json_of("roofline mixtral-8x7b --expert-dtype mxfp4")["devices"] == 1);
+  CHECK(!json_of("roofline deepseek-v3 --hw cpu").contains("devices"));
+  CHECK(!json_of("roofline deepseek-v3 --hw cpu")["machine"].contains("memory"));
+  CHECK(has(text("deepseek-v3"), "17 such devices"));
+  CHECK(has(text("deepseek-v3"), "1.342 TB"));
+  CHECK(!has(text("mixtral-8x7b --expert-dtype mxfp4"), "devices"));
+  CHECK(!has(text("deepseek-v3 --hw cpu"), "devices"));
+  CHECK(!has(text("deepseek-v3 --peak 1P --bandwidth 1T"), "devices"));
+}
+
+TEST_CASE("studies: roofline of a machine in a file, as README describes it") {
+  const std::string readme = read_text(MOE_ROOT "/README.md");
+  const std::size_t from = readme.find("{\n  \"name\": \"mine\""), to = readme.find("\n}\n", from);
+  REQUIRE(to != std::string::npos);
+  const Scratch folder;
+  write(folder / "mine.json", readme.substr(from, to + 3 - from));
+  for (const std::string name : {"mine.json", "./mine.json"}) {
+    const Done done = run(folder, "roofline mixtral-8x7b --json --hw " + name);
+    CHECK(done.code == 0);
+    const Json json = parse_json(done.out, "stdout");
+    CHECK(json["machine"]["name"] == "mine");
+    CHECK(json["machine"]["memory"] == 48e9);
+    CHECK(json["machine"]["peak_fp8"] == 200e12);
+    CHECK(json["devices"] == 2);
+  }
+  write(folder / "mine.json", R"({"name": "mine", "peak": 0})");
+  for (const std::string name : {"mine.json", "nowhere.json", "./mine", "."}) {
+    CAPTURE(name);
+    const Done done = run(folder, "roofline mixtral-8x7b --hw " + name);
+    CHECK(done.code == 2);
+    CHECK(done.out.empty());
+    CHECK(is_one_line(done.err));
+  }
+  CHECK(has(run(folder, "roofline mixtral-8x7b --hw mine.json").err,
+            "mine.json: peak = 0 must be a positive number"));
+}
+
 TEST_CASE("studies: the steps of an explanation are the counts, for every published model") {
   const Json models = parse_json(run(Scratch(), "models --json").out, "models");
   int explained = 0;

@@ -44,7 +44,7 @@ std::string kinds(const Model& m) {
 }
 
 /// A small config of a family, to which fields are added.
-Json small(const std::string& type, const Json& fields) {
+Json small_config(const std::string& type, const Json& fields) {
   Json json{{"model_type", type},     {"hidden_size", 8},         {"vocab_size", 10},
             {"num_hidden_layers", 4}, {"num_attention_heads", 2}, {"intermediate_size", 6},
             {"num_experts", 4},       {"num_experts_per_tok", 2}, {"tie_word_embeddings", false}};
@@ -90,7 +90,7 @@ TEST_CASE("model config: one quantity goes by the names of many families") {
 }
 
 TEST_CASE("model config: patterns of dense and sparse layers") {
-  const auto with = [](const Json& fields) { return pattern(read(small("x", fields))); };
+  const auto with = [](const Json& fields) { return pattern(read(small_config("x", fields))); };
   CHECK(with(Json::object()) == "1111");
   CHECK(with({{"first_k_dense_replace", 1}}) == "0111");
   CHECK(with({{"first_k_dense_replace", 1}, {"moe_layer_freq", 2}}) == "0010");
@@ -108,23 +108,23 @@ TEST_CASE("model config: patterns of dense and sparse layers") {
 
 TEST_CASE("model config: patterns of attention and what stands in for it") {
   const Json mamba{{"attn_layer_period", 4}, {"attn_layer_offset", 2}};
-  CHECK(kinds(read(small("jamba", mamba))) == "4404");
-  CHECK(kinds(read(small("minimax_text_01", {{"attn_type_list", {0, 0, 0, 1}}}))) == "2220");
+  CHECK(kinds(read(small_config("jamba", mamba))) == "4404");
+  CHECK(kinds(read(small_config("minimax_text_01", {{"attn_type_list", {0, 0, 0, 1}}}))) == "2220");
   const Json linear{{"full_attention_interval", 2},
                     {"linear_num_key_heads", 1},
                     {"linear_num_value_heads", 1},
                     {"linear_key_head_dim", 2},
                     {"linear_value_head_dim", 2}};
-  CHECK(kinds(read(small("qwen3_next", linear))) == "3030");
+  CHECK(kinds(read(small_config("qwen3_next", linear))) == "3030");
   const Json nemotron{{"hybrid_override_pattern", "ME*-"},
                       {"mamba_num_heads", 2},
                       {"mamba_head_dim", 4},
                       {"ssm_state_size", 4}};
-  CHECK(kinds(read(small("nemotron_h", nemotron))) == "5-0-");
-  CHECK(pattern(read(small("nemotron_h", nemotron))) == "0100");
-  CHECK(kinds(read(small("gpt_oss", {{"layer_types",
-                                      {"sliding_attention", "full_attention", "sliding_attention",
-                                       "full_attention"}}}))) == "0000");
+  CHECK(kinds(read(small_config("nemotron_h", nemotron))) == "5-0-");
+  CHECK(pattern(read(small_config("nemotron_h", nemotron))) == "0100");
+  CHECK(kinds(read(small_config("gpt_oss", {{"layer_types",
+                                             {"sliding_attention", "full_attention", "sliding_attention",
+                                              "full_attention"}}}))) == "0000");
 }
 
 TEST_CASE("model config: a rank of Mamba's step by itself, and sparse attention") {
@@ -163,7 +163,7 @@ TEST_CASE("model config: the fields of other families give the integers of their
 }
 
 TEST_CASE("model config: keys and values that layers share, and layers of two widths of heads") {
-  const Json alone = small("hunyuan", Json::object());
+  const Json alone = small_config("hunyuan", Json::object());
   Json shared = alone;
   shared.update(Json{{"use_cla", true}, {"cla_share_factor", 2}});
   // Two of four layers have no keys and values of 8 x 2 x 4 each.
@@ -172,7 +172,7 @@ TEST_CASE("model config: keys and values that layers share, and layers of two wi
   Json windows = alone;
   windows.update(Json{{"hybrid_layer_pattern", {0, 1, 1, 1}}, {"swa_num_key_value_heads", 1}});
   CHECK(count(read(alone)).total - count(read(windows)).total == 3 * 2 * 32);
-  const Json values = small("hunyuan", {{"head_dim", 4}, {"v_head_dim", 6}});
+  const Json values = small_config("hunyuan", {{"head_dim", 4}, {"v_head_dim", 6}});
   CHECK(count(read(values)).total - count(read(alone)).total == 4 * (8 * 2 * 2 + 2 * 2 * 8));
 }
 
@@ -180,7 +180,7 @@ TEST_CASE("model config: LongCat's layers are two, with one mixture beside them"
   const Json fields{{"kv_lora_rank", 4},    {"qk_nope_head_dim", 2}, {"qk_rope_head_dim", 2},
                     {"v_head_dim", 2},      {"ffn_hidden_size", 6},  {"expert_ffn_hidden_size", 3},
                     {"zero_expert_num", 2}, {"num_layers", 4}};
-  const Model m = read(small("longcat_flash", fields));
+  const Model m = read(small_config("longcat_flash", fields));
   CHECK(m.layers.size() == 8);
   CHECK(pattern(m) == "10101010");
   CHECK(count(m)[Component::Dense].params == 8 * 3 * 8 * 6);
@@ -279,9 +279,9 @@ TEST_CASE("model config: what is wrong is one line that names the file, the key 
         "layer 0");
   CHECK(message_of([] { read(Json::array()); }) == "c.json: must be a JSON object");
   CHECK(message_of([] {
-          count(read(small("x", {{"hidden_size", 2147483646},
-                                 {"intermediate_size", 2147483647},
-                                 {"num_experts", 2147483647}})));
+          count(read(small_config("x", {{"hidden_size", 2147483646},
+                                        {"intermediate_size", 2147483647},
+                                        {"num_experts", 2147483647}})));
         }) == "model: a count of its parameters, FLOPs or bytes must be below 2^63");
 }
 
@@ -290,10 +290,12 @@ TEST_CASE("model config: a key that may hold parameters and is not known makes t
     return model_from_huggingface(changed("mixtral-8x7b", fields), "c.json").unread;
   };
   using Keys = std::vector<std::string>;
-  CHECK(unread({{"rope_theta_local", 3}, {"router_aux_loss_coef", 0.1}, {"output_router_logits", true}}) == Keys{});
+  CHECK(unread({{"rope_theta_local", 3}, {"router_aux_loss_coef", 0.1}, {"output_router_logits", true}}) ==
+        Keys{});
   CHECK(unread({{"a_size", nullptr}, {"a_flag", false}, {"a_name", "x"}, {"a_ratio", 0.5}}) == Keys{});
   CHECK(unread({{"num_super_experts", 3}}) == Keys{"num_super_experts"});
-  CHECK(unread({{"use_third_norm", true}, {"adapters", {{"rank", 8}}}}) == Keys{"use_third_norm", "adapters"});
+  CHECK(unread({{"use_third_norm", true}, {"adapters", {{"rank", 8}}}}) ==
+        Keys{"use_third_norm", "adapters"});
   CHECK(unread({{"model_type", "mixtral_9"}}) == Keys{"model_type"});
   const auto warned = warnings_of(changed("mixtral-8x7b", {{"num_super_experts", 3}}));
   REQUIRE(warned.size() == 1);

@@ -1,3 +1,7 @@
+#include <fstream>
+#include <set>
+
+#include "../scratch.h"
 #include "../support.h"
 #include "moe/roofline.h"
 #include "moe/twins.h"
@@ -16,6 +20,19 @@ Model pencil() {
   return m;
 }
 
+/// The fields of a machine's file, with `field` as given, or left out where that is "".
+std::string machine_file(const std::string& field = "source", const std::string& as = "\"a data sheet\"") {
+  std::string text;
+  for (const auto& [key, value] : {std::pair<std::string, std::string>{"name", "\"mine\""},
+                                   {"peak", "100e12"},
+                                   {"bandwidth", "1e12"},
+                                   {"memory", "48e9"},
+                                   {"source", "\"a data sheet\""}})
+    if (key != field) text += (text.empty() ? "" : ", ") + shown(key) + ": " + value;
+  if (!as.empty()) text += ", " + shown(field) + ": " + as;
+  return '{' + text + '}';
+}
+
 }  // namespace
 
 TEST_CASE("roofline: the batch from which on arithmetic is the limit") {
@@ -32,6 +49,89 @@ TEST_CASE("roofline: the batch from which on arithmetic is the limit") {
   CHECK(prints(crossover_batch(cpu, 8, 2, 1), 20, 1e-9));
   CHECK(prints(crossover_batch(cpu, 256, 8, 1), 160, 1e-9));
   CHECK(prints(crossover_batch({"v5e in round numbers", 1.97e14, 8.2e11, ""}, 1, 1, 2), 240, 1));
+}
+
+TEST_CASE("roofline: every machine has a source, and numbers that a machine may have") {
+  std::set<std::string> names;
+  for (const Machine& m : machines()) {
+    CAPTURE(m.name);
+    CHECK(names.insert(m.name).second);
+    CHECK(machine_called(m.name).name == m.name);
+    CHECK(m.source.size() > 20);
+    CHECK(m.peak > 1e12);
+    CHECK(m.peak < 1e16);
+    CHECK(m.bandwidth > 1e11);
+    CHECK(m.bandwidth < 1e14);
+    CHECK(m.ridge() >= 10);
+    CHECK(m.ridge() < 1000);
+    if (m.name == "cpu") continue;  // an example
+    CHECK(m.memory >= 16e9);
+    CHECK(m.memory <= 1e12);
+    if (m.peak_fp8 > 0) CHECK(m.peak_fp8 >= m.peak);
+    CHECK(m.peak_fp8 <= 4 * m.peak);
+  }
+  CHECK(machines().size() >= 15);
+  for (const char* name : {"h100", "h200", "a100", "tpu-v5e", "cpu"}) CHECK(names.contains(name));
+}
+
+TEST_CASE("roofline: a machine has more than one name") {
+  CHECK(machine_called("tpu").name == "tpu-v5e");
+  CHECK(machine_called("H20").peak == 148e12);
+  CHECK(machine_called("Trillium").name == "tpu-v6e");
+  CHECK(machine_called("m3").name == "m3-ultra");
+  CHECK(machine_called("rtx").name == "rtx-4090");
+}
+
+TEST_CASE("roofline: how many devices hold the weights") {
+  const Machine h100 = machine_called("h100");
+  CHECK(devices_for(h100, 1) == 1);
+  CHECK(devices_for(h100, 80e9) == 1);
+  CHECK(devices_for(h100, 80e9 + 1) == 2);
+  CHECK(devices_for(h100, 2.0 * 671026419200) == 17);  // DeepSeek-V3 in bf16: 16.8
+  CHECK(!devices_for(machine_called("cpu"), 1e15));
+}
+
+TEST_CASE("roofline: a machine in a file") {
+  const Scratch folder;
+  const std::string path = folder / "mine.json";
+  const auto read = [&](const std::string& text) {
+    std::ofstream(path) << text;
+    return machine_called(path);
+  };
+  const Machine mine = read(machine_file("peak_fp8", "200000000000000"));
+  CHECK(mine.name == "mine");
+  CHECK(mine.peak == 100e12);
+  CHECK(mine.bandwidth == 1e12);
+  CHECK(mine.memory == 48e9);
+  CHECK(mine.peak_fp8 == 200e12);
+  CHECK(mine.source == "a data sheet");
+  CHECK(read(machine_file("memory", "null")).memory == 0);
+  const auto refusal = [&](const std::string& text) {
+    const std::string error = error_of([&] { read(text); });
+    CHECK(error.starts_with(path + ": "));
+    CHECK(error.find('\n') == std::string::npos);
+    return error.substr(std::min(error.size(), path.size() + 2));
+  };
+  for (const std::string field : {"name", "peak", "bandwidth", "memory", "source"})
+    CHECK(refusal(machine_file(field, "")) == "must have " + field);
+  for (const std::string field : {"peak", "bandwidth", "memory", "peak_fp8"}) {
+    CHECK(refusal(machine_file(field, "0")) == field + " = 0 must be a positive number");
+    CHECK(refusal(machine_file(field, "-1")) == field + " = -1 must be a positive number");
+    CHECK(refusal(machine_file(field, "\"1T\"")) == field + " = \"1T\" must be a positive number");
+    CHECK(refusal(machine_file(field, "true")) == field + " = true must be a positive number");
+  }
+  CHECK(refusal(machine_file("peak", "null")) == "peak = null must be a positive number");
+  CHECK(refusal(machine_file("name", "7")) == "name = 7 must be a string");
+  CHECK(refusal(machine_file("name", "\"\"")) == "name = \"\" must be printable, and not empty");
+  CHECK(refusal(machine_file("source", R"("a\nb")")) ==
+        R"(source = "a\nb" must be printable, and not empty)");
+  CHECK(
+      refusal(machine_file("bandwith", "1")) ==
+      "\"bandwith\" must be one of name, peak, peak_fp8, bandwidth, memory, source; did you mean bandwidth?");
+  CHECK(refusal(machine_file("also", "[\"yours\"]")).starts_with("\"also\" must be one of name, "));
+  CHECK(refusal("[1]") == "must be an object with name, peak, peak_fp8, bandwidth, memory, source");
+  CHECK(refusal("{").starts_with("must be JSON: "));
+  CHECK(refusal(R"({"name": "a", "name": "b"})") == "\"name\" must not appear twice in one object");
 }
 
 TEST_CASE("roofline: intensity of experts by hand") {
