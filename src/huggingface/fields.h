@@ -12,7 +12,7 @@ class Fields {
 
   bool has(const char* key) const { return json_.contains(key) && !json_[key].is_null(); }
   [[noreturn]] void refuse(const char* key, const std::string& rule) const {
-    throw Error(key, file_ + ": " + key + " = " + shown(json_[key]) + ' ' + rule);
+    throw Error(key, file_ + ": " + key + " = " + shown(json_.value(key, Json())) + ' ' + rule);
   }
   const Json& at(const char* key) const {
     if (!has(key)) throw Error(key, file_ + ": must have " + key);

@@ -26,21 +26,23 @@ bool is_beside(const std::string& name) {
   return false;
 }
 
+bool has_one_of(const std::string& name, std::initializer_list<const char*> parts) {
+  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return has(name, part); });
+}
+
 Component component_of(const std::string& name) {
-  if (has(name, "embed_tokens") || has(name, "word_embeddings") || has(name, "embeddings.weight"))
-    return Component::Embedding;
+  if (has_one_of(name, {"embed_tokens", "word_embeddings", "embeddings.weight"})) return Component::Embedding;
   if (has(name, "lm_head") || name == "output.weight") return Component::Head;
-  if (has(name, "norm") && !has(name, "attn.") && !has(name, "attention.") && !has(name, "mixer."))
+  if (has(name, "norm") && !has_one_of(name, {"attn.", "attention.", "mixer.", "mamba."}))
     return Component::Norms;
-  if (has(name, "shared_expert") || has(name, "shared_mlp")) return Component::Shared;
-  if (has(name, "router") || has(name, "mlp.gate.") || has(name, "gate.weight") ||
-      has(name, "e_score_correction_bias"))
+  if (has_one_of(name, {"shared_expert", "shared_mlp"})) return Component::Shared;
+  if (has_one_of(name, {"router", "mlp.gate.", "gate.weight", "e_score_correction_bias", "expert_bias",
+                        "balancing_biases"}))
     return Component::Router;
-  if (has(name, "experts")) return Component::Routed;
-  if (has(name, "attn") || has(name, "attention") || has(name, "mamba") || has(name, "mixer") ||
-      has(name, ".conv."))
-    return Component::Attention;
-  if (has(name, "mlp") || has(name, "feed_forward") || has(name, "ffn")) return Component::Dense;
+  if (has_one_of(name, {"experts", "block_sparse_moe"})) return Component::Routed;
+  if (has_one_of(name, {"mixer.up_proj", "mixer.down_proj", "mlp", "feed_forward", "ffn"}))
+    return Component::Dense;
+  if (has_one_of(name, {"attn", "attention", "mamba", "mixer", ".conv."})) return Component::Attention;
   return Component::Norms;
 }
 

@@ -22,6 +22,7 @@ struct Family {
   bool ungated = false;  // two matrices an expert
   bool llama4 = false;   // intermediate_size is the experts' width and that of the one shared expert
   bool norm_bias = false;
+  bool one_width = false;  // experts have intermediate_size, whatever else a file says
   bool head_gate = false;
   bool noaux_bias = false;     // a bias in the choice of experts, which topk_method, if it is there, may deny
   std::int64_t norms = 1;      // for each mixer and each feed-forward block
