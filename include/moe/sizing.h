@@ -41,6 +41,7 @@ struct Mla {
   std::int64_t q_rank = 0;  // 0: queries are not compressed
   std::int64_t kv_rank = 0, nope_size = 0, rope_size = 0, value_size = 0;
   std::int64_t index_heads = 0, index_size = 0;  // 0: no indexer
+  bool bias = false;  // of compressed queries and keys, and of the output
   bool sinks = false, output_gate = false, head_gate = false;
   std::int64_t window = 0;  // as in Gqa
   Extra extra{};

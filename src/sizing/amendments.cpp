@@ -68,8 +68,9 @@ void amend_mistral_large4(Keys& keys, Model& m) {
   m.extra.rest += rope / 2;  // learned frequencies
 }
 
-void amend_phimoe(Keys& keys, Model& m) {
-  if (keys.truth_or({"lm_head_bias"}, false)) m.extra.rest += m.vocabulary;
+void amend_deepseek_ocr(Keys&, Model& m) {
+  each<Gqa>(m,
+            [&](Gqa& a, std::size_t) { a.head_size = std::max<std::int64_t>(1, m.hidden_size / a.heads); });
 }
 
 void amend_beam(Keys&, Model& m) {

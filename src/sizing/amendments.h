@@ -15,7 +15,7 @@ void amend_dots3(Keys& keys, Model& model);
 void amend_glm5_next(Keys& keys, Model& model);
 void amend_hy_v4(Keys& keys, Model& model);
 void amend_mistral_large4(Keys& keys, Model& model);
-void amend_phimoe(Keys& keys, Model& model);
+void amend_deepseek_ocr(Keys& keys, Model& model);
 void amend_beam(Keys& keys, Model& model);
 void amend_cohere2(Keys& keys, Model& model);
 void amend_laguna(Keys& keys, Model& model);

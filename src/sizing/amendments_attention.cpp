@@ -33,7 +33,7 @@ void amend_deepseek_v4(Keys& keys, Model& m) {
   constexpr std::int64_t kSparse = 4;  // the ratio of the layers that have an indexer
   each<Gqa>(m, [&](Gqa& a, std::size_t i) {
     const std::int64_t H = a.heads, h = a.head_size, ratio = compression(keys, i, L);
-    a.sinks = a.value_is_key = true;
+    a.sinks = a.value_is_key = true, a.kv_heads = 1;
     // Queries of low rank, outputs of low rank in groups; a norm of each of query and key.
     a.extra.matmul = D * q + q * H * h - D * H * h + r * H * h + D * groups * r - H * h * D;
     a.extra.rest = q + h;
@@ -46,6 +46,7 @@ void amend_deepseek_v4(Keys& keys, Model& m) {
     a.extra.rest += ratio * 2 * I + I;
   });
   add_hyper_connections(m, n, (2 + n) * n, 3, true);
+  if (m.moe->shared_size > 0) m.moe->shared_size = m.moe->ffn_size;  // one, whatever their number
   // Layers that choose by a table of token ids have no bias.
   const std::int64_t hashed = keys.whole_or({"num_hash_layers"}, 0);
   for (std::size_t i = 0; i < L; ++i)
@@ -78,7 +79,7 @@ void amend_inkling(Keys& keys, Model& m) {
 void amend_inkling2(Keys& keys, Model& m) {
   const std::size_t L = m.layers.size();
   const std::int64_t D = m.hidden_size, taps = keys.whole({"conv_kernel_size"}), d = keys.whole({"d_rel"}),
-                     extent = keys.whole({"rel_extent"});
+                     extent = keys.whole({"rel_extent"}), window = keys.whole({"sliding_window_size"});
   each<Gqa>(m, [&](Gqa& a, std::size_t i) {
     const bool slides = says(keys, "layer_types", i, L, "hybrid_sliding", false);
     if (slides) {
@@ -89,7 +90,7 @@ void amend_inkling2(Keys& keys, Model& m) {
     // layers that see all.
     const std::int64_t H = a.heads, h = a.head_size, kv = a.kv_heads;
     a.extra.matmul = D * H + D * H * d + (slides ? 0 : 2 * D * kv * taps);
-    a.extra.rest = H * h + d * extent + H * d + 2 * taps * kv * h;
+    a.extra.rest = H * h + d * (slides ? window : extent) + H * d + 2 * taps * kv * h;
   });
   const std::int64_t first = keys.whole_or({"loop_layer_index_start"}, 0),
                      end = keys.whole_or({"loop_layer_index_end"}, 0),

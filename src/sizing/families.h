@@ -27,6 +27,9 @@ struct Family {
   bool noaux_bias = false;     // a bias in the choice of experts, which topk_method, if it is there, may deny
   std::int64_t norms = 1;      // for each mixer and each feed-forward block
   bool low_rank_kimi = false;  // decay and gate of Kimi's delta attention pass by the width of a head
+  const char* unsure = "";     // switches whose parameters are not known: on, they make a count approximate
+  bool inner_ties = false;     // tie_word_embeddings of the language model decides, not of what is around it
+  bool never_ties = false;
   const char* headless =
       "";  // the name of it whose model class has no head where it is no part of another's file
   void (*amend)(Keys& keys, Model& model) = nullptr;  // what else there is

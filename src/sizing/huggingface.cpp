@@ -1,6 +1,7 @@
 #include "huggingface.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include "blocks.h"
 #include "harmless.h"
@@ -26,7 +27,9 @@ std::vector<const Json*> language_parts(const Json& json, const std::string& fil
 }
 
 /// Are table and head one? What is around the language model decides, as in the model classes.
-bool is_tied(const std::vector<const Json*>& parts, const Family& family, const std::string& file) {
+bool is_tied(std::vector<const Json*> parts, const Family& family, const std::string& file) {
+  if (family.never_ties) return false;
+  if (family.inner_ties) std::reverse(parts.begin(), parts.end());
   for (const Json* part : parts)
     for (const char* name : {"tie_word_embeddings", "tie_embedding"}) {
       if (!part->contains(name) || (*part)[name].is_null()) continue;
@@ -75,11 +78,12 @@ void read_decoder(Keys& keys, const Family& family, Model& m) {
     m.mtp_modules = keys.whole_or({name}, m.mtp_modules);
   read_mixers(keys, family, m);
   read_blocks(keys, family, m);
+  if (keys.truth_or({"lm_head_bias"}, false)) m.extra.rest += m.vocabulary;
   if (family.amend != nullptr) family.amend(keys, m);
 }
 
 /// Tells which keys may hold parameters that are not counted.
-void tell_what_is_not_known(const Keys& keys, const std::string& type, NamedModel& found) {
+void tell_what_is_not_known(Keys& keys, const std::string& type, NamedModel& found) {
   const auto blame = [&](const std::string& key, const std::string& why) {
     found.unread.push_back(key);
     found.warnings.push_back(keys.file() + ": " + why);
@@ -92,6 +96,13 @@ void tell_what_is_not_known(const Keys& keys, const std::string& type, NamedMode
           "zero_expert_num = " + std::to_string(found.model.moe->zero_experts) +
               ": transformers' class allots matrices to these experts, too, which checkpoints do not "
               "have: not counted");
+  if (found.model.encoder_layers > 0 && !found.model.tied)
+    blame("tie_word_embeddings",
+          "tie_word_embeddings = false: how many tables encoder and decoder then have differs");
+  std::istringstream unsure(find_family(type) == nullptr ? "" : find_family(type)->unsure);
+  for (std::string key; unsure >> key;)
+    if (keys.has(key.c_str()) && keys.at(key.c_str()) == true)
+      blame(key, key + " = true: where its biases are is not known: not all counted");
   for (const auto& [key, value] : keys.all().items())
     if (!keys.was_asked_for(key) && !is_harmless(key, value))
       blame(key, shown(key) + " = " + shown(value) + " is not known and may hold parameters: not counted");

@@ -46,8 +46,7 @@ Mla read_mla(Keys& keys, const Family& family) {
   a.index_heads = keys.whole_or({"index_n_heads"}, 0, 0);
   if (a.index_heads > 0) a.index_size = keys.whole({"index_head_dim"});
   a.sinks = family.sinks, a.output_gate = family.output_gate, a.head_gate = family.head_gate;
-  if (keys.truth_or({"attention_bias"}, false))
-    keys.refuse("attention_bias", "must be false beside kv_lora_rank");
+  a.bias = keys.truth_or({"attention_bias"}, false);
   // These repeat the rest, or cost nothing.
   keys.known({"num_key_value_heads", "head_dim", "qk_head_dim", "index_topk"});
   return a;

@@ -38,6 +38,7 @@ BlockCount count_of(const Mla& a, Whole D) {
     matrices += (a.q_rank > 0 ? q : D) * a.index_heads * I + D * I + D * a.index_heads;
     rest += 2 * I;  // the keys' layer norm has a bias
   }
+  if (a.bias) rest += q + c + r + D;
   if (a.sinks) rest += H;
   if (a.head_gate) matrices += D * H;
   if (a.output_gate) matrices += D * H * v;
