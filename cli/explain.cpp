@@ -257,8 +257,9 @@ int act_on(const ExplainOptions& options) {
   all.text = wrapped(m.name + ": " + letters(m, c)) + '\n';
   for (const Step& s : steps) all.add(s, all.document["steps"]);
   all.add(stories_of(named, c, context));
-  all.text += '\n' + wrapped("exact, unless it says model; scores are those of causal attention over " +
-                             with_commas(context) + " tokens");
+  all.text +=
+      '\n' + wrapped("exact, unless it says model or measured; scores are those of causal attention over " +
+                     with_commas(context) + " tokens");
   return options.output().print(all.document, all.table, all.text,
                                 [&] { return explain_plot(named, c, context); });
 }

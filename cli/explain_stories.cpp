@@ -98,6 +98,7 @@ Story textbook(const Model& m, const Mixture& x) {
 std::vector<Story> stories_of(const NamedModel& named, const ModelCount& counted, std::int64_t context) {
   std::vector<Story> all;
   if (counted[Component::Attention].active > 0) all.push_back(two_thirds(named.model, counted, context));
+  all.push_back(small_activations());
   all.push_back(what_flops_buy(1e11, proportions_of(named.model, counted)));
   if (counted.moe_layers > 0) all.push_back(why_so_few_are_active(counted, *named.model.moe));
   all.push_back(what_17x_would_be());
