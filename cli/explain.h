@@ -38,6 +38,8 @@ Proportions proportions_of(const Model& model, const ModelCount& counted);
 Story what_flops_buy(double budget, const std::optional<Proportions>& like);
 /// What so many parameters, and so many of them active, are worth in FLOPs and in bytes.
 Story what_sizes_buy(double total, double active);
+/// Where a load-balancing loss is less than at even shares.
+Story below_uniform();
 /// How many hidden units of a dense block are small, measured.
 Story small_activations();
 

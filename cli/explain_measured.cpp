@@ -8,7 +8,7 @@
 namespace moe::cli {
 namespace {
 
-/// Of the hidden units of a dense block, with seeded numbers: how many are exactly 0, and how many below a tenth of their token's largest.
+/// Of the hidden units of a dense block: how many are exactly 0, and how many below a tenth of their token's largest.
 struct Small {
   Index zero = 0, below = 0, all = 0;
 };

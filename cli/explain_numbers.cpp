@@ -50,4 +50,18 @@ Story what_sizes_buy(double total, double active) {
   return story;
 }
 
+Story below_uniform() {
+  return {
+      "Is the auxiliary loss E sum f P least where traffic is uniform?",
+      {{"uniform, E = 2", "E sum f P", "2 x (0.5 x 0.5 + 0.5 x 0.5)", 1, Kind::Exact},
+       {"f of 60 % at p = (0.51, 0.49), 40 % at (0.01, 0.99)", "tokens by first choice", "the first expert",
+        6. / 10, Kind::Exact},
+       {"P of the same", "mean of p", "0.6 x 0.51 + 0.4 x 0.01", 31. / 100, Kind::Exact},
+       {"the loss there", "E sum f P", "2 x (0.6 x 0.31 + 0.4 x 0.69)", 924. / 1000, Kind::Exact}},
+      "No: 0.924 is less than 1. f counts choices and P says how sure they are, and the two are against "
+      "each other where those who choose the less used expert are surer. It is E sum P P that is least at "
+      "even shares. The gradient is that of P, with f held fixed, and lowers the expert of more choices "
+      "all the same. The golden case losses/below-uniform has the loss proven."};
+}
+
 }  // namespace moe::cli

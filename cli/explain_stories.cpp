@@ -103,7 +103,8 @@ std::vector<Story> stories_of(const NamedModel& named, const ModelCount& counted
   if (counted.moe_layers > 0) all.push_back(why_so_few_are_active(counted, *named.model.moe));
   all.push_back(what_17x_would_be());
   all.push_back(shazeer());
-  if (counted.moe_layers > 0) all.push_back(textbook(named.model, *named.model.moe));
+  if (counted.moe_layers > 0)
+    all.insert(all.end(), {textbook(named.model, *named.model.moe), below_uniform()});
   return all;
 }
 
