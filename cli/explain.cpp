@@ -4,7 +4,10 @@ namespace moe::cli {
 namespace {
 
 struct ExplainOptions : StudyOptions {
-  std::string context = "4096";
+  std::string context, budget, total, active;
+
+  /// Is the question one of numbers, so that the lines of a model are not asked for?
+  bool of_numbers() const { return !(budget.empty() && total.empty() && active.empty()); }
 };
 
 Step step(const std::string& what, const std::string& symbols, const std::string& numbers,
@@ -164,36 +167,101 @@ Plot explain_plot(const NamedModel& named, const ModelCount& c, std::int64_t con
   return {named.model.name + ": where its parameters and its FLOPs are", {}, {}, bars};
 }
 
+/// An answer as it grows: as a document, as a table and as text.
+struct Answered {
+  Json document;
+  Table table{{"what", "symbols", "numbers", "value", "kind"}};
+  std::string text;
+
+  void add(const Step& s, Json& list) {
+    table.add({words(s.what), words(s.symbols), words(s.numbers), {"", s.value}, kind(s.kind)});
+    text += step_text(s);
+    list.push_back(step_json(s));
+  }
+  void add(const std::vector<Story>& stories) {
+    document["stories"] = Json::array();
+    for (const Story& story : stories) {
+      Json of = Json::array();
+      text += (text.empty() ? "" : "\n") + wrapped(story.title);
+      for (const Step& s : story.steps) add(s, of);
+      text += wrapped(story.moral, "  ");
+      document["stories"].push_back({{"title", story.title}, {"steps", of}, {"moral", story.moral}});
+    }
+  }
+};
+
+/// Throws Error where options contradict each other, or ask for nothing.
+void require_one_question(const ExplainOptions& o) {
+  const bool model = !o.model.empty();
+  if (!model && !o.of_numbers())
+    throw Error("MODEL", "MODEL must be given, or --budget, or --total and --active");
+  if (o.total.empty() != o.active.empty())
+    throw Error(o.total.empty() ? "--total" : "--active", o.total.empty()
+                                                              ? "--total must be given where --active is"
+                                                              : "--active must be given where --total is");
+  if (model && !o.total.empty())
+    throw Error("--total", "--total has no meaning beside MODEL = " + shown(o.model) + ", which has its own");
+  for (const auto& [name, value] : {std::pair("--ctx", &o.context), std::pair("--plot", &o.plot)})
+    if (o.of_numbers() && !value->empty())
+      throw Error(name, name + std::string(" has no meaning beside --budget and --total"));
+  if (!model && o.strict) throw Error("--strict", "--strict has no meaning without MODEL");
+}
+
+/// A budget, or a total and what is active of it, or both; of a model, if there is one.
+int act_on_numbers(const ExplainOptions& options) {
+  Answered all;
+  std::vector<Story> stories;
+  std::optional<Proportions> like;
+  all.document = Json::object();
+  if (!options.total.empty()) {
+    const double total = parse_quantity("--total", options.total),
+                 active = parse_quantity("--active", options.active);
+    if (active > total)
+      throw Error("--active", "--active = " + shown(options.active) +
+                                  " must not be more than --total = " + shown(options.total));
+    all.document["total"] = total, all.document["active"] = active;
+    like = {rounded(total) + " at " + rounded(active), total, active};
+    stories.push_back(what_sizes_buy(total, active));
+  }
+  if (!options.budget.empty()) {
+    const double budget = parse_quantity("--budget", options.budget);
+    if (!options.model.empty()) {
+      const NamedModel named = options.load();
+      const ModelCount c = count(named.model);
+      all.document = model_json(named, c);
+      like = proportions_of(named.model, c);
+    }
+    all.document["budget"] = budget;
+    stories.push_back(what_flops_buy(budget, like));
+  }
+  all.add(stories);
+  all.text += '\n' + wrapped("exact, unless it says model");
+  return options.output().print(all.document, all.table, all.text);
+}
+
 int act_on(const ExplainOptions& options) {
+  require_one_question(options);
+  if (options.of_numbers()) return act_on_numbers(options);
   const NamedModel named = options.load();
   const Model& m = named.model;
   const ModelCount c = count(m);
-  const std::int64_t context = parse_index("--ctx", options.context, 0, Index{1} << 40);
+  const std::int64_t context =
+      options.context.empty() ? 4096 : parse_index("--ctx", options.context, 0, Index{1} << 40);
   std::vector<Step> steps;
   if (c.moe_layers > 0) explain_experts(m, c, steps);
   explain_rest(m, c, steps);
   explain_sums(m, c, context, steps);
-  Json document = model_json(named, c), stories = Json::array();
-  Table table({"what", "symbols", "numbers", "value", "kind"});
-  std::string text = wrapped(m.name + ": " + letters(m, c)) + '\n';
-  const auto add = [&](const Step& s, Json& list) {
-    table.add({words(s.what), words(s.symbols), words(s.numbers), {"", s.value}, kind(s.kind)});
-    text += step_text(s);
-    list.push_back(step_json(s));
-  };
-  document["context"] = context, document["steps"] = Json::array();
-  for (const Step& s : steps) add(s, document["steps"]);
-  for (const Story& story : stories_of(named, c)) {
-    Json of = Json::array();
-    text += '\n' + wrapped(story.title);
-    for (const Step& s : story.steps) add(s, of);
-    text += wrapped(story.moral, "  ");
-    stories.push_back({{"title", story.title}, {"steps", of}, {"moral", story.moral}});
-  }
-  document["stories"] = stories;
-  text += '\n' + wrapped("exact, unless it says model; scores are those of causal attention over " +
-                         with_commas(context) + " tokens");
-  return options.output().print(document, table, text, [&] { return explain_plot(named, c, context); });
+  Answered all;
+  all.document = model_json(named, c);
+  all.document["context"] = context, all.document["steps"] = Json::array();
+  all.text = wrapped(m.name + ": " + letters(m, c)) + '\n';
+  for (const Step& s : steps) all.add(s, all.document["steps"]);
+  all.add(stories_of(named, c, context));
+  all.text +=
+      '\n' + wrapped("exact, unless it says model or measured; scores are those of causal attention over " +
+                     with_commas(context) + " tokens");
+  return options.output().print(all.document, all.table, all.text,
+                                [&] { return explain_plot(named, c, context); });
 }
 
 }  // namespace
@@ -206,11 +274,20 @@ void add_explain(CLI::App& app, Act& act) {
   CLI::App* verb = app.add_subcommand(
       "explain", "the arithmetic of one model, line by line, and what people get wrong about it");
   verb->footer(
-      "Example: moe-oracle explain mixtral-8x7b\nExample: moe-oracle explain shazeer2017-moe-131072-h");
+      "Example: moe-oracle explain mixtral-8x7b\n"
+      "Example: moe-oracle explain shazeer2017-moe-131072-h\n"
+      "Example: moe-oracle explain mixtral-8x7b --budget 1e11\n"
+      "Example: moe-oracle explain --total 1T --active 8B");
   options->add_to(*verb);
-  verb->add_option("--ctx", options->context, "tokens of context, 4096 if not given")
-      ->type_name("N")
-      ->check(kNotEmpty);
+  verb->get_option("MODEL")->required(false);
+  verb->add_option("--ctx", options->context, "tokens of context, 4096 if not given")->type_name("N");
+  verb->add_option("--budget", options->budget,
+                   "what so many FLOPs per token buy, dense and in the proportions of MODEL")
+      ->type_name("C");
+  verb->add_option("--total", options->total, "what so many parameters buy, of which")->type_name("P");
+  verb->add_option("--active", options->active, "so many are active, in place of a MODEL")->type_name("A");
+  for (const char* name : {"MODEL", "--ctx", "--budget", "--total", "--active"})
+    verb->get_option(name)->check(kNotEmpty);
   verb->callback([options, &act] { act = [options] { return act_on(*options); }; });
 }
 

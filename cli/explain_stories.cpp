@@ -3,8 +3,6 @@
 namespace moe::cli {
 namespace {
 
-constexpr double kBudget = 1e11;  // FLOPs of a token
-
 double real_of(std::int64_t n) { return static_cast<double>(n); }
 
 Step ratio(const std::string& what, const std::string& symbols, const std::string& numbers, double value,
@@ -12,19 +10,33 @@ Step ratio(const std::string& what, const std::string& symbols, const std::strin
   return {what, symbols, numbers, value, kind};
 }
 
-Story what_flops_buy(const Model& m, const ModelCount& c) {
-  const double dense = kBudget / 2, for_each = real_of(c.total) / real_of(c.matmul);
-  return {"What do 1e11 FLOPs per token buy?",
-          {ratio("dense", "C / 2 parameters", "1e11 / 2", dense),
-           ratio("sparse, as in " + m.name, "C / 2 x total / multiply-adds",
-                 "5e10 x " + rounded(real_of(c.total)) + " / " + rounded(real_of(c.matmul)), dense * for_each,
-                 Kind::Model)},
-          "A multiply-add is two FLOPs, and a token meets each weight that it uses once: so a dense model "
-          "has half as many "
-          "parameters as FLOPs. A sparse one has " +
-              real(for_each, 3).text +
-              " times as many for the same FLOPs, if it keeps these proportions. They have to be stored, not "
-              "computed."};
+/// Of the feed-forward part and attention, the first; both of them of what a token uses.
+Story two_thirds(const Model& m, const ModelCount& c, std::int64_t context) {
+  const ModelFlops f = flops(m, context);
+  const auto sum = [](const auto& of) {
+    return of(Component::Dense) + of(Component::Shared) + of(Component::Routed);
+  };
+  const std::int64_t ffn = sum([&](Component part) { return c[part].active; });
+  const std::int64_t attention = c[Component::Attention].active;
+  const std::int64_t flops_ffn =
+      sum([&](Component part) { return f.forward[static_cast<std::size_t>(part)]; });
+  const std::int64_t flops_both =
+      flops_ffn + f.forward[static_cast<std::size_t>(Component::Attention)] + f.scores;
+  return {
+      "Is the MLP two thirds of a block?",
+      {ratio("plain, F = 4 D, all heads with keys of their own", "2 D F of 2 D F + 4 D D", "8 / 12", 8. / 12),
+       ratio("gated, F = 8/3 D, the same heads", "3 D F of 3 D F + 4 D D", "8 / 12", 8. / 12),
+       ratio("gated, F = 3.5 D, keys for four heads each", "3 D F of 3 D F + 2.5 D D", "10.5 / 13",
+             10.5 / 13),
+       ratio("the first, in FLOPs, with scores over D tokens", "16 D D of 24 D D + 2 D D", "16 / 26",
+             16. / 26),
+       ratio("what a token uses here", "feed-forward of that and attention",
+             digits(ffn) + " of " + digits(ffn) + " + " + digits(attention),
+             real_of(ffn) / real_of(ffn + attention)),
+       ratio("the same in FLOPs", "with scores over " + digits(context) + " tokens",
+             digits(flops_ffn) + " of " + digits(flops_both), real_of(flops_ffn) / real_of(flops_both))},
+      "Two thirds is what two widths give, together with heads that all have keys of their own. Shared keys "
+      "make it more; and scores, which grow with the context, make it less in FLOPs."};
 }
 
 Story why_so_few_are_active(const ModelCount& c, const Mixture& x) {
@@ -47,11 +59,9 @@ Story why_so_few_are_active(const ModelCount& c, const Mixture& x) {
 }
 
 Story what_17x_would_be() {
-  return {"What would 137 B parameters at 8 B active buy?",
-          {ratio("parameters for each active one", "total / active", "137e9 / 8e9", 137e9 / 8e9)},
-          "17 times the parameters of a dense model of the same FLOPs per token. The model of that size that "
-          "was published "
-          "in 2017, and is often told so, is another one:"};
+  Story story = what_sizes_buy(137e9, 8e9);
+  story.moral += " The model of that size that was published in 2017, and is often told so, is another one:";
+  return story;
 }
 
 Story shazeer() {
@@ -85,12 +95,16 @@ Story textbook(const Model& m, const Mixture& x) {
 
 }  // namespace
 
-std::vector<Story> stories_of(const NamedModel& named, const ModelCount& counted) {
-  std::vector<Story> all{what_flops_buy(named.model, counted)};
+std::vector<Story> stories_of(const NamedModel& named, const ModelCount& counted, std::int64_t context) {
+  std::vector<Story> all;
+  if (counted[Component::Attention].active > 0) all.push_back(two_thirds(named.model, counted, context));
+  all.push_back(small_activations());
+  all.push_back(what_flops_buy(1e11, proportions_of(named.model, counted)));
   if (counted.moe_layers > 0) all.push_back(why_so_few_are_active(counted, *named.model.moe));
   all.push_back(what_17x_would_be());
   all.push_back(shazeer());
-  if (counted.moe_layers > 0) all.push_back(textbook(named.model, *named.model.moe));
+  if (counted.moe_layers > 0)
+    all.insert(all.end(), {textbook(named.model, *named.model.moe), below_uniform()});
   return all;
 }
 

@@ -62,6 +62,15 @@ TEST_CASE("golden: the worked overflow, by hand") {
         std::vector<double>{2.4926527345857696, 0.7310585786300049});
 }
 
+// 60 % of the tokens at p = (0.51, 0.49), 40 % at (0.01, 0.99): 2 (0.6 0.31 + 0.4 0.69), where uniform traffic gives 1.
+TEST_CASE("golden: a balance below that of uniform traffic is proven to be 0.924") {
+  const Certified proof = *prove(case_called("losses/below-uniform")).certified;
+  CHECK(values_in(proof.arrays, "loss.balance") == std::vector<double>{0.924});
+  CHECK(values_in(proof.arrays, "dispatch.counts") == std::vector<double>{3, 2});
+  CHECK(values_in(prove(case_called("losses/balanced")).certified->arrays, "loss.balance") ==
+        std::vector<double>{1});
+}
+
 TEST_CASE("golden: the worked expert, by hand: 4 silu(2) (-1)") {
   CHECK(values_in(prove(case_called("worked/expert")).certified->arrays, "y") ==
         std::vector<double>{-7.046376623823059});

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "families.h"
 
 // Definitions of the auxiliary losses.
@@ -6,6 +8,33 @@ namespace {
 
 CaseBuilder loss(const char* id, const char* comment, const char* catches, const char* aux) {
   return CaseBuilder("mixtral", id, comment).catches(catches).flag("Loss").set("shape.ffn_size=2").set(aux);
+}
+
+/// x as a sum of seven numbers of 8 bits, so that narrow formats hold them, too.
+std::vector<double> pieces(double x) {
+  std::vector<double> all;
+  for (int i = 0; i < 7; ++i) {
+    const int last = x == 0 ? 0 : std::ilogb(x) - 7;
+    all.push_back(std::ldexp(std::trunc(std::ldexp(x, -last)), last));
+    x -= all.back();
+  }
+  return all;
+}
+
+/// Three tokens at p = (0.51, 0.49) and two at (0.01, 0.99), as near as logits of binary64 can be.
+CaseBuilder against_each_other(CaseBuilder c) {
+  const std::vector<double> ln51 = pieces(0x1.47b9447a9a9f2p-5),  // the double nearest to ln(51 / 49)
+      ln99 = pieces(0x1.2616719161d2bp+2);                        // and to ln 99
+  std::vector<double> x(5 * 16), w(2 * 16);
+  for (Index d = 0; d < 7; ++d) {
+    at(w, d) = at(ln51, d), at(w, 16 + 7 + d) = at(ln99, d);
+    for (Index t = 0; t < 5; ++t) at(x, t * 16 + (t < 3 ? 0 : 7) + d) = 1;
+  }
+  for (Index t = 0; t < 5; ++t)
+    at(x, t * 16 + 14) = 0.25 * static_cast<double>(t + 1),
+                   at(x, t * 16 + 15) = -0.125 * static_cast<double>(t + 1);
+  c.set("shape.num_experts=2").set("shape.top_k=1").set("shape.hidden_size=16").tokens(5);
+  return c.tensor(Tensor::x, x).tensor(Tensor::router_weight, w);
 }
 
 }  // namespace
@@ -41,6 +70,13 @@ std::vector<GoldenFile> losses_family() {
            R"(aux=[{"name":"balance","kind":"switch","coefficient":0.5,"f_source":"top1"}])")
           .flag("HandCheckable")
           .logits({{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}}),
+      against_each_other(
+          loss("losses/below-uniform",
+               "Uniform traffic is not the least: 3 tokens at p = (0.51, 0.49) and 2 at (0.01, 0.99), by the "
+               "logits nearest to ln(51 / 49) and ln 99, have f = (0.6, 0.4), P = (0.31, 0.69) and a loss of "
+               "0.924.",
+               "a loss that is held at 1 or above, as if uniform traffic were its least",
+               R"(aux=[{"name":"balance","kind":"switch","coefficient":0.5,"f_source":"top1"}])")),
       loss("losses/collapsed", "One expert for all tokens, with all the probability but 1e-40: E.",
            "a loss that cannot see a collapse",
            R"(aux=[{"name":"balance","kind":"switch","coefficient":0.5,"f_source":"top1"}])")

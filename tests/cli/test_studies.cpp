@@ -1,3 +1,4 @@
+#include <map>
 #include <sstream>
 
 #include "run.h"
@@ -133,6 +134,18 @@ TEST_CASE("studies: bad usage is exit 2 and one line") {
                                       "explain",
                                       "explain nothing",
                                       "explain mixtral-8x7b --ctx x",
+                                      "explain ''",
+                                      "explain --budget x",
+                                      "explain --budget 0",
+                                      "explain nothing --budget 1e11",
+                                      "explain mixtral-8x7b --budget 1e11 --ctx 1",
+                                      "explain mixtral-8x7b --budget 1e11 --plot -",
+                                      "explain --budget 1e11 --strict",
+                                      "explain --budget 1e11 --json --csv",
+                                      "explain --total 1T",
+                                      "explain --active 1T",
+                                      "explain --total 13B --active 47B",
+                                      "explain mixtral-8x7b --total 47B --active 13B",
                                       "law --json --csv",
                                       "law --budget 1e21 --json --plot -"}) {
     CAPTURE(arguments);
@@ -268,16 +281,53 @@ TEST_CASE("studies: the steps of an explanation are the counts, for every publis
 }
 
 TEST_CASE("studies: the stories have the published numbers") {
-  const Json stories = json_of("explain mixtral-8x7b")["stories"];
-  REQUIRE(stories.size() == 5);
-  CHECK(stories[0]["steps"][0]["value"] == 5e10);
-  CHECK(stories[1]["steps"][2]["value"] == 12879925248);
-  CHECK(stories[2]["steps"][0]["value"] == 137e9 / 8e9);
-  CHECK(stories[3]["steps"][0]["value"] == 137577381888);
-  CHECK(stories[3]["moral"].get<std::string>().starts_with(
+  const Json all = json_of("explain mixtral-8x7b");
+  std::map<std::string, Json> stories;
+  for (const Json& story : all["stories"]) {
+    CHECK(stories.emplace(story["title"].get<std::string>(), story).second);
+    for (const Json& step : story["steps"]) CHECK(step["kind"] != "");
+  }
+  const auto value = [&](const char* title, std::size_t n) { return stories.at(title)["steps"][n]["value"]; };
+  CHECK(value("Is the MLP two thirds of a block?", 0) == 2. / 3);
+  CHECK(value("Is the MLP two thirds of a block?", 4) == 11274289152. / (11274289152. + 1342177280));
+  CHECK(value("What do 1e11 FLOPs per token buy?", 0) == 5e10);
+  CHECK(value("Why do 46.7 B parameters hold 12.88 B active ones?", 2) == 12879925248);
+  CHECK(value("What do 137 B parameters buy at 8 B active?", 0) == 137e9 / 8e9);
+  const char* shazeer = "What did the 137 B model of Shazeer et al. 2017 compute?";
+  CHECK(value(shazeer, 0) == 137577381888);
+  CHECK(stories.at(shazeer)["moral"].get<std::string>().starts_with(
       "9.7 million multiply-adds a timestep, not 8 billion"));
-  CHECK(stories[4]["steps"][0]["value"] == 2 * 2LL * 4096 * 14336);
-  CHECK(stories[4]["steps"][1]["value"] == 3LL * 2 * 2 * 4096 * 14336);
+  const char* textbook = "Is a token's share of the experts of a layer k x 2 x tokens x d_model x d_expert?";
+  CHECK(value(textbook, 0) == 2 * 2LL * 4096 * 14336);
+  CHECK(value(textbook, 1) == 3LL * 2 * 2 * 4096 * 14336);
+}
+
+TEST_CASE("studies: explain answers for a budget, and for any total and active") {
+  const Json of_model = json_of("explain mixtral-8x7b --budget 1e11");
+  CHECK(of_model["params"]["total"] == 46702792704);
+  CHECK(of_model["budget"] == 1e11);
+  CHECK(!of_model.contains("steps"));
+  const Json& steps = of_model["stories"][0]["steps"];
+  CHECK(steps[0]["value"] == 5e10);
+  CHECK(steps[1]["kind"] == "model");
+  CHECK(std::abs(steps[1]["value"].get<double>() / (5e10 * 46702792704. / 12748587008.) - 1) < 1e-15);
+
+  const Json of_numbers = json_of("explain --total 1T --active 8B --budget 160G");
+  REQUIRE(of_numbers["stories"].size() == 2);
+  CHECK(of_numbers["total"] == 1e12);
+  CHECK(of_numbers["active"] == 8e9);
+  CHECK(of_numbers["stories"][0]["steps"][0]["value"] == 125);
+  CHECK(of_numbers["stories"][0]["steps"][1]["value"] == 16e9);
+  CHECK(of_numbers["stories"][1]["steps"][1]["value"] == 1e13);
+
+  const Done text = run(Scratch(), "explain --budget 3k"),
+             dense = run(Scratch(), "explain --total 7 --active 7");
+  CHECK(text.out.starts_with("What do 3000 FLOPs per token buy?\n"));
+  CHECK(!has(text.out, "sparse"));
+  CHECK(has(dense.out, "That is a dense model"));
+  CHECK(run(Scratch(), "explain --total 1T --active 8B --csv")
+            .out.starts_with("what,symbols,numbers,value,kind\n"
+                             "parameters for each active one,"));
 }
 
 TEST_CASE("studies: a twin differs by the rounding of its width, and by nothing if it is the model") {

@@ -53,6 +53,15 @@ TEST_CASE("losses: the balance by hand") {
         4 * kUnit);
 }
 
+TEST_CASE("losses: uniform traffic is not where the balance is least") {
+  Routing<double> r = routing(matrix({{0.51, 0.49}, {0.51, 0.49}, {0.51, 0.49}, {0.01, 0.99}, {0.01, 0.99}}));
+  r.expert = ids({{0}, {0}, {0}, {1}, {1}});
+  const Plan all = make_plan(r.expert, rank_assignments({}, 5, 1, {}), 2, 5, 1, {});
+  // 2 (0.6 0.31 + 0.4 0.69); even shares give 1.
+  CHECK(std::abs(balance_forward(balance(LoadSource::Top1), ScoreFunction::Softmax, 1, r, all) - 0.924) <=
+        8 * kUnit);
+}
+
 TEST_CASE("losses: a collapsed router costs E") {
   Routing<double> r = routing(matrix({{1, 0}, {1, 0}, {1, 0}}));
   r.expert = ids({{0, 1}, {0, 1}, {0, 1}});
