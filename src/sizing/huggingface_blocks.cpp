@@ -39,7 +39,8 @@ Mixture read_mixture(Keys& keys, const Family& family) {
     const Json& sizes = keys.list("moe_intermediate_size", 2);
     x.ffn_size = sizes[0].is_number_integer() ? sizes[0].get<std::int64_t>() : 0;
   } else {
-    x.ffn_size = family.llama4 || family.one_width || keys.which(kExpertWidth) == nullptr
+    x.ffn_size = family.llama4 || (family.one_width && keys.has("intermediate_size")) ||
+                         keys.which(kExpertWidth) == nullptr
                      ? keys.whole({"intermediate_size"})
                      : keys.whole(kExpertWidth);
   }
