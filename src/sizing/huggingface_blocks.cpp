@@ -10,7 +10,6 @@ constexpr Names kExperts = {"num_experts", "num_local_experts", "n_routed_expert
 constexpr Names kTopK = {
     "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts", "moe_topk", "moe_k",
     "moe_top_k",           "ffn_config.moe_top_k"};
-constexpr Names kDense = {"dense_intermediate_size", "ffn_hidden_size"};
 constexpr Names kExpertWidth = {"moe_intermediate_size", "expert_ffn_hidden_size",
                                 "ffn_config.ffn_hidden_size", "moe_ffn_hidden_size"};
 constexpr Names kShared = {"n_shared_experts", "num_shared_experts", "num_shared_expert",
