@@ -12,6 +12,7 @@
 #include "moe/temporary.h"
 #include "moe/version.h"
 #include "verbs.h"
+#include "warnings.h"
 
 namespace {
 
@@ -81,7 +82,9 @@ int parse_and_act(int argc, char** argv) {
     std::fputs(app.help().c_str(), stdout);
     return 0;
   }
-  return act();
+  const int code = act();
+  moe::cli::print_warnings();
+  return code;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "moe/printable.h"
+#include "warnings.h"
 
 namespace moe::cli {
 namespace {
@@ -42,9 +43,21 @@ Json text_json(const std::string& bytes) {
   return Json::parse(Json(bytes).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
+std::vector<std::string>& warnings() {
+  static std::vector<std::string> all;
+  return all;
+}
+
 std::string signed_percent(double percent) { return (percent < 0 ? "" : "+") + percent_text(percent, 3); }
 
 }  // namespace
+
+void warn_later(const std::string& warning) { warnings().push_back(warning); }
+
+void print_warnings() {
+  for (const std::string& warning : warnings())
+    std::fprintf(stderr, "moe-oracle: warning: %s\n", printable(warning).c_str());
+}
 
 void ModelOptions::add_to(CLI::App& verb) {
   verb.add_option("MODEL", model, "a model of moe-oracle models, a preset, or a path to a config.json")
@@ -63,7 +76,7 @@ NamedModel ModelOptions::load() const {
     for (std::size_t i = 1; i < named.unread.size(); ++i) warning += (i > 1 ? ", " : " ") + named.unread[i];
   }
   if (strict) throw Error("--strict", warning);
-  std::fprintf(stderr, "moe-oracle: warning: %s\n", printable(warning).c_str());
+  warn_later(warning);
   return named;
 }
 
