@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "moe/whole.h"
+
 /// How large a whole model is: parameters, FLOPs and bytes as integers that follow from the fields of its architecture.
 /// docs/MATH.md, section 17. Nothing here is fitted, and no count is stored: a model is its fields.
 namespace moe {
@@ -15,7 +17,7 @@ namespace moe {
 /// Numbers that only one family has: in matrices that every token is multiplied with, the rest of those that every token uses,
 /// and those that a token may pass by.
 struct Extra {
-  std::int64_t matmul = 0, rest = 0, idle = 0;
+  Whole matmul, rest, idle;
   friend bool operator==(const Extra&, const Extra&) = default;
 };
 
@@ -41,7 +43,7 @@ struct Mla {
   std::int64_t q_rank = 0;  // 0: queries are not compressed
   std::int64_t kv_rank = 0, nope_size = 0, rope_size = 0, value_size = 0;
   std::int64_t index_heads = 0, index_size = 0;  // 0: no indexer
-  bool bias = false;  // of compressed queries and keys, and of the output
+  bool bias = false;                             // of compressed queries and keys, and of the output
   bool sinks = false, output_gate = false, head_gate = false;
   std::int64_t window = 0;  // as in Gqa
   Extra extra{};

@@ -48,11 +48,16 @@ void each(Model& m, Change change) {
 
 /// Hyper-connections with n streams around each of two blocks of a layer: a map from all streams to `maps` numbers, their bias, and
 /// scales; and at the end a map to n.
-inline void add_hyper_connections(Model& m, std::int64_t n, std::int64_t maps, std::int64_t scales,
-                                  bool head) {
+inline void add_hyper_connections(Model& m, Whole n, Whole maps, Whole scales, bool head) {
   for (Layer& layer : m.layers)
     layer.extra.matmul += 2 * maps * n * m.hidden_size, layer.extra.rest += 2 * (maps + scales);
   if (head) m.extra.matmul += n * n * m.hidden_size, m.extra.rest += n + 1;
+}
+
+/// Families that have no dense model.
+inline void require_experts(Keys& keys, const Model& m) {
+  if (!m.moe)
+    throw Error("num_experts", keys.file() + ": must have experts, as all models of its model_type");
 }
 
 }  // namespace moe

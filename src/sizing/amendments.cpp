@@ -18,12 +18,12 @@ void amend_axk1(Keys&, Model& m) {
 
 void amend_axk2(Keys& keys, Model& m) {
   // Norms with a gate of low rank before each mixer and each mixture.
-  const std::int64_t gate = 2 * keys.whole({"gated_norm_rank"}, 0) * m.hidden_size;
+  const Whole gate = 2 * Whole(keys.whole({"gated_norm_rank"}, 0)) * m.hidden_size;
   for (Layer& layer : m.layers) layer.extra.matmul += (layer.moe ? 2 : 1) * gate;
   // Queries and an output gate come of the compressed query and one more input of that width.
   each<Mla>(m, [&](Mla& a, std::size_t) {
-    const std::int64_t queries = a.heads * (a.nope_size + a.rope_size);
-    a.extra.matmul += (queries + a.heads * a.value_size) * 2 * a.q_rank - queries * a.q_rank;
+    const Whole H = a.heads, queries = H * (Whole(a.nope_size) + a.rope_size);
+    a.extra.matmul += (queries + H * a.value_size) * 2 * a.q_rank - queries * a.q_rank;
   });
 }
 
@@ -37,31 +37,31 @@ void amend_dots3(Keys& keys, Model& m) {
 
 void amend_glm5_next(Keys& keys, Model& m) {
   // The indexer pools keys: a position and a gate for each.
-  const std::int64_t pool = keys.whole({"index_kpool"}, 0), n = keys.whole({"hc_mult"});
+  const Whole D = m.hidden_size, pool = keys.whole({"index_kpool"}, 0), n = keys.whole({"hc_mult"});
   share_indexers(keys, m);
   each<Mla>(m, [&](Mla& a, std::size_t) {
     if (a.index_heads == 0) return;
-    a.extra.rest += pool * a.index_size, a.extra.matmul += m.hidden_size * a.index_size;
+    a.extra.rest += pool * a.index_size, a.extra.matmul += D * a.index_size;
   });
   add_hyper_connections(m, n, (2 + n) * n, 3, false);
 }
 
 void amend_hy_v4(Keys& keys, Model& m) {
   share_indexers(keys, m);
-  const std::int64_t n = keys.whole({"hc_mult"});
+  const Whole n = keys.whole({"hc_mult"});
   add_hyper_connections(m, n, 2 * n, 2, true);
 }
 
 void amend_mistral_large4(Keys& keys, Model& m) {
   // Queries are not compressed, and so the indexer's come of a norm of the input; scores have a scale and a bias a head.
   const auto L = static_cast<std::int64_t>(m.layers.size());
-  const std::int64_t D = m.hidden_size;
+  const Whole D = m.hidden_size;
   share_indexers(keys, m);
   std::int64_t rope = 0;
   each<Mla>(m, [&](Mla& a, std::size_t i) {
     rope = std::max(rope, a.rope_size);
-    a.extra.rest += 2 * a.heads;
-    if (a.index_heads > 0) a.extra.rest += 2 * D + 2 * a.index_heads;
+    a.extra.rest += 2 * Whole(a.heads);
+    if (a.index_heads > 0) a.extra.rest += 2 * D + 2 * Whole(a.index_heads);
     if (keys.has("no_rope_layers") && keys.list("no_rope_layers", L)[i] == 0)
       a.nope_size += a.rope_size, a.rope_size = 0;
   });
@@ -79,7 +79,7 @@ void amend_beam(Keys&, Model& m) {
 
 void amend_cohere2(Keys&, Model& m) {
   for (Layer& layer : m.layers)
-    layer.extra.rest -= m.hidden_size;  // attention and experts side by side: one norm
+    layer.extra.rest += Whole(0) - m.hidden_size;  // attention and experts side by side: one norm
 }
 
 void amend_laguna(Keys& keys, Model& m) {
@@ -103,10 +103,11 @@ void amend_mimo(Keys& keys, Model& m) {
 }
 
 void amend_muse_spark(Keys& keys, Model& m) {
+  require_experts(keys, m);
   // Experts work at a width of their own between two norms. One norm more than usual, and two gates of the residual.
   m.moe->latent_size = keys.whole({"moe_hidden_size"});
-  m.moe->extra.rest += 2 * m.moe->latent_size;
-  for (Layer& layer : m.layers) layer.extra.rest += 3 * m.hidden_size;
+  m.moe->extra.rest += 2 * Whole(m.moe->latent_size);
+  for (Layer& layer : m.layers) layer.extra.rest += 3 * Whole(m.hidden_size);
 }
 
 void amend_gemma4(Keys& keys, Model& m) {
@@ -127,34 +128,35 @@ void amend_gemma4(Keys& keys, Model& m) {
   });
   if (!m.moe) return;
   // Each layer has a dense block beside its mixture, three norms more, a scale of the router's input and one an expert.
-  for (Layer& layer : m.layers) layer.dense = layer.moe, layer.extra.rest += 3 * m.hidden_size;
-  m.moe->extra.rest += m.hidden_size + m.moe->num_experts;
+  for (Layer& layer : m.layers) layer.dense = layer.moe, layer.extra.rest += 3 * Whole(m.hidden_size);
+  m.moe->extra.rest += Whole(m.hidden_size) + m.moe->num_experts;
   m.dense_size = keys.whole({"intermediate_size"});
 }
 
 void amend_doge(Keys&, Model& m) {
   // A step for each number of the values makes a mask; a scale of the residual for each block.
   each<Gqa>(m, [](Gqa& a, std::size_t) {
-    a.extra.rest += a.kv_heads, a.extra.matmul += a.kv_heads * a.kv_heads * a.head_size;
+    a.extra.rest += a.kv_heads, a.extra.matmul += Whole(a.kv_heads) * a.kv_heads * a.head_size;
   });
-  for (Layer& layer : m.layers) layer.extra.rest += 2 * m.hidden_size;
+  for (Layer& layer : m.layers) layer.extra.rest += 2 * Whole(m.hidden_size);
   if (!m.moe) return;
   // An expert is two vectors, and a token has the products of two rankings to choose from. A dense block stands beside.
   const auto side = static_cast<std::int64_t>(std::sqrt(static_cast<double>(m.moe->num_experts)));
   m.dense_size = m.moe->ffn_size;
   m.moe->ffn_size = 1, m.moe->glu = false, m.moe->router_matrices = 0;
-  m.moe->extra.matmul += m.hidden_size * 2 * side;
+  m.moe->extra.matmul += Whole(m.hidden_size) * 2 * side;
   for (Layer& layer : m.layers) layer.dense = layer.moe;
 }
 
 void amend_jetmoe(Keys& keys, Model& m) {
+  require_experts(keys, m);
   // Queries and outputs come of K of E experts, chosen anew; keys and values are shared. Both mixtures add a bias.
   const std::int64_t D = m.hidden_size, E = m.moe->num_experts, K = m.moe->top_k;
   const std::int64_t kv = keys.whole({"num_key_value_heads"}), h = keys.whole({"kv_channels"});
   each<Gqa>(m, [&](Gqa& a, std::size_t) {
     a = Gqa{.heads = kv * K, .kv_heads = kv, .head_size = h};
     // Of the matrices of all heads K experts have their parts, which are counted; the others rest.
-    a.extra.matmul = D * E, a.extra.rest = D, a.extra.idle = (E - K) * 2 * D * kv * h;
+    a.extra = {Whole(D) * E, D, Whole(E - K) * 2 * D * kv * h};
   });
   m.moe->extra.rest += D;
 }

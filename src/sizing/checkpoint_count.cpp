@@ -5,7 +5,7 @@
 
 #include "moe/json.h"
 #include "moe/safetensors.h"
-#include "whole.h"
+#include "moe/whole.h"
 
 namespace moe {
 namespace {

@@ -23,16 +23,17 @@ std::int64_t divided_or_one(const std::string& what, std::int64_t n, std::int64_
 }
 
 // The part of a mixer that one of tp devices has.
+template <typename WithHeads>
+Mixer part_of(WithHeads a, std::int64_t tp) {
+  a.heads = divided("heads", a.heads, "--tp", tp);
+  return a;
+}
 Mixer part_of(Gqa a, std::int64_t tp) {
   a.heads = divided("heads", a.heads, "--tp", tp), a.kv_heads = divided_or_one("kv_heads", a.kv_heads, tp);
   return a;
 }
-Mixer part_of(Mla a, std::int64_t tp) {
-  a.heads = divided("heads", a.heads, "--tp", tp);
-  return a;
-}
-Mixer part_of(Lightning a, std::int64_t tp) {
-  a.heads = divided("heads", a.heads, "--tp", tp);
+Mixer part_of(Mamba2 a, std::int64_t tp) {
+  a.heads = divided("heads", a.heads, "--tp", tp), a.groups = divided_or_one("groups", a.groups, tp);
   return a;
 }
 Mixer part_of(DeltaNet a, std::int64_t tp) {
@@ -40,16 +41,8 @@ Mixer part_of(DeltaNet a, std::int64_t tp) {
   a.value_heads = divided("value_heads", a.value_heads, "--tp", tp);
   return a;
 }
-Mixer part_of(KimiDelta a, std::int64_t tp) {
-  a.heads = divided("heads", a.heads, "--tp", tp);
-  return a;
-}
 Mixer part_of(Mamba1 a, std::int64_t tp) {
   a.inner_size = divided("inner_size", a.inner_size, "--tp", tp);
-  return a;
-}
-Mixer part_of(Mamba2 a, std::int64_t tp) {
-  a.heads = divided("heads", a.heads, "--tp", tp), a.groups = divided_or_one("groups", a.groups, tp);
   return a;
 }
 Mixer part_of(ShortConvolution a, std::int64_t) { return a; }
@@ -64,7 +57,8 @@ void require_sound(const Model& m, const Deployment& d) {
   require(0 <= d.zero && d.zero <= 3, "--zero", d.zero, "must lie in [0, 3]");
   const auto layers = static_cast<std::int64_t>(m.layers.size());
   require(d.pp <= layers, "--pp", d.pp, "must not exceed the number of layers = ", layers);
-  const std::int64_t held = d.tp * d.cp * d.dp;
+  const std::int64_t held = d.tp * d.cp * d.dp;  // below 2^61
+  require(held <= kMostDevices, "--dp", d.dp, "times --tp and --cp must not exceed ", kMostDevices);
   require(held % (d.ep * d.etp) == 0, "--ep", d.ep, "times --etp must divide tp x cp x dp = ", held);
   require(m.encoder_layers == 0 || d.devices() == 1, "MODEL", m.name,
           "is an encoder and a decoder: of one device only");

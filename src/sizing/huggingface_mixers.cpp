@@ -280,11 +280,11 @@ void share_keys(Keys& keys, Model& m) {
 void window_heads(Keys& keys, Model& m) {
   if (!keys.has("hybrid_layer_pattern")) return;
   const Json& pattern = keys.list("hybrid_layer_pattern", static_cast<std::int64_t>(m.layers.size()));
-  const auto* full = m.mixers.empty() ? nullptr : std::get_if<Gqa>(&m.mixers.front());
+  auto* full = m.mixers.empty() ? nullptr : std::get_if<Gqa>(&m.mixers.front());
   if (full == nullptr || m.mixers.size() > 1)
     keys.refuse("hybrid_layer_pattern", "needs softmax attention in every layer");
   Gqa window = *full;
-  window.window = window_of(keys);
+  window.window = window_of(keys), full->window = 0;
   window.heads = keys.whole_or({"swa_num_attention_heads"}, window.heads, 1);
   window.kv_heads = keys.whole_or({"swa_num_key_value_heads"}, window.kv_heads, 1);
   window.head_size = keys.whole_or({"swa_head_dim"}, window.head_size, 1);

@@ -132,7 +132,7 @@ void validate_of(const ShortConvolution& a) { field("convolution", a.convolution
 }  // namespace
 
 BlockCount count_of(const Extra& extra) {
-  return {Whole(extra.matmul) + extra.rest + extra.idle, extra.matmul, extra.idle};
+  return {extra.matmul + extra.rest + extra.idle, extra.matmul, extra.idle};
 }
 
 BlockCount count_mixer(const Mixer& mixer, Whole D) {

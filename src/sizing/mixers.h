@@ -1,7 +1,7 @@
 #pragma once
 
 #include "moe/sizing.h"
-#include "whole.h"
+#include "moe/whole.h"
 
 namespace moe {
 

@@ -11,6 +11,7 @@ class Whole {
  public:
   Whole(std::int64_t value = 0) : value_(value) {}
   std::int64_t value() const { return value_; }
+  friend bool operator==(Whole, Whole) = default;
 
   friend Whole operator+(Whole a, Whole b) {
     return checked(__builtin_add_overflow(a.value_, b.value_, &a.value_), a);

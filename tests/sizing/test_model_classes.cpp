@@ -1,0 +1,78 @@
+#include "sizing_support.h"
+
+using namespace moe;
+
+namespace {
+
+const Json& classes() {
+  static const Json all = sizing_json("classes.json").at("classes");
+  return all;
+}
+
+/// The default config of a class with some fields replaced; null takes one away.
+Json class_config(const std::string& type, const Json& fields) {
+  for (const Json& row : classes()) {
+    if (row["model_type"] != type) continue;
+    Json json = row["config"];
+    json.update(fields);
+    return json;
+  }
+  throw Error(type, type + " is none of classes.json");
+}
+
+std::string fault_of(const std::string& type, const Json& fields) {
+  return message_of([&] { count(model_from_huggingface(class_config(type, fields), "c.json").model); });
+}
+
+}  // namespace
+
+TEST_CASE("model config: classes of transformers at their defaults are counted to the last parameter") {
+  int equal = 0;
+  for (const Json& row : classes()) {
+    CAPTURE(row["model_type"].get<std::string>());
+    // Its default leaves out how many experts a token has.
+    if (row["model_type"] == "deepseek_v2") continue;
+    const NamedModel named = model_from_huggingface(row["config"], "c.json");
+    const bool same = count(named.model).total == row["params"].get<std::int64_t>();
+    CHECK((same || !named.exact()));
+    equal += same && named.exact() ? 1 : 0;
+  }
+  CHECK(equal ==
+        81);  // the other is longcat_flash, whose class allots matrices to experts that compute nothing
+}
+
+TEST_CASE("model config: families that have no dense model are refused without experts") {
+  CHECK(fault_of(
+            "jetmoe",
+            {{"num_local_experts", nullptr}, {"num_experts_per_tok", nullptr}, {"num_attention_heads", 4}}) ==
+        "c.json: must have experts, as all models of its model_type");
+  const Json zaya{{"num_experts", nullptr}, {"num_experts_per_tok", nullptr}, {"intermediate_size", 4}};
+  CHECK(fault_of("zaya", zaya) == "c.json: must have experts, as all models of its model_type");
+  const Json others{{"n_routed_experts", nullptr},
+                    {"num_local_experts", nullptr},
+                    {"num_experts_per_tok", nullptr},
+                    {"intermediate_size", 4},
+                    {"mlp_layer_types", nullptr}};
+  for (const char* type : {"deepseek_v4", "muse_spark_text"}) {
+    CAPTURE(type);
+    CHECK(fault_of(type, others) == "c.json: must have experts, as all models of its model_type");
+  }
+}
+
+TEST_CASE("model config: what a family adds is counted in 64 bits, or refused") {
+  // 2 (n + 2) n n D with n = 2^21 and D = 2^12 is 2^76 + 2^56: 2^56 where it is cut.
+  CHECK(fault_of("deepseek_v4", {{"hc_mult", 1 << 21}}) ==
+        "model: a count of its parameters, FLOPs or bytes must be below 2^63");
+}
+
+TEST_CASE("model config: layers without a window keep all where others have one") {
+  const Json own{
+      {"model_type", "mimo_v2_flash"}, {"hidden_size", 8},         {"vocab_size", 10},
+      {"num_hidden_layers", 2},        {"num_attention_heads", 2}, {"head_dim", 4},
+      {"num_key_value_heads", 1},      {"intermediate_size", 6},   {"moe_intermediate_size", 4},
+      {"n_routed_experts", 4},         {"num_experts_per_tok", 2}, {"hybrid_layer_pattern", {0, 1}},
+      {"sliding_window", 16}};
+  const Model m = model_from_huggingface(own, "c.json").model;
+  CHECK(kv_numbers_per_token(m) == 16);
+  CHECK(kv_numbers_in_windows(m, 1000) == 8 * 1000 + 8 * 16);
+}
