@@ -85,7 +85,7 @@ int print_against(const ModelOptions& options, const NamedModel& named, const st
   }
   std::printf("%-28s%26s%26s\n", "", "config", "checkpoint");
   for (const Component c : kAllComponents) {
-    if (model[c].params == 0 && held(c) == 0) continue;
+    if (counted.groups.empty() || (model[c].params == 0 && held(c) == 0)) continue;
     std::printf("%-28s%26s%26s\n", name_of(c), with_commas(model[c].params).c_str(),
                 with_commas(held(c)).c_str());
     if (model[c].params != held(c)) print_groups(counted, c);

@@ -63,7 +63,8 @@ void print_json_of(const NamedModel& named, const ModelCount& counted, const Mod
   }
   if (options.exchange.asked())
     json["all_to_all"] = exchange_json(options.exchange, named.model, counted.moe_layers);
-  json["kind"] = kind_of(named);
+  if (!named.model.caveat.empty()) json["caveat"] = named.model.caveat;
+  json["kind"] = kind_of_attention(named);
   std::fputs(print_json(json).c_str(), stdout);
 }
 
@@ -128,6 +129,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Model
                    amount_text(static_cast<double>(f.training) * tokens_called(options.tokens)), "");
   print_wrapped("assumes", assumptions(m, options));
   if (options.exchange.asked()) print_exchange(options.exchange, m, counted.moe_layers);
+  if (!m.caveat.empty()) print_wrapped("model", m.caveat);
   print_legend(named, "exact: every integer follows from the fields; shares and 6 N are rounded");
 }
 

@@ -150,7 +150,8 @@ void print_json_of(const NamedModel& named, const ModelCount& counted, const Byt
   json["training_bytes"] = {
       {"optimizer", options.optimizer}, {"per_param", b.per_param}, {"total", b.training}};
   json["deployment"] = deployment_json(named.model, b, options);
-  json["kind"] = kind_of(named, b.exact ? "exact" : "model");
+  if (!named.model.caveat.empty()) json["caveat"] = named.model.caveat;
+  json["kind"] = kind_of_attention(named, b.exact ? "exact" : "model");
   std::fputs(print_json(json).c_str(), stdout);
 }
 
@@ -182,13 +183,14 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Bytes
                 kind(format));
   }
   print_row("weights", "", b.all_weights, b.exact ? "exact" : "model");
-  print_row("cache per token", b.cache_format->name, b.kv_per_token, kind(*b.cache_format));
+  const char* cache_kind = m.caveat.empty() ? kind(*b.cache_format) : "model";
+  print_row("cache per token", b.cache_format->name, b.kv_per_token, cache_kind);
   if (b.index_per_token > 0)
-    print_row("indexer's keys per token", b.cache_format->name, b.index_per_token, kind(*b.cache_format));
-  if (b.state > 0) print_row("state per sequence", b.cache_format->name, b.state, kind(*b.cache_format));
+    print_row("indexer's keys per token", b.cache_format->name, b.index_per_token, cache_kind);
+  if (b.state > 0) print_row("state per sequence", b.cache_format->name, b.state, cache_kind);
   print_row("cache, " + std::to_string(b.batch) + " x " + std::to_string(b.context), b.cache_format->name,
-            b.cache, kind(*b.cache_format));
-  print_row("weights and cache", "", b.all_weights + b.cache, b.exact ? "exact" : "model");
+            b.cache, cache_kind);
+  print_row("weights and cache", "", b.all_weights + b.cache, b.exact ? cache_kind : "model");
   print_row("training, " + options.optimizer, "", b.training, "exact");
   const Deployment deployment = options.devices.deployment();
   const std::vector<DeviceBytes> devices = bytes_of_devices(m, b, options);
@@ -206,6 +208,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Bytes
           "; training is weights, gradients and "
           "optimizer state at " +
           std::to_string(b.per_param) + " bytes a parameter, without activations");
+  if (!m.caveat.empty()) print_wrapped("model", m.caveat);
   print_legend(named, "exact: follows from fields and formats; model: from what is typical");
 }
 

@@ -96,6 +96,10 @@ std::string kind_of(const NamedModel& named, const char* kind) {
   return named.exact() ? kind : "approximate";
 }
 
+std::string kind_of_attention(const NamedModel& named, const char* kind) {
+  return kind_of(named, named.model.caveat.empty() ? kind : "model");
+}
+
 void print_legend(const NamedModel& named, const char* known) {
   std::string keys;
   for (const std::string& key : named.unread) keys += (keys.empty() ? "" : ", ") + key;

@@ -18,6 +18,8 @@ struct ModelOptions {
 
 /// How sure a number is that is `kind` where the model is known: approximate where its file was not wholly understood.
 std::string kind_of(const NamedModel& named, const char* kind = "exact");
+/// The same of numbers about scores and caches, which some models have in a way that is not wholly counted.
+std::string kind_of_attention(const NamedModel& named, const char* kind = "exact");
 /// The last line of a verb's text: `known`, or what makes all numbers approximate.
 void print_legend(const NamedModel& named, const char* known);
 

@@ -86,3 +86,18 @@ TEST_CASE("json: values in errors are short, and on one line") {
   CHECK(shown(Json(std::string(100, 'x'))).size() == 60);
   CHECK(shown(Json("\xff")) != "");
 }
+
+TEST_CASE("json: what Python writes of infinities is null, in texts it is text") {
+  const Json json =
+      parse_python_json(R"({"a": [0.0, Infinity, -Infinity], "b": NaN, "c": "NaN \"Infinity\" \\"})", "f");
+  CHECK(json["a"] == Json::array({0.0, nullptr, nullptr}));
+  CHECK(json["b"].is_null());
+  CHECK(json["c"] == "NaN \"Infinity\" \\");
+  CHECK_THROWS_AS(parse_python_json(R"({"a": 1Infinity})", "f"), Error);
+  CHECK_THROWS_AS(parse_python_json(R"({"a": 1, "a": 2})", "f"), Error);
+  CHECK_THROWS_AS(parse_python_json("{\"a\": \"Infinity", "f"), Error);
+  std::string many = "{";
+  for (int i = 0; i < 20000; ++i) many += '"' + std::to_string(i) + "\": 1, ";
+  CHECK(parse_python_json(many.substr(0, many.size() - 2) + '}', "f").size() == 20000);
+  CHECK_THROWS_AS(parse_python_json(many + "\"more\": 1}", "f"), Error);
+}

@@ -35,6 +35,8 @@ class SafetensorsFile {
   std::vector<std::string> names() const;
   /// The shape of the tensor `name`; throws Error where there is none.
   const Dims& dims(const std::string& name) const { return entry(name).dims; }
+  /// Its dtype as the format spells it, as in "BF16" or "U8".
+  const std::string& dtype(const std::string& name) const { return entry(name).format; }
   /// The tensor `name`; throws Error where there is none, or where its format is not one of ours.
   Array load(const std::string& name) const;
 

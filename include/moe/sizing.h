@@ -139,7 +139,9 @@ struct Model {
   std::int64_t norms = 1;  // before each mixer and each feed-forward block; Grok-1 has 2, around them
   bool norm_bias = false;
   std::int64_t relative_buckets = 0;  // of T5's relative positions, one table for encoder and decoder each
-  std::int64_t mtp_modules = 0;       // that predict further tokens, each built like the last layer
+  std::string
+      caveat;  // what scores and caches leave out, where attention has more than they count; parameters are exact
+  std::int64_t mtp_modules = 0;  // that predict further tokens, each built like the last layer
 };
 
 /// What a parameter belongs to.

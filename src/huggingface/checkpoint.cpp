@@ -4,6 +4,7 @@
 #include "moe/huggingface.h"
 #include "moe/safetensors.h"
 #include "moe/validate.h"
+#include "weight_map.h"
 
 namespace moe {
 namespace {
@@ -52,21 +53,6 @@ constexpr NamedPlace kPlaces[] = {
 constexpr const char* kDense[] = {"mlp.gate_proj.weight", "feed_forward.gate_proj.weight"};
 
 bool is_index(const std::string& path) { return path.ends_with(".json"); }
-
-/// The file of each tensor, by the index of a checkpoint in several files, which lie beside it.
-std::map<std::string, std::string> weight_map(const std::string& index) {
-  const nlohmann::json json = parse_sorted_json(read_text(index), index);
-  if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object())
-    throw Error("weight_map", index + ": must have the object weight_map");
-  std::map<std::string, std::string> files;
-  for (const auto& [name, file] : json["weight_map"].items()) {
-    const bool beside = file.is_string() && !file.get<std::string>().empty() &&
-                        file.get<std::string>().find('/') == std::string::npos;
-    if (!beside) throw Error(name, index + ": " + name + " must be the name of a file beside it");
-    files[name] = (std::filesystem::path(index).parent_path() / file.get<std::string>()).string();
-  }
-  return files;
-}
 
 /// A checkpoint in one file or in several, which are opened when a tensor of theirs is asked for.
 class Checkpoint {

@@ -39,6 +39,7 @@ void amend_glm5_next(Keys& keys, Model& m) {
   // The indexer pools keys: a position and a gate for each.
   const Whole D = m.hidden_size, pool = keys.whole({"index_kpool"}, 0), n = keys.whole({"hc_mult"});
   share_indexers(keys, m);
+  m.caveat = "keys of the indexer are counted as if they were not pooled";
   each<Mla>(m, [&](Mla& a, std::size_t) {
     if (a.index_heads == 0) return;
     a.extra.rest += pool * a.index_size, a.extra.matmul += D * a.index_size;

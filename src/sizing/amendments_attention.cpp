@@ -37,6 +37,7 @@ void amend_deepseek_v4(Keys& keys, Model& m) {
               groups = keys.whole({"o_groups"}), n = keys.whole({"hc_mult"}),
               index_heads = keys.whole({"index_n_heads"}), I = keys.whole({"index_head_dim"});
   keys.known({"qk_rope_head_dim", "index_topk", "num_nextn_predict_layers", "compress_rates"});
+  m.caveat = "keys and values are counted as if no layer compressed them";
   constexpr std::int64_t kSparse = 4;  // the ratio of the layers that have an indexer
   each<Gqa>(m, [&](Gqa& a, std::size_t i) {
     const std::int64_t ratio = compression(keys, i, L);
@@ -73,6 +74,7 @@ void amend_inkling(Keys& keys, Model& m) {
     a.extra.matmul = D * a.heads * d;
     a.extra.rest = d * (slides ? window : extent) + 2 * taps * a.kv_heads * a.head_size;
   });
+  m.caveat = "states of the convolutions of keys and values are not counted";
   for (Layer& layer : m.layers) layer.extra.rest += 2 * taps * D;
   m.extra.rest += D;  // a norm of the embedding
   if (!m.moe) return;
@@ -107,6 +109,8 @@ void amend_inkling2(Keys& keys, Model& m) {
     if (static_cast<std::int64_t>(i) >= first && static_cast<std::int64_t>(i) < end)
       extra.matmul += 4 * 4 * D * rank;
   }
+  m.caveat = "states of the convolutions of keys and values are not counted";
+  if (end > first) m.caveat += ", and layers that are passed again count once";
   m.extra.rest += 2 * D + 4 * Whole(end - first) * D;
   m.head_rows = keys.whole_or({"unpadded_vocab_size"}, m.vocabulary, 1);
 }
@@ -123,6 +127,7 @@ void amend_minimax_m3(Keys& keys, Model& m) {
     const bool listed = sparse.has("sparse_attention_freq") &&
                         sparse.list("sparse_attention_freq", static_cast<std::int64_t>(L))[i] == 1;
     if (!listed && !says(keys, "layer_types", i, L, "minimax_m3_sparse", false)) return;
+    m.caveat = "keys of the indexer are not counted, and scores are those of all blocks";
     const std::int64_t heads =
                            listed ? sparse.whole({"sparse_num_index_heads"}) : keys.whole({"index_n_heads"}),
                        size = listed ? sparse.whole({"sparse_index_dim"}) : keys.whole({"index_head_dim"});
@@ -135,6 +140,7 @@ void amend_zaya(Keys& keys, Model& m) {
   require_experts(keys, m);
   const Whole D = m.hidden_size, R = keys.whole({"router_hidden_size"});
   const Whole depthwise = keys.whole({"cca_time0"}), grouped = keys.whole({"cca_time1"});
+  m.caveat = "states of the convolutions of queries and keys are not counted";
   // Two convolutions of queries and keys, with biases, and a temperature for each head of keys.
   each<Gqa>(m, [&](Gqa& a, std::size_t) {
     const Whole both = (Whole(a.heads) + a.kv_heads) * a.head_size;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "../huggingface/weight_map.h"
 #include "moe/json.h"
 #include "moe/safetensors.h"
 #include "moe/whole.h"
@@ -12,22 +13,43 @@ namespace {
 
 bool has(const std::string& name, const char* part) { return name.find(part) != std::string::npos; }
 
-bool is_scale(const std::string& name) {
-  for (const char* ending :
-       {"_scale_inv", "_scales", "_scale", "weight_scale_2", ".absmax", ".quant_map", ".nested_absmax"})
-    if (name.ends_with(ending) && !name.ends_with("per_expert_scale")) return true;
-  return has(name, ".quant_state.");
+bool has_one_of(const std::string& name, std::initializer_list<const char*> parts) {
+  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return has(name, part); });
+}
+
+bool ends_with_one_of(const std::string& name, std::initializer_list<const char*> endings) {
+  return std::any_of(endings.begin(), endings.end(),
+                     [&](const char* ending) { return name.ends_with(ending); });
+}
+
+/// Does the tensor belong to the storage of another, or to a buffer that can be made anew? A layer may have parameters that are
+/// called scales: of these only what stands beside blocks belongs to them.
+bool is_no_parameter(const SafetensorsFile& file, const std::string& name) {
+  if (name.ends_with("_scales") && file.has(name.substr(0, name.size() - 6) + "blocks")) return true;
+  return has(name, ".quant_state.") ||
+         ends_with_one_of(name, {"weight_scale_inv", "weight_scale", "weight_scale_2", "input_scale",
+                                 ".k_scale", ".v_scale", ".scales", ".qzeros", ".g_idx", ".absmax",
+                                 ".quant_map", ".nested_absmax", ".weight_shape", "rotary_emb.inv_freq"});
+}
+
+/// How many parameters a tensor holds: integers are 4-bit blocks of two, or packed in a way that does not say how many.
+Whole params_of_tensor(const SafetensorsFile& file, const std::string& name) {
+  const std::string& dtype = file.dtype(name);
+  const bool blocks = name.ends_with("_blocks") && dtype == "U8";
+  const bool integers = dtype.starts_with('U') || dtype == "I32" || dtype == "I64" || dtype == "I16";
+  if (integers && !blocks) {
+    if (name.find("weight") == std::string::npos) return 0;  // a table of ids or positions
+    throw Error(name, file.path() + ": " + name + " = " + dtype +
+                          " is packed into integers, which do not say how many numbers they hold");
+  }
+  Whole params = blocks ? 2 : 1;
+  for (const Index n : file.dims(name)) params = params * n;
+  return params;
 }
 
 bool is_beside(const std::string& name) {
-  for (const char* part :
-       {"visual", "vision", "audio", "multi_modal_projector", "mm_projector", "talker", "resampler", "mtp."})
-    if (has(name, part)) return true;
-  return false;
-}
-
-bool has_one_of(const std::string& name, std::initializer_list<const char*> parts) {
-  return std::any_of(parts.begin(), parts.end(), [&](const char* part) { return has(name, part); });
+  return has_one_of(name, {"visual", "vision", "audio", "multi_modal_projector", "mm_projector", "talker",
+                           "resampler", "mtp."});
 }
 
 Component component_of(const std::string& name) {
@@ -70,17 +92,12 @@ class Counter {
   explicit Counter(std::int64_t layers) : layers_(layers) {}
 
   void add(const SafetensorsFile& file, const std::string& name) {
-    if (is_scale(name)) return;
-    if (name.ends_with(".qweight"))
-      throw Error(name, file.path() + ": " + name +
-                            " is packed into integers: how many numbers it holds is not said");
-    if (name.ends_with(".qzeros") || name.ends_with(".g_idx")) return;
-    Whole params = name.ends_with("_blocks") ? 2 : 1;
-    for (const Index n : file.dims(name)) params = params * n;
+    if (is_no_parameter(file, name)) return;
+    const Whole params = params_of_tensor(file, name);
     std::int64_t layer = -1;
-    TensorGroup& group = groups_[pattern_of(name, layer)];
+    const std::string pattern = pattern_of(name, layer);
     const bool further = layers_ > 0 && layer >= layers_;
-    TensorGroup& counted = further ? further_[pattern_of(name, layer)] : group;
+    TensorGroup& counted = (further ? further_ : groups_)[pattern];
     counted.component = component_of(name), counted.beside = further || is_beside(name);
     counted.tensors += 1, counted.params = (Whole(counted.params) + params).value();
   }
@@ -89,7 +106,6 @@ class Counter {
     CheckpointCount all;
     for (auto* groups : {&groups_, &further_})
       for (auto& [name, group] : *groups) {
-        if (group.tensors == 0) continue;
         group.name = name;
         all.tensors += group.tensors;
         std::int64_t& sum = group.beside ? all.beside : all.total;
@@ -105,6 +121,18 @@ class Counter {
   std::map<std::string, TensorGroup> groups_, further_;
 };
 
+/// Without its files an index may say how many parameters they hold, and no more.
+std::optional<CheckpointCount> said_by_index(const std::string& path) {
+  const nlohmann::json index = parse_sorted_json(read_text(path), path);
+  if (!index.contains("metadata") || !index["metadata"].is_object()) return std::nullopt;
+  const nlohmann::json total = index["metadata"].value("total_parameters", nlohmann::json());
+  if (!total.is_number_unsigned()) return std::nullopt;
+  CheckpointCount said;
+  said.total = total.get<std::int64_t>();
+  said.tensors = static_cast<std::int64_t>(index["weight_map"].size());
+  return said;
+}
+
 }  // namespace
 
 bool is_checkpoint(const std::string& path) {
@@ -118,27 +146,12 @@ CheckpointCount count_checkpoint(const std::string& path, std::int64_t layers) {
     for (const std::string& name : file.names()) counter.add(file, name);
     return counter.result();
   }
-  const nlohmann::json index = parse_sorted_json(read_text(path), path);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-    throw Error("weight_map", path + ": must have the object weight_map");
   std::map<std::string, std::vector<std::string>> names_of;
-  for (const auto& [name, file] : index["weight_map"].items()) {
-    if (!file.is_string() || file.get<std::string>().empty() || has(file.get<std::string>(), "/"))
-      throw Error(name, path + ": " + name + " must be the name of a file beside it");
-    names_of[file.get<std::string>()].push_back(name);
-  }
-  const auto beside = std::filesystem::path(path).parent_path();
-  // Without the files the index may say how many parameters they hold, and no more.
-  if (!names_of.empty() && !std::filesystem::exists(beside / names_of.begin()->first) &&
-      index.contains("metadata") && index["metadata"].is_object() &&
-      index["metadata"].value("total_parameters", nlohmann::json()).is_number_unsigned()) {
-    CheckpointCount said;
-    said.total = index["metadata"]["total_parameters"].get<std::int64_t>();
-    said.tensors = static_cast<std::int64_t>(index["weight_map"].size());
-    return said;
-  }
+  for (const auto& [name, file] : weight_map(path)) names_of[file].push_back(name);
+  if (!names_of.empty() && !std::filesystem::exists(names_of.begin()->first))
+    if (const std::optional<CheckpointCount> said = said_by_index(path)) return *said;
   for (const auto& [name, tensors] : names_of) {
-    const SafetensorsFile file((beside / name).string());
+    const SafetensorsFile file(name);
     for (const std::string& tensor : tensors) counter.add(file, tensor);
   }
   return counter.result();

@@ -42,16 +42,17 @@ bool is_encoder_decoder(Keys& keys) {
 }
 
 void read_encoder_decoder(Keys& keys, Model& m) {
+  static constexpr Names kEncoder = {"num_layers"}, kDecoder = {"num_decoder_layers"};
   const bool t5 = keys.is("model_type", "switch_transformers");
   m.tied = keys.truth_or({"tie_word_embeddings"}, true);
   m.mixers = {read_heads(keys, m, !t5)};
   if (t5) m.relative_buckets = keys.whole_or({"relative_attention_num_buckets"}, 32, 1);
   m.norm_bias = m.dense_bias = !t5;
   if (t5) {
-    add_side(keys, m, {"num_layers"}, {"num_sparse_encoder_layers"}, "encoder_sparse_step", false);
+    add_side(keys, m, kEncoder, {"num_sparse_encoder_layers"}, "encoder_sparse_step", false);
     m.encoder_layers = static_cast<std::int64_t>(m.layers.size());
-    add_side(keys, m, keys.has("num_decoder_layers") ? Names{"num_decoder_layers"} : Names{"num_layers"},
-             {"num_sparse_decoder_layers"}, "decoder_sparse_step", true);
+    add_side(keys, m, keys.has("num_decoder_layers") ? kDecoder : kEncoder, {"num_sparse_decoder_layers"},
+             "decoder_sparse_step", true);
   } else {
     add_side(keys, m, {"encoder_layers"}, {}, "encoder_sparse_step", false);
     m.encoder_layers = static_cast<std::int64_t>(m.layers.size());

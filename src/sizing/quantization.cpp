@@ -1,6 +1,7 @@
 #include "quantization.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace moe {
 namespace {
@@ -54,16 +55,22 @@ WeightFormat compressed_tensors(Keys& keys) {
   const bool nvfp4 = keys.is("format", "nvfp4-pack-quantized"), floats = weights.is("type", "float");
   if (bits > 16) weights.refuse("num_bits", "must lie in [1, 16]");
   return {nvfp4       ? "nvfp4"
-          : floats    ? "fp8"
+          : floats    ? (bits == 8 ? "fp8" : "fp4")
           : bits == 4 ? "int4"
                       : "int8",
           with_scales(static_cast<double>(bits), group, nvfp4 ? 8 : 16), true};
 }
 
-/// What a name of a module, or a pattern of names, keeps out of quantization.
-void leave_out(const std::string& module, Set& quantized) {
+/// What a name of a module, or a pattern of names, keeps out of quantization. A name of one layer stands for all of them: lists that
+/// name each are taken at their word, but are no longer exact.
+void leave_out(const std::string& module, StoredWeights& stored) {
   const auto has = [&](const char* part) { return module.find(part) != std::string::npos; };
-  const auto out = [&](Component c) { quantized[static_cast<std::size_t>(c)] = false; };
+  const auto out = [&](Component c) {
+    stored.quantized[static_cast<std::size_t>(c)] = false;
+    if (c != Component::Head &&
+        std::any_of(module.begin(), module.end(), [](unsigned char x) { return std::isdigit(x) != 0; }))
+      stored.format.exact = false;
+  };
   if (has("lm_head")) out(Component::Head);
   if (has("attn") || has("attention")) out(Component::Attention);
   if (has("shared_expert"))
@@ -105,7 +112,7 @@ StoredWeights stored_weights(const Json& quantization, const std::string& file) 
        {"modules_to_not_convert", "ignore", "ignored_layers", "llm_int8_skip_modules", "exclude_modules"}) {
     if (!keys.is_list(name)) continue;
     for (const Json& module : keys.list(name))
-      if (module.is_string()) leave_out(module.get<std::string>(), stored.quantized);
+      if (module.is_string()) leave_out(module.get<std::string>(), stored);
   }
   return stored;
 }

@@ -107,6 +107,24 @@ TEST_CASE("memory: layers with a window keep no more than that where they are ta
         "moe-oracle: --window = \"half\" must be full or as-configured\n");
 }
 
+TEST_CASE(
+    "memory: a list that names modules of layers, and attention that is not wholly counted, are no longer "
+    "exact") {
+  const Scratch folder;
+  Json json = sizing_json("configs/mixtral-8x7b.json");
+  json["quantization_config"] = {{"quant_method", "fp8"},
+                                 {"ignored_layers", {"model.layers.0.self_attn.q_proj"}}};
+  write(folder / "config.json", print_json(json));
+  CHECK(parse_json(run(folder, "memory ./config.json --json").out, "stdout")["kind"] == "model");
+  CHECK(json_of("count deepseek-v4-flash")["kind"] == "exact");
+  for (const std::string verb : {"memory ", "flops "}) {
+    CHECK(json_of(verb + "deepseek-v4-flash")["kind"] == "model");
+    CHECK(has(run(Scratch(), verb + "deepseek-v4-flash").out,
+              "model     keys and values are counted as if no layer compressed them\n"));
+    CHECK(json_of(verb + "gemma-4-26b")["kind"] == "exact");
+  }
+}
+
 TEST_CASE("memory: devices that share a model have their parts, and what does not divide is named") {
   const Json one = json_of("memory deepseek-v3")["deployment"];
   CHECK(one["devices"] == 1);
