@@ -25,18 +25,15 @@ struct ExchangeBytes {
 };
 
 ExchangeBytes bytes_of_exchange(const ExchangeOptions& o, const Model& m) {
+  if (!m.moe) throw Error("--ep", "--ep needs a model with experts");
   const Exchange e = o.exchange();
   const Copies c = expected_copies(m.moe->num_experts, m.moe->top_k, e);
   const std::int64_t width = m.moe->latent_size > 0 ? m.moe->latent_size : m.hidden_size;
   return {{{"assignments", c.assignments, c.remote_assignments},
            {"ranks", c.ranks, c.remote_ranks},
            {"nodes", c.nodes, c.remote_nodes}},
-          bytes_of(width, weight_format(o.dispatch)),
-          bytes_of(width, weight_format(o.combine))};
-}
-
-void require_experts(const Model& m) {
-  if (!m.moe) throw Error("--ep", "--ep needs a model with experts");
+          bytes_of(width, format_called("--dispatch-dtype", o.dispatch)),
+          bytes_of(width, format_called("--combine-dtype", o.combine))};
 }
 
 }  // namespace
@@ -114,8 +111,9 @@ Exchange ExchangeOptions::exchange() const {
   return {whole("--ep", ep), whole("--nodes", nodes), whole("--node-limit", node_limit, 0)};
 }
 
+void require_exchange(const ExchangeOptions& o, const Model& m) { bytes_of_exchange(o, m); }
+
 Json exchange_json(const ExchangeOptions& o, const Model& m, std::int64_t moe_layers) {
-  require_experts(m);
   const ExchangeBytes b = bytes_of_exchange(o, m);
   const Exchange e = o.exchange();
   Json json{{"ep", e.ranks},
@@ -136,7 +134,6 @@ Json exchange_json(const ExchangeOptions& o, const Model& m, std::int64_t moe_la
 }
 
 void print_exchange(const ExchangeOptions& o, const Model& m, std::int64_t moe_layers) {
-  require_experts(m);
   const ExchangeBytes b = bytes_of_exchange(o, m);
   std::printf(
       "\nall-to-all of one token over %s devices in %s nodes, in each of %lld "

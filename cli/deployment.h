@@ -32,6 +32,8 @@ struct ExchangeOptions {
   Exchange exchange() const;
 };
 
+/// Throws Error for options that contradict each other or the model.
+void require_exchange(const ExchangeOptions& options, const Model& model);
 /// Bytes that one token makes its device send and get back in a layer with experts, and in all of them.
 Json exchange_json(const ExchangeOptions& options, const Model& model, std::int64_t moe_layers);
 void print_exchange(const ExchangeOptions& options, const Model& model, std::int64_t moe_layers);

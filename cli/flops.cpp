@@ -139,6 +139,10 @@ int act_on(const FlopsOptions& options) {
   const std::int64_t context = parse_index("--ctx", options.context, 0, Index{1} << 40);
   if (!options.tokens.empty()) tokens_called(options.tokens);
   const ModelFlops f = flops(named.model, context, options.span(), recompute_called(options.recompute));
+  if (options.exchange.asked()) {
+    require_exchange(options.exchange, named.model);
+    if (options.model.csv) throw Error("--csv", "--csv is of FLOPs, and has no rows for --ep");
+  }
   if (options.model.json)
     print_json_of(named, counted, f, options);
   else if (options.model.csv)

@@ -27,20 +27,12 @@ struct Bytes {
   double training = 0;
 };
 
-const WeightFormat& format_of(const char* option, const std::string& name) {
-  try {
-    return weight_format(name);
-  } catch (const Error& e) {
-    throw Error(option, std::string(option) + std::string(e.what()).substr(std::string("dtype").size()));
-  }
-}
-
 const WeightFormat& format_in(const Bytes& b, Component c) { return b.formats[static_cast<std::size_t>(c)]; }
 
 /// What every component is stored in: as the options say, else as the file or the publisher does, else bf16.
 std::array<WeightFormat, kComponents> formats_of(const NamedModel& named, const MemoryOptions& options) {
   std::array<WeightFormat, kComponents> formats{};
-  formats.fill(format_of("--dtype", options.dtype.empty() ? "bf16" : options.dtype));
+  formats.fill(format_called("--dtype", options.dtype.empty() ? "bf16" : options.dtype));
   WeightFormat& experts = formats[static_cast<std::size_t>(Component::Routed)];
   const std::optional<StoredWeights>& stored =
       named.published != nullptr ? named.published->stored : named.stored;
@@ -49,7 +41,7 @@ std::array<WeightFormat, kComponents> formats_of(const NamedModel& named, const 
       if (stored->quantized[i]) formats[i] = stored->format;
     if (named.expert_format) experts = *named.expert_format;
   }
-  if (!options.expert_dtype.empty()) experts = format_of("--expert-dtype", options.expert_dtype);
+  if (!options.expert_dtype.empty()) experts = format_called("--expert-dtype", options.expert_dtype);
   return formats;
 }
 
@@ -72,7 +64,7 @@ Bytes bytes_of_model(const NamedModel& named, const ModelCount& counted, const M
   const Model& m = named.model;
   Bytes b;
   b.formats = formats_of(named, options);
-  b.cache_format = &format_of("--cache-dtype", options.cache_dtype);
+  b.cache_format = &format_called("--cache-dtype", options.cache_dtype);
   for (const Component c : kAllComponents) {
     const double bytes = bytes_of(counted[c].params, format_in(b, c));
     b.weights[static_cast<std::size_t>(c)] = bytes;
@@ -85,6 +77,9 @@ Bytes bytes_of_model(const NamedModel& named, const ModelCount& counted, const M
   b.index_per_token = bytes_of(index_numbers_per_token(m), *b.cache_format);
   b.state = bytes_of(state_numbers(m), *b.cache_format);
   b.cache = static_cast<double>(b.batch) * cache_of_sequence(m, b, options, b.context);
+  if (!(b.all_weights + b.cache < 0x1p63))
+    throw Error("--batch", "--batch = " + options.batch + " times --ctx = " + options.context +
+                               " must take less than 2^63 bytes of cache");
   b.per_param = training_bytes_per_param(options.optimizer);
   b.training = static_cast<double>(counted.total) * static_cast<double>(b.per_param);
   return b;
@@ -174,6 +169,9 @@ void print_row(const std::string& name, std::string_view dtype, double bytes, co
 void print_table(const NamedModel& named, const ModelCount& counted, const Bytes& b,
                  const MemoryOptions& options) {
   const Model& m = named.model;
+  const Deployment deployment = options.devices.deployment();
+  const std::vector<DeviceBytes> devices =
+      bytes_of_devices(m, b, options);  // may refuse, so before anything is printed
   const auto kind = [](const WeightFormat& format) { return format.exact ? "exact" : "model"; };
   std::printf("%s\n%-36s%18s%12s\n", model_text(m, counted).c_str(), "", "bytes", "GiB");
   for (const Component c : kAllComponents) {
@@ -192,8 +190,6 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Bytes
             b.cache, cache_kind);
   print_row("weights and cache", "", b.all_weights + b.cache, b.exact ? cache_kind : "model");
   print_row("training, " + options.optimizer, "", b.training, "exact");
-  const Deployment deployment = options.devices.deployment();
-  const std::vector<DeviceBytes> devices = bytes_of_devices(m, b, options);
   if (deployment.devices() > 1) print_devices(deployment, devices.front(), devices.back());
   print_wrapped(
       "assumes",
@@ -216,6 +212,8 @@ int act_on(const MemoryOptions& options) {
   const NamedModel named = options.model.load();
   const ModelCount counted = count(named.model);
   const Bytes b = bytes_of_model(named, counted, options);
+  if (options.model.csv && options.devices.deployment().devices() > 1)
+    throw Error("--csv", "--csv is of the whole model, and has no rows for devices");
   if (options.model.json)
     print_json_of(named, counted, b, options);
   else if (options.model.csv)

@@ -129,6 +129,14 @@ std::string component_text(const Model& m, const ModelCount& counted, Component 
   return text;
 }
 
+const WeightFormat& format_called(const char* option, const std::string& name) {
+  try {
+    return weight_format(name);
+  } catch (const Error& e) {
+    throw Error(option, std::string(option) + std::string(e.what()).substr(std::string("dtype").size()));
+  }
+}
+
 std::string amount_text(double amount, const char* billion) {
   const std::pair<double, const char*> units[] = {{1e12, " T"}, {1e9, billion}, {1e6, " M"}, {1e3, " k"}};
   char text[40];

@@ -138,6 +138,14 @@ TEST_CASE("memory: devices that share a model have their parts, and what does no
   CHECK(has(run(Scratch(), split).out, "256 devices: tp 8, pp 4, ep 32, etp 1, dp 8, cp 1, ZeRO 1\n"));
   CHECK(run(Scratch(), "memory deepseek-v3 --tp 3").err == "moe-oracle: --tp = 3 must divide heads = 128\n");
   CHECK(run(Scratch(), "memory deepseek-v3 --zero 4").code == 2);
+  const Done uneven = run(Scratch(), "memory mixtral-8x7b --tp 64");
+  CHECK(uneven.out.empty());
+  CHECK(uneven.err == "moe-oracle: --tp = 64 must divide heads = 32\n");
+  CHECK(run(Scratch(), "memory mixtral-8x7b --dp 1048576 --cp 1048576").code == 2);
+  CHECK(run(Scratch(), "memory mixtral-8x7b --tp 2 --csv").code == 2);
+  CHECK(run(Scratch(), "memory mixtral-8x7b --batch 2147483647 --ctx 1099511627776").err ==
+        "moe-oracle: --batch = 2147483647 times --ctx = 1099511627776 must take less than 2^63 bytes of "
+        "cache\n");
 }
 
 TEST_CASE("flops: what experts on several devices send is said by copies, and by dtype") {
@@ -149,7 +157,13 @@ TEST_CASE("flops: what experts on several devices send is said by copies, and by
   CHECK(sent["nodes"]["copies"].get<double>() < 5.3);
   CHECK(!json_of("flops deepseek-v3").contains("all_to_all"));
   CHECK(has(run(Scratch(), "flops deepseek-v3 --ep 64 --nodes 8").out, "device that has one"));
-  CHECK(run(Scratch(), "flops deepseek-v3 --ep 7").err == "moe-oracle: --ep = 7 must divide experts = 256\n");
+  const Done uneven = run(Scratch(), "flops deepseek-v3 --ep 7");
+  CHECK(uneven.out.empty());
+  CHECK(uneven.err == "moe-oracle: --ep = 7 must divide experts = 256\n");
+  CHECK(run(Scratch(), "flops llama-3.1-8b --ep 8").err == "moe-oracle: --ep needs a model with experts\n");
+  CHECK(run(Scratch(), "flops deepseek-v3 --ep 8 --csv").code == 2);
+  CHECK(run(Scratch(), "flops deepseek-v3 --ep 8 --combine-dtype f3")
+            .err.starts_with("moe-oracle: --combine-dtype = \"f3\" must be one of "));
 }
 
 TEST_CASE("count: a checkpoint is counted by its headers, and named where a config differs from it") {
