@@ -76,3 +76,22 @@ TEST_CASE("model config: layers without a window keep all where others have one"
   CHECK(kv_numbers_per_token(m) == 16);
   CHECK(kv_numbers_in_windows(m, 1000) == 8 * 1000 + 8 * 16);
 }
+
+TEST_CASE("model config: what a family's class ignores changes no count, and what it has changes it") {
+  const auto config = [](const char* name) { return sizing_json(std::string("configs/") + name + ".json"); };
+  const auto changed = [&](const char* name, const Json& fields) {
+    Json json = config(name);
+    json.update(fields);
+    return json;
+  };
+  const auto total = [](const Json& json) {
+    return count(model_from_huggingface(json, "c.json").model).total;
+  };
+  CHECK(total(changed("mixtral-8x7b", {{"moe_intermediate_size", 7}})) == total(config("mixtral-8x7b")));
+  // Biases of compressed queries, of compressed keys with their rotated part, and of the output.
+  CHECK(total(changed("deepseek-v3", {{"attention_bias", true}})) ==
+        total(config("deepseek-v3")) + 61 * (1536 + 512 + 64 + 7168));
+  const Json beside{
+      {"model_type", "x_vl"}, {"tie_word_embeddings", true}, {"text_config", config("mixtral-8x7b")}};
+  CHECK(total(beside) == total(config("mixtral-8x7b")) - 32000 * 4096);
+}

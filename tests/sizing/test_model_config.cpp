@@ -89,17 +89,6 @@ TEST_CASE("model config: one quantity goes by the names of many families") {
   CHECK(count(read(changed("mixtral-8x7b", {{"num_experts_per_tok", {2, 2, 2}}}))).total == total);
 }
 
-TEST_CASE("model config: what a family's class ignores changes no count, and what it has changes it") {
-  const auto total = [](const Json& json) { return count(read(json)).total; };
-  CHECK(total(changed("mixtral-8x7b", {{"moe_intermediate_size", 7}})) == total(config("mixtral-8x7b")));
-  // Biases of compressed queries, of compressed keys with their rotated part, and of the output.
-  CHECK(total(changed("deepseek-v3", {{"attention_bias", true}})) ==
-        total(config("deepseek-v3")) + 61 * (1536 + 512 + 64 + 7168));
-  const Json beside{
-      {"model_type", "x_vl"}, {"tie_word_embeddings", true}, {"text_config", config("mixtral-8x7b")}};
-  CHECK(total(beside) == total(config("mixtral-8x7b")) - 32000 * 4096);
-}
-
 TEST_CASE("model config: patterns of dense and sparse layers") {
   const auto with = [](const Json& fields) { return pattern(read(small_config("x", fields))); };
   CHECK(with(Json::object()) == "1111");
