@@ -1,6 +1,9 @@
 #include "deployment.h"
 
+#include <charconv>
 #include <cstdio>
+
+#include "moe/roofline.h"
 
 namespace moe::cli {
 namespace {
@@ -38,6 +41,47 @@ ExchangeBytes bytes_of_exchange(const ExchangeOptions& o, const Model& m) {
 
 }  // namespace
 
+Recompute recompute_called(const std::string& name) {
+  if (name == "none") return Recompute::None;
+  if (name == "selective") return Recompute::Selective;
+  if (name == "full") return Recompute::Full;
+  throw Error("--recompute", "--recompute = " + shown(name) + " must be one of none, selective, full");
+}
+
+std::array<WeightFormat, kComponents> formats_of(const NamedModel& named, const std::string& dtype,
+                                                 const std::string& expert_dtype) {
+  std::array<WeightFormat, kComponents> formats{};
+  formats.fill(format_called("--dtype", dtype.empty() ? "bf16" : dtype));
+  WeightFormat& experts = formats[static_cast<std::size_t>(Component::Routed)];
+  const std::optional<StoredWeights>& stored =
+      named.published != nullptr ? named.published->stored : named.stored;
+  if (dtype.empty() && stored) {
+    for (std::size_t i = 0; i < kComponents; ++i)
+      if (stored->quantized[i]) formats[i] = stored->format;
+    if (named.expert_format) experts = *named.expert_format;
+  }
+  if (!expert_dtype.empty()) experts = format_called("--expert-dtype", expert_dtype);
+  return formats;
+}
+
+std::int64_t offloaded_by(const std::string& text, const Model& model, double expert_bytes) {
+  if (!model.moe) throw Error("--offload", "--offload needs a model with experts");
+  if (text.find_first_not_of("0123456789") == std::string::npos)
+    return parse_index("--offload", text, 0, model.moe->num_experts);
+  double bytes = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+  const std::string unit(end, text.data() + text.size());
+  const std::pair<const char*, double> units[] = {{"B", 1},        {"kB", 1e3},     {"MB", 1e6},
+                                                  {"GB", 1e9},     {"TB", 1e12},    {"KiB", 0x1p10},
+                                                  {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+  for (const auto& [name, factor] : units)
+    if (unit == name && error == std::errc() && bytes >= 0)
+      return experts_in(bytes * factor, model, expert_bytes);
+  throw Error("--offload",
+              "--offload = " + shown(text) +
+                  " must be a number of experts of each layer, or of bytes, as in 100GB or 93.1GiB");
+}
+
 void DeploymentOptions::add_to(CLI::App& verb) {
   add(verb, "--tp", tp, "devices that split each matrix");
   add(verb, "--pp", pp, "devices that split the layers");
@@ -59,6 +103,28 @@ Deployment DeploymentOptions::deployment() const {
           parse_index("--zero", zero, 0, 3)};
 }
 
+bool DeploymentOptions::shared() const {
+  return tp != "1" || pp != "1" || etp != "1" || dp != "1" || cp != "1";
+}
+
+Json devices_json(const Deployment& d) {
+  return {{"devices", d.devices()}, {"tp", d.tp}, {"pp", d.pp}, {"ep", d.ep},
+          {"etp", d.etp},           {"dp", d.dp}, {"cp", d.cp}, {"zero", d.zero}};
+}
+
+std::string devices_text(const Deployment& d) {
+  std::string text = with_commas(d.devices()) + " devices:";
+  for (const auto& [name, n] : {std::pair{"tp", d.tp},
+                                {"pp", d.pp},
+                                {"ep", d.ep},
+                                {"etp", d.etp},
+                                {"dp", d.dp},
+                                {"cp", d.cp},
+                                {"ZeRO", d.zero}})
+    text += (text.back() == ':' ? " " : ", ") + std::string(name) + ' ' + std::to_string(n);
+  return text;
+}
+
 Json device_json(const DeviceBytes& d) {
   Json weights = Json::object(), params = Json::object();
   for (const Component c : kAllComponents) {
@@ -73,13 +139,9 @@ Json device_json(const DeviceBytes& d) {
 }
 
 void print_devices(const Deployment& d, const DeviceBytes& fullest, const DeviceBytes& emptiest) {
-  std::printf(
-      "\n%s devices: tp %lld, pp %lld, ep %lld, etp %lld, dp %lld, cp %lld, ZeRO %lld\n%-28s%26s%26s\n",
-      with_commas(d.devices()).c_str(), static_cast<long long>(d.tp), static_cast<long long>(d.pp),
-      static_cast<long long>(d.ep), static_cast<long long>(d.etp), static_cast<long long>(d.dp),
-      static_cast<long long>(d.cp), static_cast<long long>(d.zero), "bytes of a device",
-      ("fullest, stage " + std::to_string(fullest.device.stage)).c_str(),
-      ("emptiest, stage " + std::to_string(emptiest.device.stage)).c_str());
+  std::printf("\n%s\n%-28s%26s%26s\n", devices_text(d).c_str(), "bytes of a device",
+              ("fullest, stage " + std::to_string(fullest.device.stage)).c_str(),
+              ("emptiest, stage " + std::to_string(emptiest.device.stage)).c_str());
   const auto row = [](const char* name, double full, double empty) {
     std::printf("%-28s%26s%26s\n", name, with_commas(static_cast<Index>(full)).c_str(),
                 with_commas(static_cast<Index>(empty)).c_str());
@@ -100,8 +162,8 @@ void print_devices(const Deployment& d, const DeviceBytes& fullest, const Device
 }
 
 void ExchangeOptions::add_to(CLI::App& verb) {
-  add(verb, "--ep", ep, "devices that split the experts: what they send each other");
-  add(verb, "--nodes", nodes, "equal groups of these devices");
+  DeploymentOptions::add_to(verb);
+  add(verb, "--nodes", nodes, "equal groups of the --ep devices, which send each other tokens");
   add(verb, "--node-limit", node_limit, "nodes that a token may use; 0: all");
   add(verb, "--dispatch-dtype", dispatch, "of rows on their way to experts; bf16 if not given", "DTYPE");
   add(verb, "--combine-dtype", combine, "of rows on their way back; bf16 if not given", "DTYPE");

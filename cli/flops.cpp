@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -14,13 +15,6 @@ struct FlopsOptions {
 
   Span span() const { return full ? Span::Full : Span::Causal; }
 };
-
-Recompute recompute_called(const std::string& name) {
-  if (name == "none") return Recompute::None;
-  if (name == "selective") return Recompute::Selective;
-  if (name == "full") return Recompute::Full;
-  throw Error("--recompute", "--recompute = " + shown(name) + " must be one of none, selective, full");
-}
 
 /// A number of tokens, as in 14.8T: K, M, B (or G) and T are powers of a thousand.
 double tokens_called(const std::string& text) {
@@ -44,6 +38,49 @@ double six_n_error(const ModelCount& counted, const ModelFlops& f) {
   return 100 * (6 * static_cast<double>(counted.active.full) / static_cast<double>(f.training) - 1);
 }
 
+std::vector<DeviceFlops> devices_of(const NamedModel& named, const FlopsOptions& options) {
+  std::vector<DeviceFlops> all =
+      device_flops(named.model, options.exchange.deployment(),
+                   parse_index("--ctx", options.context, 0, Index{1} << 40), options.span());
+  std::stable_sort(all.begin(), all.end(),
+                   [](const DeviceFlops& x, const DeviceFlops& y) { return x.total > y.total; });
+  return all;
+}
+
+Json device_json(const DeviceFlops& device) {
+  Json forward = Json::object();
+  for (const Component c : kAllComponents) forward[name_of(c)] = device.forward[static_cast<std::size_t>(c)];
+  forward["scores"] = device.scores, forward["total"] = device.total;
+  return {{"stage", device.stage}, {"forward", forward}};
+}
+
+Json deployment_json(const NamedModel& named, const FlopsOptions& options) {
+  const std::vector<DeviceFlops> devices = devices_of(named, options);
+  Json json = devices_json(options.exchange.deployment());
+  json["busiest"] = device_json(devices.front()), json["idlest"] = device_json(devices.back());
+  json["kind"] = "model";
+  return json;
+}
+
+void print_devices(const NamedModel& named, const FlopsOptions& options) {
+  const std::vector<DeviceFlops> devices = devices_of(named, options);
+  const DeviceFlops &most = devices.front(), &least = devices.back();
+  std::printf("\n%s\n%-27s%20s%20s\n", devices_text(options.exchange.deployment()).c_str(),
+              "FLOPs of a device, forward", ("busiest, stage " + std::to_string(most.stage)).c_str(),
+              ("idlest, stage " + std::to_string(least.stage)).c_str());
+  const auto row = [](const char* name, double x, double y) {
+    if (x + y > 0)
+      std::printf("%-27s%20s%20s\n", name, with_commas(std::llround(x)).c_str(),
+                  with_commas(std::llround(y)).c_str());
+  };
+  for (const Component c : kAllComponents) {
+    const auto i = static_cast<std::size_t>(c);
+    row(name_of(c), most.forward[i], least.forward[i]);
+  }
+  row("scores", most.scores, least.scores), row("total", most.total, least.total);
+  print_wrapped("assumes", "for each token of the whole batch, if experts are equally full (model)");
+}
+
 void print_json_of(const NamedModel& named, const ModelCount& counted, const ModelFlops& f,
                    const FlopsOptions& options) {
   Json json = model_json(named, counted);
@@ -61,6 +98,7 @@ void print_json_of(const NamedModel& named, const ModelCount& counted, const Mod
     json["tokens"] = tokens;
     json["training_flops"] = static_cast<double>(f.training) * tokens;
   }
+  if (options.exchange.shared()) json["deployment"] = deployment_json(named, options);
   if (options.exchange.asked())
     json["all_to_all"] = exchange_json(options.exchange, named.model, counted.moe_layers);
   if (!named.model.caveat.empty()) json["caveat"] = named.model.caveat;
@@ -128,6 +166,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Model
     print_training("training on " + amount_text(tokens_called(options.tokens)) + " tokens",
                    amount_text(static_cast<double>(f.training) * tokens_called(options.tokens)), "");
   print_wrapped("assumes", assumptions(m, options));
+  if (options.exchange.shared()) print_devices(named, options);
   if (options.exchange.asked()) print_exchange(options.exchange, m, counted.moe_layers);
   if (!m.caveat.empty()) print_wrapped("model", m.caveat);
   print_legend(named, "exact: every integer follows from the fields; shares and 6 N are rounded");
@@ -142,6 +181,10 @@ int act_on(const FlopsOptions& options) {
   if (options.exchange.asked()) {
     require_exchange(options.exchange, named.model);
     if (options.model.csv) throw Error("--csv", "--csv is of FLOPs, and has no rows for --ep");
+  }
+  if (options.exchange.shared()) {
+    devices_of(named, options);  // may refuse, so before anything is printed
+    if (options.model.csv) throw Error("--csv", "--csv is of the whole model, and has no rows for devices");
   }
   if (options.model.json)
     print_json_of(named, counted, f, options);
@@ -158,7 +201,9 @@ void add_flops(CLI::App& app, Act& act) {
   auto options = std::make_shared<FlopsOptions>();
   CLI::App* verb =
       app.add_subcommand("flops", "the FLOPs of a model for each token: forward, training, by component");
-  verb->footer("Example: moe-oracle flops deepseek-v3 --ctx 4096 --tokens 14.8T");
+  verb->footer(
+      "Example: moe-oracle flops deepseek-v3 --ctx 4096 --tokens 14.8T\n"
+      "Example: moe-oracle flops deepseek-v3 --tp 8 --pp 4 --ep 32 --dp 8 --nodes 4");
   options->model.add_to(*verb);
   options->exchange.add_to(*verb);
   verb->add_option("--ctx", options->context, "tokens of context; 4096 if not given")

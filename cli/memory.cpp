@@ -1,7 +1,11 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "deployment.h"
+#include "moe/activation_memory.h"
+#include "moe/roofline.h"
+#include "table.h"
 
 namespace moe::cli {
 namespace {
@@ -10,7 +14,7 @@ struct MemoryOptions {
   ModelOptions model;
   DeploymentOptions devices;
   std::string dtype, expert_dtype, cache_dtype = "bf16", context = "4096", batch = "1", optimizer = "adamw16",
-                                   window = "full";
+                                   window = "full", recompute = "none", load_factor = "1", offload;
 };
 
 /// What the verb prints: bytes, with what they were computed from.
@@ -25,25 +29,12 @@ struct Bytes {
   bool exact = true;
   std::int64_t per_param = 0;
   double training = 0;
+  std::optional<ActivationBytes> activations{};  // of a model with experts
+  std::int64_t offloaded = 0;                    // routed experts of each layer in the memory of the host
+  std::optional<Offload> offload{};
 };
 
 const WeightFormat& format_in(const Bytes& b, Component c) { return b.formats[static_cast<std::size_t>(c)]; }
-
-/// What every component is stored in: as the options say, else as the file or the publisher does, else bf16.
-std::array<WeightFormat, kComponents> formats_of(const NamedModel& named, const MemoryOptions& options) {
-  std::array<WeightFormat, kComponents> formats{};
-  formats.fill(format_called("--dtype", options.dtype.empty() ? "bf16" : options.dtype));
-  WeightFormat& experts = formats[static_cast<std::size_t>(Component::Routed)];
-  const std::optional<StoredWeights>& stored =
-      named.published != nullptr ? named.published->stored : named.stored;
-  if (options.dtype.empty() && stored) {
-    for (std::size_t i = 0; i < kComponents; ++i)
-      if (stored->quantized[i]) formats[i] = stored->format;
-    if (named.expert_format) experts = *named.expert_format;
-  }
-  if (!options.expert_dtype.empty()) experts = format_called("--expert-dtype", options.expert_dtype);
-  return formats;
-}
 
 bool in_windows(const MemoryOptions& options) {
   if (options.window != "full" && options.window != "as-configured")
@@ -60,10 +51,29 @@ double cache_of_sequence(const Model& m, const Bytes& b, const MemoryOptions& op
          bytes(index_numbers_per_token(m)) * n + bytes(state_numbers(m));
 }
 
+/// Fills in what is in the memory of the host.
+void offload(Bytes& b, const NamedModel& named, const MemoryOptions& options) {
+  DecodeSetting setting{.batch = static_cast<double>(b.batch), .context = b.context};
+  for (std::size_t i = 0; i < kComponents; ++i) setting.weight_bytes[i] = b.formats[i].bits / 8;
+  setting.offloaded = b.offloaded =
+      offloaded_by(options.offload, named.model, format_in(b, Component::Routed).bits / 8);
+  b.offload = offload_of(named.model, setting);
+}
+
+std::optional<ActivationBytes> activations_of(const NamedModel& named, const Bytes& b,
+                                              const MemoryOptions& options) {
+  if (count(named.model).moe_layers == 0) return std::nullopt;
+  return activation_bytes(named.model, {.batch = b.batch,
+                                        .context = b.context,
+                                        .load_factor = parse_quantity("--load-factor", options.load_factor),
+                                        .recompute = recompute_called(options.recompute),
+                                        .devices = options.devices.deployment()});
+}
+
 Bytes bytes_of_model(const NamedModel& named, const ModelCount& counted, const MemoryOptions& options) {
   const Model& m = named.model;
   Bytes b;
-  b.formats = formats_of(named, options);
+  b.formats = formats_of(named, options.dtype, options.expert_dtype);
   b.cache_format = &format_called("--cache-dtype", options.cache_dtype);
   for (const Component c : kAllComponents) {
     const double bytes = bytes_of(counted[c].params, format_in(b, c));
@@ -82,6 +92,8 @@ Bytes bytes_of_model(const NamedModel& named, const ModelCount& counted, const M
                                " must take less than 2^63 bytes of cache");
   b.per_param = training_bytes_per_param(options.optimizer);
   b.training = static_cast<double>(counted.total) * static_cast<double>(b.per_param);
+  b.activations = activations_of(named, b, options);
+  if (!options.offload.empty()) offload(b, named, options);
   return b;
 }
 
@@ -108,18 +120,24 @@ std::vector<DeviceBytes> bytes_of_devices(const Model& m, const Bytes& b, const 
 }
 
 Json deployment_json(const Model& m, const Bytes& b, const MemoryOptions& options) {
-  const Deployment d = options.devices.deployment();
   const std::vector<DeviceBytes> devices = bytes_of_devices(m, b, options);
-  return {{"devices", d.devices()},
-          {"tp", d.tp},
-          {"pp", d.pp},
-          {"ep", d.ep},
-          {"etp", d.etp},
-          {"dp", d.dp},
-          {"cp", d.cp},
-          {"zero", d.zero},
-          {"fullest", device_json(devices.front())},
-          {"emptiest", device_json(devices.back())}};
+  Json json = devices_json(options.devices.deployment());
+  json["fullest"] = device_json(devices.front()), json["emptiest"] = device_json(devices.back());
+  return json;
+}
+
+Json activation_json(const ActivationBytes& a, const MemoryOptions& options) {
+  return {{"recompute", options.recompute},
+          {"load_factor", parse_quantity("--load-factor", options.load_factor)},
+          {"tokens", a.tokens},
+          {"rows", a.rows},
+          {"input", a.input},
+          {"router", a.router},
+          {"shared", a.shared},
+          {"routed", a.routed},
+          {"layer", a.layer},
+          {"layers", a.layers},
+          {"total", a.all}};
 }
 
 void print_json_of(const NamedModel& named, const ModelCount& counted, const Bytes& b,
@@ -144,6 +162,13 @@ void print_json_of(const NamedModel& named, const ModelCount& counted, const Byt
                          {"total", b.cache}};
   json["training_bytes"] = {
       {"optimizer", options.optimizer}, {"per_param", b.per_param}, {"total", b.training}};
+  if (b.activations) json["activation_bytes"] = activation_json(*b.activations, options);
+  if (b.offload)
+    json["offload"] = {{"experts", b.offloaded},
+                       {"host_bytes", b.offload->host_bytes},
+                       {"device_bytes", b.all_weights - b.offload->host_bytes},
+                       {"bytes_per_step", b.offload->step_bytes},
+                       {"bytes_per_token", b.offload->step_bytes / static_cast<double>(b.batch)}};
   json["deployment"] = deployment_json(named.model, b, options);
   if (!named.model.caveat.empty()) json["caveat"] = named.model.caveat;
   json["kind"] = kind_of_attention(named, b.exact ? "exact" : "model");
@@ -190,6 +215,18 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Bytes
             b.cache, cache_kind);
   print_row("weights and cache", "", b.all_weights + b.cache, b.exact ? cache_kind : "model");
   print_row("training, " + options.optimizer, "", b.training, "exact");
+  if (b.activations) {
+    const ActivationBytes& a = *b.activations;
+    print_row("activations, experts' layer", "bf16", a.layer, "model");
+    print_row("the same, of " + std::to_string(a.layers) + " layers", "bf16", a.all, "model");
+  }
+  if (b.offload) {
+    const std::string experts = std::to_string(b.offloaded) + " experts a layer";
+    print_row("host, " + experts, "", b.offload->host_bytes, b.exact ? "exact" : "model");
+    print_row("weights left on devices", "", b.all_weights - b.offload->host_bytes,
+              b.exact ? "exact" : "model");
+    print_row("link, for each token", "", b.offload->step_bytes / static_cast<double>(b.batch), "model");
+  }
   if (deployment.devices() > 1) print_devices(deployment, devices.front(), devices.back());
   print_wrapped(
       "assumes",
@@ -203,7 +240,17 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Bytes
                   : "no more than its window in layers that have one (engines differ: --window full)") +
           "; training is weights, gradients and "
           "optimizer state at " +
-          std::to_string(b.per_param) + " bytes a parameter, without activations");
+          std::to_string(b.per_param) + " bytes a parameter, beside activations");
+  if (b.activations)
+    print_wrapped("", "activations are what the backward pass of router and experts reads, of " +
+                          with_commas(b.activations->tokens) + " tokens and " +
+                          with_commas(std::llround(b.activations->rows)) +
+                          " rows of experts on the fullest device, recompute " + options.recompute +
+                          "; attention's are not counted");
+  if (b.offload)
+    print_wrapped("",
+                  "a step of decoding brings each expert that it uses and that is in the host's memory once, "
+                  "if choices are uniform");
   if (!m.caveat.empty()) print_wrapped("model", m.caveat);
   print_legend(named, "exact: follows from fields and formats; model: from what is typical");
 }
@@ -228,7 +275,10 @@ int act_on(const MemoryOptions& options) {
 void add_memory(CLI::App& app, Act& act) {
   auto options = std::make_shared<MemoryOptions>();
   CLI::App* verb = app.add_subcommand("memory", "the memory of a model: weights, cache, training state");
-  verb->footer("Example: moe-oracle memory gpt-oss-120b --expert-dtype mxfp4 --ctx 131072");
+  verb->footer(
+      "Example: moe-oracle memory gpt-oss-120b --expert-dtype mxfp4 --ctx 131072\n"
+      "Example: moe-oracle memory deepseek-v3 --tp 8 --pp 4 --ep 32 --dp 8 --recompute full --load-factor 2\n"
+      "Example: moe-oracle memory mixtral-8x7b --offload 4 --batch 8");
   options->model.add_to(*verb);
   options->devices.add_to(*verb);
   const auto add = [&](const char* name, std::string& to, const char* what, const char* type) {
@@ -244,6 +294,12 @@ void add_memory(CLI::App& app, Act& act) {
   add("--window", options->window,
       "full, or as-configured: what layers with a window keep; full if not given", "NAME");
   add("--batch", options->batch, "sequences; 1 if not given", "N");
+  add("--offload", options->offload,
+      "routed experts in the host's memory: how many of each layer, or bytes, as in 100GB", "K|BYTES");
+  add("--recompute", options->recompute,
+      "of the activations in training: none, selective (rows' hidden numbers) or full", "WHAT");
+  add("--load-factor", options->load_factor,
+      "rows of a device's experts over those of equally full ones; 1 if not given", "X");
   add("--optimizer", options->optimizer, "adamw16 or megatron18: that many bytes a parameter", "NAME");
   verb->callback([options, &act] { act = [options] { return act_on(*options); }; });
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "deployment.h"
 #include "moe/occupancy.h"
 #include "study.h"
 
@@ -9,7 +10,9 @@ namespace moe::cli {
 namespace {
 
 struct RooflineOptions : StudyOptions {
-  std::string hardware = "h100", peak, bandwidth, dtype = "bf16", expert_dtype, context = "4096";
+  DeploymentOptions devices;
+  std::string hardware = "h100", peak, bandwidth, dtype = "bf16", expert_dtype, context = "4096", offload,
+              link;
 };
 
 struct RooflineQuestion {
@@ -18,7 +21,8 @@ struct RooflineQuestion {
   Machine machine;
   DecodeSetting setting;
   double E = 1, K = 1;
-  double weights = 0;  // bytes of all of them
+  double weights = 0;       // bytes of all of them
+  double expert_bytes = 2;  // of a number of an expert
 };
 
 RooflineQuestion question(const RooflineOptions& o) {
@@ -29,12 +33,15 @@ RooflineQuestion question(const RooflineOptions& o) {
   q.machine = o.peak.empty() ? machine_called(o.hardware)
                              : Machine{"given", parse_quantity("--peak", o.peak),
                                        parse_quantity("--bandwidth", o.bandwidth), "--peak and --bandwidth"};
-  q.setting.weight_bytes = bytes_per_number("--dtype", o.dtype);
-  q.setting.expert_bytes =
-      o.expert_dtype.empty() ? q.setting.weight_bytes : bytes_per_number("--expert-dtype", o.expert_dtype);
-  const std::int64_t routed = q.counted[Component::Routed].params;
-  q.weights = static_cast<double>(q.counted.total - routed) * q.setting.weight_bytes +
-              static_cast<double>(routed) * q.setting.expert_bytes;
+  const auto formats = formats_of(q.named, o.dtype == "stored" ? "" : o.dtype, o.expert_dtype);
+  for (std::size_t i = 0; i < kComponents; ++i) {
+    q.setting.weight_bytes[i] = formats[i].bits / 8;
+    q.weights += static_cast<double>(q.counted.parts[i].params) * q.setting.weight_bytes[i];
+  }
+  q.expert_bytes = q.setting.weight_bytes[static_cast<std::size_t>(Component::Routed)];
+  q.setting.devices = o.devices.deployment();
+  if (!o.offload.empty()) q.setting.offloaded = offloaded_by(o.offload, q.named.model, q.expert_bytes);
+  if (!o.link.empty()) q.setting.link = parse_quantity("--link", o.link);
   q.setting.context = parse_index("--ctx", o.context, 0, Index{1} << 40);
   if (q.counted.moe_layers > 0) {
     q.E = static_cast<double>(q.named.model.moe->num_experts);
@@ -51,7 +58,7 @@ DecodeBound bound_at(const RooflineQuestion& q, double batch) {
 
 Plot roofline_plot(const RooflineQuestion& q) {
   Panel intensity, speed;
-  const double b = q.setting.expert_bytes, most = 4 * crossover_batch(q.machine, q.E, q.K, b);
+  const double b = q.expert_bytes, most = 4 * crossover_batch(q.machine, q.E, q.K, b);
   intensity.title = "experts: " + real(q.E).text + ", " + real(q.K).text + " a token";
   speed.title = "decoding at a context of " + with_commas(q.setting.context);
   intensity.x = {"tokens in the batch", true}, intensity.y = {"FLOPs per byte of weights", true};
@@ -78,9 +85,9 @@ Table table_of(const RooflineQuestion& q) {
     const double batch = static_cast<double>(sequences);
     const DecodeBound bound = bound_at(q, batch);
     table.add({whole(sequences), real(unique_experts(batch, q.E, q.K)),
-               real(expert_intensity(batch, q.E, q.K, q.setting.expert_bytes)),
+               real(expert_intensity(batch, q.E, q.K, q.expert_bytes)),
                scaled(bound.other_bytes + bound.expert_bytes, "B"), scaled(bound.cache_bytes, "B"),
-               real(bound.tokens_per_second), words(bound.memory_bound ? "memory" : "arithmetic")});
+               real(bound.tokens_per_second), words(name_of(bound.limit))});
   }
   return table;
 }
@@ -93,8 +100,35 @@ Json machine_json(const Machine& m) {
   return json;
 }
 
-/// How many devices hold the weights, where one does not.
-std::string devices_text(const RooflineQuestion& q, std::optional<std::int64_t> devices) {
+/// The largest batch whose caches fit beside the weights on every device; 0 where the weights alone do not.
+std::optional<std::int64_t> largest_batch(const RooflineQuestion& q) {
+  if (q.machine.memory <= 0) return std::nullopt;
+  const auto fits = [&](std::int64_t batch) {
+    DecodeSetting setting = q.setting;
+    setting.batch = static_cast<double>(batch);
+    return decode_memory(q.named.model, setting) <= q.machine.memory;
+  };
+  std::int64_t most = 0;
+  for (std::int64_t step = std::int64_t{1} << 40; step > 0; step /= 2)
+    if (fits(most + step)) most += step;
+  return most;
+}
+
+std::string fits_line(const RooflineQuestion& q) {
+  const std::optional<std::int64_t> batch = largest_batch(q);
+  if (batch.value_or(0) == 0) return "";
+  return wrapped("memory: beside the weights of a device its " + scaled(q.machine.memory, "B").text +
+                 " hold the caches of a batch of up to " + with_commas(*batch) + " sequences.");
+}
+
+/// How many devices hold the weights, where one does not; or how many there are.
+std::string devices_line(const RooflineQuestion& q, std::optional<std::int64_t> devices) {
+  const Deployment& d = q.setting.devices;
+  if (d.devices() > 1)
+    return wrapped(
+        "devices: " + devices_text(d) +
+        "; bytes are the slowest one's, the batch is all sequences of a stage of the pipeline, which is "
+        "full; what devices send each other is not in it.");
   if (devices.value_or(1) == 1) return "";
   return wrapped("devices: " + with_commas(*devices) + " such devices hold the weights, " +
                  scaled(q.weights, "B").text + ", which are more than the " +
@@ -102,16 +136,36 @@ std::string devices_text(const RooflineQuestion& q, std::optional<std::int64_t> 
                  "; tokens/s is what one allows.");
 }
 
+/// What is in the memory of the host, and what comes from there.
+std::string offload_line(const RooflineQuestion& q) {
+  if (q.setting.offloaded == 0) return "";
+  const Offload one = offload_of(q.named.model, q.setting);
+  return wrapped("offload: " + std::to_string(q.setting.offloaded) + " experts of each layer, " +
+                 scaled(one.host_bytes, "B").text + ", are in the memory of the host; one sequence brings " +
+                 scaled(one.step_bytes, "B").text + " a token over the link of " +
+                 scaled(q.setting.link, "B/s").text + '.');
+}
+
 int act_on(const RooflineOptions& options) {
   const RooflineQuestion q = question(options);
   const Machine& m = q.machine;
   const Table table = table_of(q);
-  const double experts = crossover_batch(m, q.E, q.K, q.setting.expert_bytes),
-               dense = crossover_batch(m, 1, 1, q.setting.weight_bytes);
+  const double experts = crossover_batch(m, q.E, q.K, q.expert_bytes),
+               dense = crossover_batch(m, 1, 1,
+                                       q.setting.weight_bytes[static_cast<std::size_t>(Component::Dense)]);
   Json document = model_json(q.named, q.counted);
   document["machine"] = machine_json(m);
   const std::optional<std::int64_t> devices = devices_for(m, q.weights);
   if (devices) document["devices"] = *devices;
+  if (const auto batch = largest_batch(q)) document["largest_batch"] = *batch;
+  if (q.setting.devices.devices() > 1) document["deployment"] = devices_json(q.setting.devices);
+  if (q.setting.offloaded > 0) {
+    const Offload one = offload_of(q.named.model, q.setting);
+    document["offload"] = {{"experts", q.setting.offloaded},
+                           {"host_bytes", one.host_bytes},
+                           {"bytes_per_token", one.step_bytes},
+                           {"link", q.setting.link}};
+  }
   document["crossover_batch"] = {{"experts", experts}, {"dense", dense}};
   document["context"] = q.setting.context, document["kind"] = kind_of(q.named, "model"),
   document["decode"] = table.json();
@@ -120,10 +174,10 @@ int act_on(const RooflineOptions& options) {
       scaled(m.bandwidth, "B/s").text + ", ridge " + real(m.ridge()).text + " FLOP/byte\n\n" + table.text() +
       '\n' +
       wrapped("crossover: T* = ridge b E / (2 K) = " + real(m.ridge()).text + " x " +
-              real(q.setting.expert_bytes).text + " x " + real(q.E).text + " / (2 x " + real(q.K).text +
+              real(q.expert_bytes).text + " x " + real(q.E).text + " / (2 x " + real(q.K).text +
               ") = " + whole(std::llround(experts)).text + " tokens; a dense block " +
               whole(std::llround(dense)).text + '.') +
-      devices_text(q, devices) +
+      devices_line(q, devices) + offload_line(q) + fits_line(q) +
       wrapped("all of it is model: an upper bound for decoding at a context of " +
               with_commas(q.setting.context) +
               ", uniform routing, every weight read once a step, no other limit. " + m.source);
@@ -139,6 +193,8 @@ void add_roofline(CLI::App& app, Act& act) {
       "Example: moe-oracle roofline mixtral-8x7b\n"
       "Example: moe-oracle roofline deepseek-v3 --hw cpu --dtype int8 --ctx 1024\n"
       "Example: moe-oracle roofline deepseek-v3 --hw mi300x --dtype fp8\n"
+      "Example: moe-oracle roofline deepseek-v3 --tp 8 --ep 32 --dp 4 --dtype fp8\n"
+      "Example: moe-oracle roofline mixtral-8x7b --hw rtx-4090 --offload 6 --link 25G\n"
       "Example: moe-oracle roofline gpt-oss-120b --expert-dtype mxfp4 --peak 989T --bandwidth 3.35T");
   options->add_to(*verb);
   verb->add_option("--hw", options->hardware,
@@ -147,11 +203,19 @@ void add_roofline(CLI::App& app, Act& act) {
   verb->add_option("--peak", options->peak, "FLOP/s of matrix products, in place of --hw")
       ->type_name("FLOPS");
   verb->add_option("--bandwidth", options->bandwidth, "bytes/s of memory")->type_name("BYTES");
-  verb->add_option("--dtype", options->dtype, "of weights, bf16 if not given")->type_name("DTYPE");
+  verb->add_option("--dtype", options->dtype,
+                   "of weights, bf16 if not given; stored: as the file or the publisher says")
+      ->type_name("DTYPE");
+  options->devices.add_to(*verb);
+  verb->add_option("--offload", options->offload,
+                   "routed experts in the host's memory: how many of each layer, or bytes, as in 100GB")
+      ->type_name("K|BYTES");
+  verb->add_option("--link", options->link, "bytes/s from there to a device, as in 64G")->type_name("BYTES");
   verb->add_option("--expert-dtype", options->expert_dtype, "of routed experts, if another")
       ->type_name("DTYPE");
   verb->add_option("--ctx", options->context, "tokens of context, 4096 if not given")->type_name("N");
-  for (const char* name : {"--hw", "--peak", "--bandwidth", "--dtype", "--expert-dtype", "--ctx"})
+  for (const char* name :
+       {"--hw", "--peak", "--bandwidth", "--dtype", "--expert-dtype", "--ctx", "--offload", "--link"})
     verb->get_option(name)->check(kNotEmpty);
   verb->callback([options, &act] { act = [options] { return act_on(*options); }; });
 }

@@ -33,6 +33,20 @@ struct DeviceCount {
 /// naming what does not divide.
 std::vector<DeviceCount> deploy(const Model& model, const Deployment& deployment);
 
+/// FLOPs that one device does forward for each token of the whole batch.
+struct DeviceFlops {
+  std::int64_t stage = 0;
+  std::array<double, kComponents> forward{};
+  double scores = 0, total = 0;
+};
+
+/// The same for a device of each stage, in order.
+///   (F5)   those of its part by (F1), (F2) and (K10), over dp cp;  routed experts those of the whole layer over tp dp cp, if they are
+///          equally full
+/// Throws Error as deploy and flops do.
+std::vector<DeviceFlops> device_flops(const Model& model, const Deployment& deployment, std::int64_t context,
+                                      Span span = Span::Causal);
+
 /// (K11) bytes of training state of a device: weights, gradients, and the optimizer's state, each over the copies that ZeRO spreads
 /// it over.
 double training_bytes(const DeviceCount& device, const Deployment& deployment, const std::string& optimizer);

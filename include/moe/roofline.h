@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "moe/sizing.h"
+#include "moe/deployment.h"
 
 /// What memory lets a machine do: a batch has to read each expert that it uses once, however few of its tokens use it.
 namespace moe {
@@ -41,22 +41,48 @@ double expert_intensity(double T, double E, double K, double b);
 /// Without experts it is ridge b / 2. Source: Austin et al., How to Scale Your Model (jax-ml/scaling-book), on inference.
 double crossover_batch(const Machine& machine, double E, double K, double b);
 
-/// How a step of decoding is stored and how long the sequences are.
+/// A step of decoding: its sequences, how numbers are stored, which devices share it, and what is left in the memory of the host.
 struct DecodeSetting {
-  double batch = 1;
+  double batch = 1;  // sequences of all devices together
   std::int64_t context = 4096;
-  double weight_bytes = 2, expert_bytes = 2, cache_bytes = 2;  // of a number
+  std::array<double, kComponents> weight_bytes = {2, 2, 2, 2, 2, 2, 2, 2};  // of a number of each component
+  double cache_bytes = 2;                                                   // of a number
+  Deployment devices{};
+  std::int64_t offloaded = 0;  // routed experts of each layer that are in the memory of the host
+  double link = 0;             // bytes/s from there to one device
 };
 
-/// The bytes and FLOPs of one step of decoding, one new token for each sequence of the batch, and what limits it.
-///   (O9)  tokens/s <= B / max((w + M U(B) e + B s c) / bandwidth, B F(s) / peak)
+enum class Limit { Memory, Arithmetic, Link };
+const char* name_of(Limit limit);
+
+/// The bytes and FLOPs of one step of decoding on the slowest device, one new token for each sequence, and what limits it.
+///   (O9)   tokens/s <= B / max((w + M U(B) e + B s c) / bandwidth, B F(s) / peak, l / link)
+///   (O9c)  on many devices: w, e, c and F(s) of the part of one, by (K10);  U(B / copies of an expert) / ep;  B / (dp cp) sequences;
+///          B / dp of them for the cache, of which a device has s / cp;  routed experts B F / (tp dp cp);  the slowest stage decides
 /// w are the bytes of all that every token is multiplied with or scaled by, e those of one expert, M layers with experts, c the
-/// bytes that are cached for a token, s the context, F forward FLOPs. Activations and states of constant size are left out.
+/// bytes that are cached for a token, s the context, F forward FLOPs, l by (O12). A pipeline is full: as many batches are under way
+/// as it has stages. What devices send each other, activations and states of constant size are left out. Throws Error as deploy does,
+/// for a batch that is not in [1, 2^53], and where experts are in the host's memory and the link is not known.
 struct DecodeBound {
-  double other_bytes = 0, expert_bytes = 0, cache_bytes = 0, flops = 0;
+  double other_bytes = 0, expert_bytes = 0, cache_bytes = 0, link_bytes = 0, flops = 0;
   double tokens_per_second = 0;
-  bool memory_bound = false;
+  Limit limit = Limit::Memory;
 };
 DecodeBound decode_bound(const Model& model, const Machine& machine, const DecodeSetting& setting);
+
+/// The bytes of weights and cache of the fullest device.
+double decode_memory(const Model& model, const DecodeSetting& setting);
+
+/// The number of routed experts of each layer that take at least so many bytes in all layers.
+///   (O11)  n = ceil(bytes / (M e))
+/// Throws Error for a model without experts, and where all of them are less.
+std::int64_t experts_in(double bytes, const Model& model, double expert_bytes);
+
+/// What is in the memory of the host, and what one step of decoding on one device brings from there, if choices are uniform.
+///   (O12)  host = M n e;   l = M (n / E) U(B) e
+struct Offload {
+  double host_bytes = 0, step_bytes = 0;
+};
+Offload offload_of(const Model& model, const DecodeSetting& setting);
 
 }  // namespace moe

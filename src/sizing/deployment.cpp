@@ -119,9 +119,14 @@ std::vector<DeviceCount> deploy(const Model& model, const Deployment& d) {
     const std::int64_t first = s * L / d.pp, end = (s + 1) * L / d.pp;
     const bool begins = s == 0, ends = s + 1 == d.pp;
     Model part = stage_of(model, d, first, end);
-    if (!begins) part.extra = {};
     // One matrix that is table and head is on the first device and on the last.
     if (d.pp > 1) part.tied = false;
+    if (!begins) {
+      part.extra = {};
+      part.head_rows = part.head_rows > 0 ? part.head_rows : part.vocabulary;
+      part.vocabulary = 0;
+    }
+    if (!ends) part.headless = true;
     const ModelCount counted = count(part);
     DeviceCount device{s, first, end - first, {}, 0, {}};
     for (std::size_t i = 0; i < kComponents; ++i) device.params[i] = counted.parts[i].params;
@@ -129,11 +134,7 @@ std::vector<DeviceCount> deploy(const Model& model, const Deployment& d) {
       return device.params[static_cast<std::size_t>(c)];
     };
     number(Component::Routed) = experts_of(part, d);
-    if (!begins) number(Component::Embedding) = 0;
-    if (!ends) {
-      number(Component::Head) = 0;
-      if (model.norms > 0) number(Component::Norms) -= model.hidden_size * (model.norm_bias ? 2 : 1);
-    }
+    if (!ends && model.norms > 0) number(Component::Norms) -= model.hidden_size * (model.norm_bias ? 2 : 1);
     for (const std::int64_t n : device.params) device.total += n;
     device.part = std::move(part);
     devices.push_back(device);
@@ -152,6 +153,25 @@ double training_bytes(const DeviceCount& device, const Deployment& d, const std:
   };
   return bytes(static_cast<double>(device.total) - routed, static_cast<double>(d.copies())) +
          bytes(routed, static_cast<double>(d.expert_copies()));
+}
+
+std::vector<DeviceFlops> device_flops(const Model& model, const Deployment& d, std::int64_t context,
+                                      Span span) {
+  std::vector<DeviceFlops> all;
+  for (const DeviceCount& device : deploy(model, d)) {
+    const ModelFlops f = flops(device.part, context, span);
+    const double copies = static_cast<double>(d.copies());
+    DeviceFlops of{device.stage, {}, static_cast<double>(f.scores) / copies, 0};
+    of.total = of.scores;
+    for (std::size_t i = 0; i < kComponents; ++i) {
+      const bool routed = i == static_cast<std::size_t>(Component::Routed);
+      of.forward[i] =
+          static_cast<double>(f.forward[i]) / (routed ? copies * static_cast<double>(d.tp) : copies);
+      of.total += of.forward[i];
+    }
+    all.push_back(of);
+  }
+  return all;
 }
 
 Copies expected_copies(std::int64_t experts, std::int64_t top_k, const Exchange& e) {

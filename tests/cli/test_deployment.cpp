@@ -148,6 +148,88 @@ TEST_CASE("memory: devices that share a model have their parts, and what does no
         "cache\n");
 }
 
+TEST_CASE("memory: activations of layers with experts, and experts in the memory of the host") {
+  const Json mixtral = json_of("memory mixtral-8x7b --batch 2 --ctx 1024");
+  const Json& activations = mixtral["activation_bytes"];
+  CHECK(activations["tokens"] == 2048);
+  CHECK(activations["rows"] == 4096.0);
+  CHECK(activations["input"] == 2048.0 * 4096 * 2);
+  CHECK(activations["routed"] == 4096.0 * (2 * 4096 + 3 * 14336) * 2);
+  CHECK(activations["layers"] == 32);
+  const std::string full = "memory mixtral-8x7b --batch 2 --ctx 1024 --recompute full --load-factor 2";
+  CHECK(json_of(full)["activation_bytes"]["rows"] == 8192.0);
+  CHECK(json_of(full)["activation_bytes"]["layer"] == 2048.0 * 4096 * 2);
+  CHECK(!json_of("memory llama-3.1-8b").contains("activation_bytes"));
+  CHECK(run(Scratch(), "memory mixtral-8x7b --recompute half").err ==
+        "moe-oracle: --recompute = \"half\" must be one of none, selective, full\n");
+  CHECK(run(Scratch(), "memory mixtral-8x7b --load-factor 9").err ==
+        "moe-oracle: --load-factor = 9 must lie in [1, experts = 8]\n");
+
+  constexpr double expert = 32.0 * 3 * 4096 * 14336 * 2;  // of all layers
+  const Json four = json_of("memory mixtral-8x7b --offload 4")["offload"];
+  CHECK(four["host_bytes"] == 4 * expert);
+  const auto near = [](const Json& x, double y) { return std::abs(x.get<double>() / y - 1) < 1e-12; };
+  CHECK(near(four["bytes_per_token"], expert));  // half of the two that a token uses
+  CHECK(near(json_of("memory mixtral-8x7b --offload 4 --batch 2")["offload"]["bytes_per_token"],
+             3.5 / 2 * expert / 2));
+  CHECK(json_of("memory mixtral-8x7b --offload 30GB")["offload"]["experts"] == 3);  // 11.3 GB each
+  CHECK(json_of("memory mixtral-8x7b --offload 10GiB")["offload"]["experts"] == 1);
+  CHECK(has(run(Scratch(), "memory mixtral-8x7b --offload 4").out, "link, for each token"));
+  for (const std::string bad : {"9", "-1", "1e400GB", "nanGB", "100", "4 experts", "91GB", "GB"}) {
+    CAPTURE(bad);
+    const Done done = run(Scratch(), "memory mixtral-8x7b --offload '" + bad + "'");
+    CHECK(done.code == 2);
+    CHECK(is_one_line(done.err));
+    CHECK(done.out.empty());
+  }
+  CHECK(run(Scratch(), "memory llama-3.1-8b --offload 1").err ==
+        "moe-oracle: --offload needs a model with experts\n");
+}
+
+TEST_CASE("roofline: of many devices, of weights as stored, and over a link") {
+  const auto first = [](const std::string& options) {
+    return json_of("roofline mixtral-8x7b " + options)["decode"][0];
+  };
+  CHECK(first("")["limit"] == "memory");
+  CHECK(json_of("roofline mixtral-8x7b")["largest_batch"] == 0);
+  // 80 GB less an eighth of the weights, and 131,072 / 8 bytes of cache for each of 4,096 tokens.
+  const double whole = 32 * 8 * 4096 + 65 * 4096, weights = 2 * ((46702792704.0 - whole) / 8 + whole);
+  const double most = json_of("roofline mixtral-8x7b --tp 8 --etp 8")["largest_batch"].get<double>();
+  CHECK(std::abs(most - (80e9 - weights) / (16384 * 4096)) < 2);
+  CHECK(has(run(Scratch(), "roofline mixtral-8x7b --tp 8 --etp 8").out,
+            "hold the caches of a batch of\nup to 1,018 sequences.\n"));
+  // A router is on every device, and a head of two for keys.
+  const double speedup =
+      first("--tp 8 --etp 8")["tokens/s"].get<double>() / first("")["tokens/s"].get<double>();
+  CHECK(speedup > 7.9);
+  CHECK(speedup < 8);
+  CHECK(json_of("roofline mixtral-8x7b --tp 8 --etp 8")["deployment"]["devices"] == 8);
+  CHECK(has(run(Scratch(), "roofline mixtral-8x7b --tp 8 --etp 8").out, "8 devices: tp 8, pp 1"));
+  const std::string off = "--offload 4 --link 1G";
+  CHECK(first(off)["limit"] == "link");
+  const double expected = 1e9 / (32.0 * 3 * 4096 * 14336 * 2);
+  CHECK(std::abs(first(off)["tokens/s"].get<double>() / expected - 1) < 1e-12);
+  CHECK(json_of("roofline mixtral-8x7b " + off)["offload"]["bytes_per_token"] ==
+        json_of("memory mixtral-8x7b --offload 4")["offload"]["bytes_per_token"]);
+  CHECK(run(Scratch(), "roofline mixtral-8x7b --offload 4").err ==
+        "moe-oracle: --link must be given with --offload\n");
+  CHECK(json_of("roofline gpt-oss-120b --dtype stored")["devices"] == 1);  // 65.2 GB
+  CHECK(json_of("roofline gpt-oss-120b")["devices"] == 3);
+  CHECK(run(Scratch(), "roofline mixtral-8x7b --tp 3").code == 2);
+}
+
+TEST_CASE("flops: each device does its part") {
+  const Json many = json_of("flops deepseek-v3 --tp 8 --pp 4 --ep 32 --dp 8 --nodes 4");
+  CHECK(many["deployment"]["devices"] == 256);
+  // A token's eight experts of 16 layers, over the 64 devices of a stage.
+  CHECK(many["deployment"]["busiest"]["forward"]["routed"] == 2.0 * 16 * 8 * 3 * 7168 * 2048 / 64);
+  CHECK(many["all_to_all"]["ep"] == 32);
+  CHECK(!json_of("flops deepseek-v3 --ep 64").contains("deployment"));
+  CHECK(has(run(Scratch(), "flops deepseek-v3 --tp 8 --pp 4").out, "32 devices: tp 8, pp 4"));
+  CHECK(run(Scratch(), "flops deepseek-v3 --tp 3").err == "moe-oracle: --tp = 3 must divide heads = 128\n");
+  CHECK(run(Scratch(), "flops deepseek-v3 --tp 8 --csv").code == 2);
+}
+
 TEST_CASE("flops: what experts on several devices send is said by copies, and by dtype") {
   const Json sent = json_of("flops deepseek-v3 --ep 64 --nodes 8 --dispatch-dtype fp8")["all_to_all"];
   CHECK(sent["layers"] == 58);

@@ -89,6 +89,24 @@ TEST_CASE("deployment: what does not divide is named") {
   CHECK(fault({.dp = 0}) == "--dp = 0 must lie in [1, 1048576]");
 }
 
+TEST_CASE("deployment: FLOPs of a device by hand, and all devices together do the model's") {
+  const Model m = two_layers();
+  const DeviceFlops one = device_flops(m, {.tp = 2, .ep = 4, .dp = 4}, 6, Span::Full).front();
+  const auto of = [&](Component c) { return one.forward[static_cast<std::size_t>(c)]; };
+  CHECK(of(Component::Attention) == 2 * 192 / 4.0);  // the matrices of a device, for a quarter of the tokens
+  CHECK(of(Component::Router) == 2 * 32 / 4.0);
+  CHECK(of(Component::Routed) == 2 * 2 * 72 / 8.0);  // two experts of 72 each, over eight devices
+  CHECK(one.scores == 2.0 * 2 * (2 + 2) * 2 * 6 / 4);
+  for (const Published& p : published_models()) {
+    if (p.model.encoder_layers > 0) continue;
+    CAPTURE(p.id);
+    double all = 0;
+    for (const DeviceFlops& stage : device_flops(p.model, {.pp = 2, .dp = 4}, 1024)) all += 4 * stage.total;
+    const double whole = static_cast<double>(flops(p.model, 1024).forward_total);
+    CHECK(std::abs(all / whole - 1) < 1e-12);
+  }
+}
+
 TEST_CASE("exchange: copies of 1,000 random routings, counted, agree with (O10) and with a count of pairs") {
   constexpr std::int64_t E = 64, K = 6, T = 64;
   const Exchange e{.ranks = 16, .nodes = 4};

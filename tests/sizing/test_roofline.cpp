@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <fstream>
+#include <random>
 #include <set>
 
 #include "../scratch.h"
@@ -146,22 +148,98 @@ TEST_CASE("roofline: a step of decoding by hand") {
   const Model m = pencil();
   const DecodeBound one =
       decode_bound(m, {"m", 1e12, 1e3, ""},
-                   {.batch = 1, .context = 5, .weight_bytes = 2, .expert_bytes = 1, .cache_bytes = 3});
+                   {.batch = 1, .context = 5, .weight_bytes = {2, 2, 2, 2, 2, 2, 1, 2}, .cache_bytes = 3});
   CHECK(one.other_bytes == 2 * (48 + 16 + 12 + 40));
   CHECK(one.expert_bytes == 2 * 36);
   CHECK(one.cache_bytes == 5 * 2 * 2 * 3);
   CHECK(one.flops ==
         2 * (48 + 16 + 40 + 72) + 2 * (2 + 2) * 2 * 5);  // and scores: 2 heads, (2 + 2) numbers, 5 tokens
-  CHECK(one.memory_bound);
+  CHECK(one.limit == Limit::Memory);
   CHECK(std::abs(one.tokens_per_second - 1e3 / (232 + 72 + 60)) < 1e-12);
   const DecodeBound two = decode_bound(m, {"m", 10, 1e12, ""}, {.batch = 2, .context = 5});
   CHECK(two.expert_bytes == 3 * 36 * 2);  // U(2) = 4 (1 - 1/4) = 3
-  CHECK(!two.memory_bound);
+  CHECK(two.limit == Limit::Arithmetic);
   CHECK(std::abs(two.tokens_per_second - 10 / one.flops) < 1e-15);
   CHECK(error_of([&] {
           decode_bound(m, {"m", 1, 1, ""}, {.batch = 0});
         }) == "batch = 0 must lie in [1, 2^53]");
   CHECK(error_of([] { machine_called("abacus"); }).starts_with("--hw = \"abacus\" must be one of h100"));
+}
+
+TEST_CASE("roofline: a step of decoding of four devices by hand") {
+  // tp 2, dp 2, ep 4: attention 48 / 2, router 16 and norms 12 whole, head 40 / 2, one expert of 36; of the norms none is on
+  // another device.
+  Model m = pencil();
+  const DecodeSetting many{.batch = 4, .context = 5, .devices = {.tp = 2, .ep = 4, .dp = 2}};
+  m.mixers = {Gqa{.heads = 2, .kv_heads = 2, .head_size = 2}};  // 64
+  const DecodeBound one = decode_bound(m, {"m", 1e12, 1e3, ""}, many);
+  CHECK(one.other_bytes == 2 * (32 + 16 + 12 + 20));
+  // Four sequences choose of one copy of the experts: U(4) = 4 (1 - 1/16) = 3.75, a quarter on each device.
+  CHECK(one.expert_bytes == 3.75 / 4 * 36 * 2);
+  CHECK(one.cache_bytes == 2 * 5 * 4 * 2);  // two sequences, a head of 2 + 2
+  // Two tokens meet half of the matrices; of 4 x 2 visits to experts a device has 2.
+  CHECK(one.flops == 2 * (2 * (32 + 16 + 20) + 2 * (2 + 2) * 1 * 5) + 2 * 2 * 36);
+  CHECK(one.tokens_per_second == 4 / ((160 + 67.5 + 80) / 1e3));
+  // A context on two devices: each holds half of every cache.
+  CHECK(decode_bound(m, {"m", 1, 1, ""}, {.batch = 2, .context = 6, .devices = {.cp = 2}}).cache_bytes ==
+        2 * 3 * 8 * 2);
+}
+
+TEST_CASE("roofline: of a pipeline the slowest stage decides") {
+  Model m = pencil();
+  m.layers = {{.mixer = 0, .moe = true}, {.mixer = 0}, {.mixer = 0}};
+  const DecodeSetting two{.batch = 1, .context = 0, .devices = {.pp = 3}};
+  const DecodeBound slowest = decode_bound(m, {"m", 1e12, 1e3, ""}, two);
+  // The first has 48 + 16 + 8 and two experts, the others 48 + 4, and the last one the head and its norm.
+  CHECK(slowest.other_bytes == 2 * (48 + 16 + 8));
+  CHECK(slowest.expert_bytes == 2 * 72);
+  CHECK(decode_memory(m, two) == 2 * (40 + 48 + 16 + 8 + 4 * 36));
+}
+
+TEST_CASE("roofline: experts in the memory of the host by hand") {
+  const Model m = pencil();
+  DecodeSetting s{.batch = 2, .context = 5, .offloaded = 3, .link = 10};
+  const Offload off = offload_of(m, s);
+  CHECK(off.host_bytes == 3 * 36 * 2);
+  CHECK(off.step_bytes == 3 * 36 * 2 * 3 / 4.0);  // three of U(2) = 3
+  const Machine fast{"m", 1e12, 1e12, ""};
+  const DecodeBound bound = decode_bound(m, fast, s);
+  CHECK(bound.link_bytes == off.step_bytes);
+  CHECK(bound.limit == Limit::Link);
+  CHECK(bound.tokens_per_second == 2 / (162 / 10.0));
+  DecodeSetting none = s;
+  none.offloaded = 0;
+  CHECK(decode_memory(m, none) - decode_memory(m, s) == off.host_bytes);
+  CHECK(experts_in(0, m, 2) == 0);
+  CHECK(experts_in(1, m, 2) == 1);
+  CHECK(experts_in(72, m, 2) == 1);
+  CHECK(experts_in(73, m, 2) == 2);
+  CHECK(error_of([&] { experts_in(289, m, 2); }) ==
+        "--offload = 289 must not exceed the 288 bytes of all experts");
+  s.link = 0;
+  CHECK(error_of([&] { decode_bound(m, fast, s); }) == "--link must be given with --offload");
+  s.offloaded = 5;
+  CHECK(error_of([&] { offload_of(m, s); }) == "--offload = 5 must lie in [0, experts = 4]");
+}
+
+TEST_CASE("roofline: what comes over the link agrees with 2,000 steps of uniform choices") {
+  const Model m = pencil();
+  const DecodeSetting s{.batch = 3, .offloaded = 3};
+  std::mt19937_64 dice(11);
+  double sum = 0, squares = 0;
+  constexpr int kSteps = 2000;
+  for (int step = 0; step < kSteps; ++step) {
+    std::set<std::uint64_t> used;
+    for (int token = 0; token < 3; ++token) {
+      const std::uint64_t first = dice() % 4, second = (first + 1 + dice() % 3) % 4;
+      used.insert(first), used.insert(second);
+    }
+    const double brought =
+        static_cast<double>(std::count_if(used.begin(), used.end(), [](auto e) { return e < 3; }));
+    sum += brought, squares += brought * brought;
+  }
+  const double mean = sum / kSteps, error = std::sqrt((squares / kSteps - mean * mean) / kSteps);
+  CHECK(std::abs(mean - offload_of(m, s).step_bytes / 72) <= 3 * error);
 }
 
 TEST_CASE("twins: by hand") {
