@@ -64,9 +64,9 @@ Table side_by_side(const std::vector<Column>& columns, std::int64_t context) {
   row("active no_embed", Kind::Exact, [&](const Column& c) { return amount(c.counted.active.no_embed); });
   row("no_embed_head", Kind::Exact, [&](const Column& c) { return amount(c.counted.active.no_embed_head); });
   row("FLOPs forward", Kind::Exact,
-      [&](const Column& c) { return amount(flops(c.model, context).forward_total); });
+      [&](const Column& c) { return amount(flops(c.model, context).forward_total, "FLOP"); });
   row("FLOPs training", Kind::Exact,
-      [&](const Column& c) { return amount(flops(c.model, context).training); });
+      [&](const Column& c) { return amount(flops(c.model, context).training, "FLOP"); });
   row("weights bf16", Kind::Exact, [&](const Column& c) { return amount(2 * c.counted.total, "B"); });
   row("cache a token", Kind::Exact,
       [&](const Column& c) { return amount(2 * kv_numbers_per_token(c.model), "B"); });
@@ -105,8 +105,8 @@ Table measured_table(const std::vector<LayerRun>& runs) {
   row("multiply-adds, by formula", Kind::Exact, [](const LayerRun& r) { return whole(r.formula); });
   row("multiply-adds, counted", Kind::Exact, [](const LayerRun& r) { return whole(r.counted); });
   row("seconds", Kind::Measured, [](const LayerRun& r) { return real(r.seconds, 3); });
-  row("GFLOP/s", Kind::Measured,
-      [](const LayerRun& r) { return real(2e-9 * static_cast<double>(r.formula) / r.seconds, 3); });
+  row("FLOP/s", Kind::Measured,
+      [](const LayerRun& r) { return scaled(2 * static_cast<double>(r.formula) / r.seconds, "FLOP/s"); });
   return table;
 }
 

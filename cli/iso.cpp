@@ -72,9 +72,9 @@ int act_on(const IsoOptions& options) {
     const double bytes = weight_bytes_of(e.model, weight, e.expert_bytes);
     table.add({words(e.name),
                whole(e.ffn_size),
-               {parameters(static_cast<double>(counted.total)).text, counted.total},
-               {parameters(static_cast<double>(counted.active.full)).text, counted.active.full},
-               {scaled(static_cast<double>(forward)).text, forward},
+               {scaled(static_cast<double>(counted.total)).text, counted.total},
+               {scaled(static_cast<double>(counted.active.full)).text, counted.active.full},
+               {scaled(static_cast<double>(forward), "FLOP").text, forward},
                scaled(bytes, "B"),
                percent(e.deviation, 2)});
   }

@@ -120,7 +120,7 @@ Plot equivalents_plot(const std::vector<Law>& chosen, const LawPoint& at) {
     if (!inside.x.empty()) panel.curves.push_back(inside);
     ++colour;
   }
-  return {"What " + parameters(at.active).text + " active parameters are worth", {panel}, {}, {}};
+  return {"What " + scaled(at.active).text + " active parameters are worth", {panel}, {}, {}};
 }
 
 int evaluate(const LawOptions& options) {
@@ -136,8 +136,7 @@ int evaluate(const LawOptions& options) {
       continue;
     }
     const double value = evaluate_law(law, at);
-    const Cell size =
-        law.answer == LawAnswer::Parameters ? parameters(value) : parameters(dense_equivalent(law, at));
+    const Cell size = law.answer == LawAnswer::Parameters ? scaled(value) : scaled(dense_equivalent(law, at));
     const std::string outside = outside_of(law, at);
     table.add({words(law.name), law.answer == LawAnswer::Loss ? real(value, 6) : none(),
                law.answer == LawAnswer::Leverage ? real(value) : none(), size,
@@ -193,8 +192,8 @@ int spend(const LawOptions& options) {
     best.push_back(best_size(law, flops, E));
     const LawOptimum& b = best.back();
     const LawPoint at{.active = b.active, .tokens = b.tokens, .experts = E};
-    table.add({real(E), parameters(b.active), parameters(total_of_top1(b.active, E)), parameters(b.tokens),
-               real(b.tokens / b.active, 3), real(b.loss, 5), parameters(dense_equivalent(law, at)),
+    table.add({real(E), scaled(b.active), scaled(total_of_top1(b.active, E)), scaled(b.tokens),
+               real(b.tokens / b.active, 3), real(b.loss, 5), scaled(dense_equivalent(law, at)),
                words(extrapolations(law, at).empty() ? "inside" : "extrapolated")});
   }
   const std::string text =

@@ -116,8 +116,8 @@ std::string shown_text(const SweepGrid& grid, const std::vector<SweepPoint>& poi
   column("F", true, [](const SweepPoint& p) { return whole(p.ffn_size); });
   column("total", true, [&](const SweepPoint& p) { return large(static_cast<double>(p.total)); });
   column("active", true, [&](const SweepPoint& p) { return large(static_cast<double>(p.active)); });
-  column("FLOPs", true, [&](const SweepPoint& p) { return large(static_cast<double>(p.forward)); });
-  column("padded", !grid.factors.empty(), [&](const SweepPoint& p) { return large(p.padded); });
+  column("FLOPs", true, [](const SweepPoint& p) { return scaled(static_cast<double>(p.forward), "FLOP"); });
+  column("padded", !grid.factors.empty(), [](const SweepPoint& p) { return scaled(p.padded, "FLOP"); });
   column("dropped", !grid.factors.empty(), [](const SweepPoint& p) { return percent(p.dropped, 3); });
   Table table(names);
   for (std::size_t i = 0; i < std::min(points.size(), kShown); ++i) {
