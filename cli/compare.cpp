@@ -12,6 +12,8 @@ struct CompareOptions {
   Output output;
 };
 
+constexpr const char* kTwin = "dense twin";
+
 struct Column {
   std::string name;
   Model model;
@@ -29,7 +31,7 @@ std::vector<Column> columns_of(const CompareOptions& options) {
     columns.push_back({name, named.model, count(named.model)});
     if (twin_is_there || columns.back().counted.moe_layers == 0) continue;
     const Model dense = twin_of(named.model, Match::Flops, {}).model;
-    columns.push_back({"dense twin", dense, count(dense)});
+    columns.push_back({kTwin, dense, count(dense)});
     twin_is_there = true;
   }
   return columns;
@@ -113,18 +115,17 @@ Table measured_table(const std::vector<LayerRun>& runs) {
 Plot compare_plot(const std::vector<Column>& columns) {
   Panel panel;
   panel.x = {"active parameters (full)", true}, panel.y = {"all parameters", true};
-  Curve others{"published models", {}, {}, Mark::Dots, 5};
+  Curve others{"published models", {}, {}, Mark::Dots, 8};
   for (const Published& p : published_models()) {
     const ModelCount c = count(p.model);
     others.x.push_back(static_cast<double>(c.active.full)), others.y.push_back(static_cast<double>(c.total));
   }
   Curve equal{"dense: all are active", {1e7, 1e12}, {1e7, 1e12}, Mark::Dashes, 6};
   panel.curves = {others, equal};
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    const Column& c = columns[i];
+  for (const Column& c : columns) {
     const auto all = static_cast<double>(c.counted.total),
                active = static_cast<double>(c.counted.active.full);
-    panel.curves.push_back({c.name, {active}, {all}, Mark::Dots, static_cast<int>(i == 0 ? 1 : i + 1)});
+    panel.curves.push_back({"", {active}, {all}, Mark::Dots, c.name == kTwin ? 2 : 1});
     panel.labels.push_back({active, all, c.name});
   }
   return {"All parameters against active ones", {panel}, {}, {}};

@@ -93,7 +93,7 @@ Plot equivalents_plot(const std::vector<Law>& chosen, const LawPoint& at) {
   Panel panel;
   panel.x = {"experts E, one of which a token uses", true};
   panel.y = {"dense-equivalent size (parameters), dashed: extrapolated", true};
-  Curve active{"active", {}, {}, Mark::Dots, 6}, total{"total", {}, {}, Mark::Line, 6};
+  Curve active{"active", {}, {}, Mark::Line, 8}, total{"total", {}, {}, Mark::Line, 6};
   std::vector<double> experts;
   for (const double E : geometric(1, std::sqrt(2), 513)) experts.push_back(std::round(E * 1e6) / 1e6);
   for (const double E : experts) {
