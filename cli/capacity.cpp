@@ -60,8 +60,8 @@ std::string plus_minus(const Estimate& e, double scale, const std::string& unit)
 }
 Json estimate_json(const Estimate& e) { return {{"mean", e.mean}, {"standard_error", e.standard_error}}; }
 
-/// Factors and the slots of an expert that they give: all steps of a stair, or, where these are many, 60 points at which a
-/// slot is full.
+/// Factors and the slots of an expert that they give: all steps of a stair, or, where these are many, 60 points at
+/// which a slot is full.
 std::vector<std::pair<double, Index>> slots_over(const CapacityQuestion& q, double least, double most) {
   const double even = static_cast<double>(q.T) * static_cast<double>(q.base == SlotBase::Tokens ? 1 : q.K) /
                       static_cast<double>(q.E);  // slots at a factor of 1

@@ -20,8 +20,8 @@ struct Block {
   Mark mark;
 };
 
-/// A block on the roof at batches 1, 4, 16, ... to the first that arithmetic limits. Batches that are nearer to each other than
-/// `near`, a ratio of intensities, share a name.
+/// A block on the roof at batches 1, 4, 16, ... to the first that arithmetic limits. Batches that are nearer to each
+/// other than `near`, a ratio of intensities, share a name.
 void add_batches(Panel& panel, const Machine& m, const Block& block, double near) {
   Curve dots{block.name, {}, {}, block.mark, block.colour};
   std::int64_t first = 1;

@@ -144,8 +144,8 @@ bool matters(const HeatMap& map, bool up) {
   });
 }
 
-/// The map of what is asked for, or else of the first value in which both axes matter; an axis along which all cells read
-/// alike has one entry for all its values.
+/// The map of what is asked for, or else of the first value in which both axes matter; an axis along which all cells
+/// read alike has one entry for all its values.
 HeatMap chosen_map(const std::string& asked, AxisOf across, AxisOf up, const std::vector<SweepPoint>& points,
                    const Mixture& own) {
   const Shown* value = &value_called(asked.empty() ? "total" : asked);

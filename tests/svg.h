@@ -8,8 +8,8 @@
 
 namespace moe {
 
-/// A text in a picture by gnuplot, and the box that it takes: its letters are taken to be narrower than they are on average, so that
-/// texts whose boxes overlap do so for any eye.
+/// A text in a picture by gnuplot, and the box that it takes: its letters are taken to be narrower than they are on
+/// average, so that texts whose boxes overlap do so for any eye.
 struct DrawnText {
   std::string text;
   double x = 0, y = 0, left = 0, right = 0, top = 0, bottom = 0;  // y grows downwards

@@ -10,8 +10,8 @@ namespace moe {
 
 enum class Mark { Line, Dashes, Dots, Rings, LineAndDots };  // rings: around dots of another curve
 
-/// Points in the order in which they are joined; one that is not finite leaves a gap. Curves of the same colour number have
-/// the same of nine colours that colour-blind people can tell apart. A curve without a title is not in the legend.
+/// Points in the order in which they are joined; one that is not finite leaves a gap. Curves of the same colour number
+/// have the same of nine colours that colour-blind people can tell apart. A curve without a title is not in the legend.
 struct Curve {
   std::string title;
   std::vector<double> x, y;
@@ -22,8 +22,8 @@ struct Curve {
 
 enum class Beside { Any, Above, Below };
 
-/// Text beside a point, on the side that is asked for unless there is no room: never over a dot or another text if any place near by
-/// is free.
+/// Text beside a point, on the side that is asked for unless there is no room: never over a dot or another text if any
+/// place near by is free.
 struct PointLabel {
   double x, y;
   std::string text;
@@ -45,8 +45,8 @@ struct Panel {
   std::vector<PointLabel> labels;
 };
 
-/// A number for each pair of two lists of words, as colours; one that is not finite is left white. Its text stands in its
-/// cell where the texts of all cells fit.
+/// A number for each pair of two lists of words, as colours; one that is not finite is left white. Its text stands in
+/// its cell where the texts of all cells fit.
 struct HeatMap {
   std::string x_label, y_label;
   Axis value;
@@ -72,8 +72,8 @@ struct Plot {
   Bars bars;
 };
 
-/// What gnuplot is told: nothing in it is read as a command, whatever the texts of the plot contain. `terminal` is svg, png
-/// or dumb, letters on a terminal.
+/// What gnuplot is told: nothing in it is read as a command, whatever the texts of the plot contain. `terminal` is svg,
+/// png or dumb, letters on a terminal.
 std::string gnuplot_script(const Plot& plot, const std::string& terminal);
 
 /// Draws into FILE.svg or FILE.png, whole or not at all, or, for "-", returns letters 79 columns wide. Throws Error for

@@ -55,9 +55,8 @@ struct Obstacle {
   Box box;
   double cost = 1;
 };
-/// Finds a place beside its point for each text in turn, inside `area`, that covers least of the obstacles and of those before it;
-/// `gap` is how far from the point, and up to `rings` times as far
-/// where there is no room.
+/// Finds a place beside its point for each text in turn, inside `area`, that covers least of the obstacles and of those
+/// before it; `gap` is how far from the point, and up to `rings` times as far where there is no room.
 void place_texts(std::vector<Placed>& texts, std::vector<Obstacle> obstacles, const Box& area, double gap,
                  int rings);
 
@@ -77,15 +76,15 @@ class Script {
   void text(const std::string& text, double x, double y, const char* anchor, const std::string& more = "");
   /// A thin line.
   void line_between(double from_x, double from_y, double to_x, double to_y);
-  /// Title, the two labels, and the legend of these titles, around what is left for the drawing, which is returned: its left margin has
-  /// room for ticks of that many letters.
+  /// Title, the two labels, and the legend of these titles, around what is left for the drawing, which is returned: its
+  /// left margin has room for ticks of that many letters.
   Box frame(const Box& cell, const std::string& title, const std::string& x_label, const std::string& y_label,
             const std::vector<std::string>& legend, double tick_letters);
   /// Words at numbers of an axis: x, y, or cb for the scale of colours.
   void ticks(const std::string& axis, const std::vector<Tick>& ticks);
 
-  /// Text between single quotes, in which gnuplot reads nothing but their end: another quote becomes an apostrophe, and what moves
-  /// a cursor a space.
+  /// Text between single quotes, in which gnuplot reads nothing but their end: another quote becomes an apostrophe, and
+  /// what moves a cursor a space.
   static std::string quoted(const std::string& text);
   static std::string number(double x);
 
