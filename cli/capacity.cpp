@@ -60,32 +60,83 @@ std::string plus_minus(const Estimate& e, double scale, const std::string& unit)
 }
 Json estimate_json(const Estimate& e) { return {{"mean", e.mean}, {"standard_error", e.standard_error}}; }
 
-Plot capacity_plot(const CapacityQuestion& q) {
-  Panel drops, unique;
-  drops.title = "at " + with_commas(q.T) + " tokens", unique.title = "experts that a batch uses";
-  drops.x = {"capacity factor", false}, drops.y = {"% of assignments, % of slots", false};
+/// Factors and the slots of an expert that they give: all steps of a stair, or, where these are many, 60 points at
+/// which a slot is full.
+std::vector<std::pair<double, Index>> slots_over(const CapacityQuestion& q, double least, double most) {
+  const double even = static_cast<double>(q.T) * static_cast<double>(q.base == SlotBase::Tokens ? 1 : q.K) /
+                      static_cast<double>(q.E);  // slots at a factor of 1
+  std::vector<std::pair<double, Index>> all;
+  const auto first = static_cast<Index>(std::ceil(least * even)),
+             last = static_cast<Index>(std::ceil(most * even));
+  const bool stair = last - first < 60;
+  for (Index C = first; C <= last; C += stair ? 1 : (last - first) / 60) {
+    if (stair) all.emplace_back(std::clamp(static_cast<double>(C - 1) / even, least, most), C);
+    all.emplace_back(std::clamp(static_cast<double>(C) / even, least, most), C);
+  }
+  return all;
+}
+
+/// Drops and idle slots over the factor, with the one that is asked for, and what was drawn there.
+Panel drops_panel(const CapacityQuestion& q, const OccupancyTrials& router) {
+  Panel panel;
+  panel.title = "at " + with_commas(q.T) + " tokens";
+  panel.x = {"capacity factor"}, panel.y = {"% of assignments, % of slots", false, true};
   Curve dropped{"dropped assignments", {}, {}, Mark::Line, 1}, idle{"idle slots", {}, {}, Mark::Line, 0};
-  for (int i = 10; i <= 50; ++i) {
-    const double factor = i / 20.0;
-    const Occupancy o = expected_occupancy(q.T, q.E, q.K, slots_per_expert(q.T, q.E, q.K, factor, q.base));
+  for (const auto& [factor, slots] :
+       slots_over(q, std::min(0.5, q.factor / 1.2), std::max(2.5, 1.2 * q.factor))) {
+    const Occupancy o = expected_occupancy(q.T, q.E, q.K, slots);
     dropped.x.push_back(factor), dropped.y.push_back(100 * o.dropped);
     idle.x.push_back(factor), idle.y.push_back(100 * o.idle);
   }
-  unique.x = {"tokens T in the batch", true}, unique.y = {"distinct experts of " + with_commas(q.E), false};
+  panel.curves = {dropped, idle};
+  const Occupancy asked = expected_occupancy(q.T, q.E, q.K, q.C);
+  const auto mark = [&](double share, int colour, const std::string& what) {
+    panel.curves.push_back({"", {q.factor}, {100 * share}, Mark::Dots, colour});
+    panel.labels.push_back({q.factor, 100 * share, percent(share, 3).text + what});
+  };
+  mark(asked.idle, 0, " idle"), mark(asked.dropped, 1, " dropped");
+  if (router.trials > 0)
+    panel.curves.push_back({"by our router, " + with_commas(router.trials) + " batches",
+                            {q.factor},
+                            {100 * router.dropped.mean},
+                            Mark::Dots,
+                            6,
+                            {100 * router.dropped.standard_error}});
+  return panel;
+}
+
+/// Distinct experts over the batch, with the batch that is asked for, and what was drawn.
+Panel unique_panel(const CapacityQuestion& q, const OccupancyTrials& router) {
+  const auto E = static_cast<double>(q.E), K = static_cast<double>(q.K), asked = static_cast<double>(q.T);
+  Panel panel;
+  panel.title = "experts that a batch uses";
+  panel.x = {"tokens T in the batch", true},
+  panel.y = {"distinct experts of " + with_commas(q.E), false, true};
   Curve expected{"U(T) = E (1 - (1 - K/E)^T)", {}, {}, Mark::Line, 0},
-      drawn{"by our router, 20 batches each", {}, {}, Mark::Dots, 1};
-  const double last = 4 * static_cast<double>(q.E) / static_cast<double>(q.K);
+      drawn{"by our router, 20 batches each", {}, {}, Mark::Dots, 6};
+  const double last = std::max(asked, 4 * E / K);
   for (const double T : geometric(1, 1.1, last * 1.01)) {
     expected.x.push_back(T);
-    expected.y.push_back(unique_experts(T, static_cast<double>(q.E), static_cast<double>(q.K)));
+    expected.y.push_back(unique_experts(T, E, K));
   }
-  for (Index T = 1; static_cast<double>(T) <= last && T * q.E <= kFreeDraws; T *= 2) {
-    drawn.x.push_back(static_cast<double>(T));
-    drawn.y.push_back(routed_occupancy(T, q.E, q.K, T, 1, 20).unique.mean);
-  }
-  drops.curves = {dropped, idle}, unique.curves = {expected, drawn};
+  const auto add = [&](Index T, const Estimate& e) {
+    drawn.x.push_back(static_cast<double>(T)), drawn.y.push_back(e.mean);
+    drawn.error.push_back(e.standard_error);
+  };
+  for (Index T = 1; static_cast<double>(T) <= 4 * E / K && T * q.E <= kFreeDraws; T *= 2)
+    if (T != q.T || router.trials == 0) add(T, routed_occupancy(T, q.E, q.K, T, 1, 20).unique);
+  if (router.trials > 0)
+    add(q.T, router.unique), drawn.title = "by our router, 20 batches (" + with_commas(router.trials) +
+                                           " at T = " + with_commas(q.T) + ')';
+  const double distinct = unique_experts(asked, E, K);
+  panel.curves = {expected, {"", {asked}, {distinct}, Mark::Dots, 1}, drawn};
+  panel.labels = {{asked, distinct, real(distinct).text + " at T = " + with_commas(q.T)}};
+  return panel;
+}
+
+Plot capacity_plot(const CapacityQuestion& q, const OccupancyTrials& router) {
   return {with_commas(q.E) + " experts, " + with_commas(q.K) + " a token, uniform routing",
-          {drops, unique},
+          {drops_panel(q, router), unique_panel(q, router)},
           {},
           {}};
 }
@@ -136,7 +187,7 @@ int act_on(const CapacityOptions& options) {
   text += trials > 0 ? "measured: " + with_commas(trials) + " seeded batches, ± one standard error\n"
                      : "measured: nothing; --trials 10 would draw ten batches\n";
   document["trials"] = trials;
-  return options.output.print(document, table, text, [&] { return capacity_plot(q); });
+  return options.output.print(document, table, text, [&] { return capacity_plot(q, router); });
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ struct CompareOptions {
   Output output;
 };
 
+constexpr const char* kTwin = "dense twin";
+
 struct Column {
   std::string name;
   Model model;
@@ -29,7 +31,7 @@ std::vector<Column> columns_of(const CompareOptions& options) {
     columns.push_back({name, named.model, count(named.model)});
     if (twin_is_there || columns.back().counted.moe_layers == 0) continue;
     const Model dense = twin_of(named.model, Match::Flops, {}).model;
-    columns.push_back({"dense twin", dense, count(dense)});
+    columns.push_back({kTwin, dense, count(dense)});
     twin_is_there = true;
   }
   return columns;
@@ -64,9 +66,9 @@ Table side_by_side(const std::vector<Column>& columns, std::int64_t context) {
   row("active no_embed", Kind::Exact, [&](const Column& c) { return amount(c.counted.active.no_embed); });
   row("no_embed_head", Kind::Exact, [&](const Column& c) { return amount(c.counted.active.no_embed_head); });
   row("FLOPs forward", Kind::Exact,
-      [&](const Column& c) { return amount(flops(c.model, context).forward_total); });
+      [&](const Column& c) { return amount(flops(c.model, context).forward_total, "FLOP"); });
   row("FLOPs training", Kind::Exact,
-      [&](const Column& c) { return amount(flops(c.model, context).training); });
+      [&](const Column& c) { return amount(flops(c.model, context).training, "FLOP"); });
   row("weights bf16", Kind::Exact, [&](const Column& c) { return amount(2 * c.counted.total, "B"); });
   row("cache a token", Kind::Exact,
       [&](const Column& c) { return amount(2 * kv_numbers_per_token(c.model), "B"); });
@@ -105,26 +107,25 @@ Table measured_table(const std::vector<LayerRun>& runs) {
   row("multiply-adds, by formula", Kind::Exact, [](const LayerRun& r) { return whole(r.formula); });
   row("multiply-adds, counted", Kind::Exact, [](const LayerRun& r) { return whole(r.counted); });
   row("seconds", Kind::Measured, [](const LayerRun& r) { return real(r.seconds, 3); });
-  row("GFLOP/s", Kind::Measured,
-      [](const LayerRun& r) { return real(2e-9 * static_cast<double>(r.formula) / r.seconds, 3); });
+  row("FLOP/s", Kind::Measured,
+      [](const LayerRun& r) { return scaled(2 * static_cast<double>(r.formula) / r.seconds, "FLOP/s"); });
   return table;
 }
 
 Plot compare_plot(const std::vector<Column>& columns) {
   Panel panel;
   panel.x = {"active parameters (full)", true}, panel.y = {"all parameters", true};
-  Curve others{"published models", {}, {}, Mark::Dots, 5};
+  Curve others{"published models", {}, {}, Mark::Dots, 8};
   for (const Published& p : published_models()) {
     const ModelCount c = count(p.model);
     others.x.push_back(static_cast<double>(c.active.full)), others.y.push_back(static_cast<double>(c.total));
   }
   Curve equal{"dense: all are active", {1e7, 1e12}, {1e7, 1e12}, Mark::Dashes, 6};
   panel.curves = {others, equal};
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    const Column& c = columns[i];
+  for (const Column& c : columns) {
     const auto all = static_cast<double>(c.counted.total),
                active = static_cast<double>(c.counted.active.full);
-    panel.curves.push_back({c.name, {active}, {all}, Mark::Dots, static_cast<int>(i == 0 ? 1 : i + 1)});
+    panel.curves.push_back({"", {active}, {all}, Mark::Dots, c.name == kTwin ? 2 : 1});
     panel.labels.push_back({active, all, c.name});
   }
   return {"All parameters against active ones", {panel}, {}, {}};

@@ -267,7 +267,7 @@ int act_on(const ExplainOptions& options) {
 }  // namespace
 
 std::string digits(std::int64_t n) { return with_commas(n); }
-std::string rounded(double x) { return parameters(x).text; }
+std::string rounded(double x) { return scaled(x).text; }
 
 void add_explain(CLI::App& app, Act& act) {
   auto options = std::make_shared<ExplainOptions>();

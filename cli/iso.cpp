@@ -42,17 +42,20 @@ std::vector<Entry> entries(const IsoOptions& o, const NamedModel& named, double 
 
 Plot iso_plot(const Model& model, const std::vector<Entry>& all, double weight, std::int64_t context) {
   Panel panel;
-  panel.x = {"weights (bytes)", true}, panel.y = {"forward FLOPs per token", true};
-  int colour = 0;
+  panel.x = {"weights (bytes)", true, false, "B"};
+  panel.y = {"forward FLOPs per token", true, false, "FLOP"};
   for (const Entry& e : all) {
-    Curve dot{e.name, {weight_bytes_of(e.model, weight, e.expert_bytes)}, {}, Mark::Dots, colour};
-    dot.y = {static_cast<double>(flops(e.model, context).forward_total)};
-    const auto same = std::find_if(panel.curves.begin(), panel.curves.end(),
-                                   [&](const Curve& c) { return c.x == dot.x && c.y == dot.y; });
-    if (same != panel.curves.end())
-      same->title += "; " + dot.title;
-    else
-      panel.curves.push_back(dot), ++colour;
+    const double bytes = weight_bytes_of(e.model, weight, e.expert_bytes);
+    const auto forward = static_cast<double>(flops(e.model, context).forward_total);
+    const auto same = std::find_if(panel.labels.begin(), panel.labels.end(), [&](const PointLabel& label) {
+      return label.x == bytes && label.y == forward;
+    });
+    if (same != panel.labels.end()) {
+      same->text += "; " + e.name;
+      continue;
+    }
+    panel.labels.push_back({bytes, forward, panel.labels.empty() ? model.name : e.name});
+    panel.curves.push_back({"", {bytes}, {forward}, Mark::Dots, static_cast<int>(panel.curves.size())});
   }
   return {model.name + " and its twins", {panel}, {}, {}};
 }
@@ -72,9 +75,9 @@ int act_on(const IsoOptions& options) {
     const double bytes = weight_bytes_of(e.model, weight, e.expert_bytes);
     table.add({words(e.name),
                whole(e.ffn_size),
-               {parameters(static_cast<double>(counted.total)).text, counted.total},
-               {parameters(static_cast<double>(counted.active.full)).text, counted.active.full},
-               {scaled(static_cast<double>(forward)).text, forward},
+               {scaled(static_cast<double>(counted.total)).text, counted.total},
+               {scaled(static_cast<double>(counted.active.full)).text, counted.active.full},
+               {scaled(static_cast<double>(forward), "FLOP").text, forward},
                scaled(bytes, "B"),
                percent(e.deviation, 2)});
   }

@@ -93,7 +93,7 @@ Plot equivalents_plot(const std::vector<Law>& chosen, const LawPoint& at) {
   Panel panel;
   panel.x = {"experts E, one of which a token uses", true};
   panel.y = {"dense-equivalent size (parameters), dashed: extrapolated", true};
-  Curve active{"active", {}, {}, Mark::Dots, 6}, total{"total", {}, {}, Mark::Line, 6};
+  Curve active{"active", {}, {}, Mark::Line, 8}, total{"total", {}, {}, Mark::Line, 6};
   std::vector<double> experts;
   for (const double E : geometric(1, std::sqrt(2), 513)) experts.push_back(std::round(E * 1e6) / 1e6);
   for (const double E : experts) {
@@ -120,7 +120,7 @@ Plot equivalents_plot(const std::vector<Law>& chosen, const LawPoint& at) {
     if (!inside.x.empty()) panel.curves.push_back(inside);
     ++colour;
   }
-  return {"What " + parameters(at.active).text + " active parameters are worth", {panel}, {}, {}};
+  return {"What " + scaled(at.active).text + " active parameters are worth", {panel}, {}, {}};
 }
 
 int evaluate(const LawOptions& options) {
@@ -136,8 +136,7 @@ int evaluate(const LawOptions& options) {
       continue;
     }
     const double value = evaluate_law(law, at);
-    const Cell size =
-        law.answer == LawAnswer::Parameters ? parameters(value) : parameters(dense_equivalent(law, at));
+    const Cell size = law.answer == LawAnswer::Parameters ? scaled(value) : scaled(dense_equivalent(law, at));
     const std::string outside = outside_of(law, at);
     table.add({words(law.name), law.answer == LawAnswer::Loss ? real(value, 6) : none(),
                law.answer == LawAnswer::Leverage ? real(value) : none(), size,
@@ -193,8 +192,8 @@ int spend(const LawOptions& options) {
     best.push_back(best_size(law, flops, E));
     const LawOptimum& b = best.back();
     const LawPoint at{.active = b.active, .tokens = b.tokens, .experts = E};
-    table.add({real(E), parameters(b.active), parameters(total_of_top1(b.active, E)), parameters(b.tokens),
-               real(b.tokens / b.active, 3), real(b.loss, 5), parameters(dense_equivalent(law, at)),
+    table.add({real(E), scaled(b.active), scaled(total_of_top1(b.active, E)), scaled(b.tokens),
+               real(b.tokens / b.active, 3), real(b.loss, 5), scaled(dense_equivalent(law, at)),
                words(extrapolations(law, at).empty() ? "inside" : "extrapolated")});
   }
   const std::string text =

@@ -2,6 +2,7 @@
 
 #include "moe/nearest.h"
 #include "moe/sizing_json.h"
+#include "moe/units.h"
 #include "sizing.h"
 
 namespace moe::cli {
@@ -12,18 +13,7 @@ struct ModelsOptions {
   bool verify = false, json = false, csv = false;
 };
 
-std::string printed(double amount) {
-  char text[40];
-  const bool tera = amount >= 1e12, giga = amount >= 1e8;
-  std::snprintf(text, sizeof text, "%.5g %s",
-                amount / (tera   ? 1e12
-                          : giga ? 1e9
-                                 : 1e6),
-                tera   ? "T"
-                : giga ? "B"
-                       : "M");
-  return text;
-}
+std::string printed(double n) { return amount(n, "", 5); }
 
 std::string difference(double percent) {
   char text[40];

@@ -4,6 +4,7 @@
 
 #include "deployment.h"
 #include "moe/occupancy.h"
+#include "roofline_plot.h"
 #include "study.h"
 
 namespace moe::cli {
@@ -54,29 +55,6 @@ DecodeBound bound_at(const RooflineQuestion& q, double batch) {
   DecodeSetting setting = q.setting;
   setting.batch = batch;
   return decode_bound(q.named.model, q.machine, setting);
-}
-
-Plot roofline_plot(const RooflineQuestion& q) {
-  Panel intensity, speed;
-  const double b = q.expert_bytes, most = 4 * crossover_batch(q.machine, q.E, q.K, b);
-  intensity.title = "experts: " + real(q.E).text + ", " + real(q.K).text + " a token";
-  speed.title = "decoding at a context of " + with_commas(q.setting.context);
-  intensity.x = {"tokens in the batch", true}, intensity.y = {"FLOPs per byte of weights", true};
-  speed.x = {"sequences in the batch", true}, speed.y = {"tokens/s, upper bound", true};
-  Curve experts{"experts", {}, {}, Mark::Line, 0}, dense{"dense block", {}, {}, Mark::Line, 2},
-      ridge{"ridge of " + q.machine.name, {}, {}, Mark::Dashes, 1},
-      tokens{"memory or arithmetic", {}, {}, Mark::Line, 0},
-      arithmetic{"arithmetic alone", {}, {}, Mark::Dashes, 1};
-  for (const double T : geometric(1, std::pow(10, 0.05), most * 1.01)) {
-    experts.x.push_back(T), experts.y.push_back(expert_intensity(T, q.E, q.K, b));
-    dense.x.push_back(T), dense.y.push_back(expert_intensity(T, 1, 1, b));
-    ridge.x.push_back(T), ridge.y.push_back(q.machine.ridge());
-    const DecodeBound bound = bound_at(q, T);
-    tokens.x.push_back(T), tokens.y.push_back(bound.tokens_per_second);
-    arithmetic.x.push_back(T), arithmetic.y.push_back(q.machine.peak * T / bound.flops);
-  }
-  intensity.curves = {experts, dense, ridge}, speed.curves = {tokens, arithmetic};
-  return {q.named.model.name + " on " + q.machine.name, {intensity, speed}, {}, {}};
 }
 
 Table table_of(const RooflineQuestion& q) {
@@ -181,7 +159,8 @@ int act_on(const RooflineOptions& options) {
       wrapped("all of it is model: an upper bound for decoding at a context of " +
               with_commas(q.setting.context) +
               ", uniform routing, every weight read once a step, no other limit. " + m.source);
-  return options.output().print(document, table, text, [&] { return roofline_plot(q); });
+  return options.output().print(document, table, text,
+                                [&] { return roofline_plot(q.named.model, m, q.setting); });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "moe/printable.h"
+#include "moe/units.h"
 #include "warnings.h"
 
 namespace moe::cli {
@@ -138,14 +139,8 @@ const WeightFormat& format_called(const char* option, const std::string& name) {
 }
 
 std::string amount_text(double amount, const char* billion) {
-  const std::pair<double, const char*> units[] = {{1e12, " T"}, {1e9, billion}, {1e6, " M"}, {1e3, " k"}};
-  char text[40];
-  for (const auto& [unit, name] : units)
-    if (amount >= unit && amount < 1e16) {
-      std::snprintf(text, sizeof text, "%.6g%s", amount / unit, name);
-      return text;
-    }
-  std::snprintf(text, sizeof text, "%.4g", amount);
+  std::string text = moe::amount(amount, "", 6);
+  if (text.ends_with(" B")) text.replace(text.size() - 2, 2, billion);
   return text;
 }
 

@@ -7,6 +7,7 @@
 
 #include "moe/error.h"
 #include "moe/printable.h"
+#include "moe/units.h"
 #include "verbs.h"
 
 namespace moe::cli {
@@ -62,18 +63,7 @@ Cell kind(Kind k) { return words(name_of(k)); }
 
 Cell scaled(double x, const std::string& unit) {
   if (!std::isfinite(x)) return none();
-  constexpr const char* kPrefixes[] = {"", "k", "M", "G", "T", "P", "E", "Z", "Y"};
-  std::size_t p = 0;
-  double shown = x;
-  while (std::abs(shown) >= 999.95 && p + 1 < std::size(kPrefixes)) shown /= 1000, ++p;
-  const std::string suffix = kPrefixes[p] + unit;
-  return {significant(shown, 4) + (suffix.empty() ? "" : ' ' + suffix), x};
-}
-
-Cell parameters(double n) {
-  Cell cell = scaled(n);
-  if (cell.text.ends_with('G')) cell.text.back() = 'B';
-  return cell;
+  return {amount(x, unit), x};
 }
 
 void Table::add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }

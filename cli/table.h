@@ -24,8 +24,7 @@ Cell words(const std::string& text);
 Cell none();                                          // "-" and null
 Cell whole(std::int64_t n);                           // 1,234,567
 Cell real(double x, int digits = 4);                  // significant digits; none() where it is not a number
-Cell scaled(double x, const std::string& unit = "");  // 1.235 M
-Cell parameters(double n);                            // 1.235 B
+Cell scaled(double x, const std::string& unit = "");  // 1.235 MB, or 1.235 B of what is counted: moe::amount
 Cell percent(double share, int digits = 4);           // of 1; the value stays the share
 Cell kind(Kind k);
 

@@ -70,7 +70,11 @@ std::string gnuplot(const std::string& script) {
 }  // namespace
 
 std::string draw(const Plot& plot, const std::string& path) {
-  if (path == "-") return gnuplot(gnuplot_script(plot, "dumb"));
+  if (path == "-") {
+    std::string letters = gnuplot(gnuplot_script(plot, "dumb")) + '\n';
+    std::erase(letters, '\f');  // gnuplot begins a page with one
+    return letters;
+  }
   const std::string ending = path.size() < 5 ? "" : path.substr(path.size() - 4);
   require(ending == ".svg" || ending == ".png", "--plot", '"' + path + '"',
           "must be -, or end in .svg or .png");
