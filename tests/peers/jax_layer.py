@@ -5,7 +5,8 @@ GShard and Flaxformer; C is the most rows that an expert has. README.md says wha
 
 It is measured as jax.jit compiles it, with no option set. So XLA may leave out a rounding to bf16 or f16 between operators that
 it fuses: in bf16, all that this changes in presets/mixtral and presets/deepseek_v3 is the task of the latter, which is then
-made of a y that was not rounded yet. On a CPU, XLA also takes what lies below the least normal number for 0. Products of
+made of a y that was not rounded yet. On a CPU, XLA also takes what lies below the least normal number for 0. It computes
+(sum / E)^4, of which the gradient of loss.load has one, as sum^4 / E^4: in f16 that is inf where the mean is 8. Products of
 matrices, in bf16 and f16 too, are off by half a unit and what a sum in float32 may be off.
 """
 import sys
