@@ -51,8 +51,12 @@ OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
   struct stat status {};
   const bool exists = ::stat(path_.c_str(), &status) == 0, special = exists && !S_ISREG(status.st_mode);
   if (special) {
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    // Without O_NONBLOCK, opening a pipe that nobody reads would wait for ever.
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor_ < 0 && errno == ENXIO && S_ISFIFO(status.st_mode))
+      throw Error(path_, path_ + ": cannot be written: it is a pipe that nobody reads");
     if (descriptor_ < 0) fail(errno);
+    ::fcntl(descriptor_, F_SETFL, 0);
     return;
   }
   if (exists) path_ = std::filesystem::canonical(path_).string();  // what a link points to

@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <fstream>
 
 #include "moe/file.h"
@@ -36,6 +40,23 @@ TEST_CASE("file: paths that cannot be read or written are errors with their name
 TEST_CASE("file: a full disk is no one's bad input, and leaves nothing behind") {
   OutputFile file("/dev/full");
   CHECK_THROWS_AS(file.write(std::string("x")), CannotRun);
+}
+
+TEST_CASE("file: a pipe is written directly, and one that nobody reads is an error, not a wait") {
+  const Scratch folder;
+  const std::string path = folder / "pipe";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  CHECK(error_of([&] { OutputFile file(path); }) ==
+        path + ": cannot be written: it is a pipe that nobody reads");
+  const int reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  OutputFile file(path);
+  file.write(std::string("some words"));
+  file.commit();
+  std::string read(20, '\0');
+  read.resize(static_cast<std::size_t>(::read(reader, read.data(), read.size())));
+  ::close(reader);
+  CHECK(read == "some words");
+  CHECK(std::filesystem::is_fifo(path));
 }
 
 TEST_CASE("file: a name as long as names may be, and where the file beside it would have a longer one") {
