@@ -152,8 +152,8 @@ class Run:
         return [self.rng.choice(["check", "diagnose"]), name, "--got", self.right_answer(name), "--profile", profile]
 
 
-def faults_of(command, folder, sanitized):
-    """What is wrong with what the program does, in words; empty if nothing."""
+def outcome_of(command, folder, sanitized):
+    """What is wrong with what the program does, in words, and its exit code."""
     seconds = SECONDS * (10 if sanitized else 1)
     with open(folder / ".out", "wb") as out, open(folder / ".err", "wb") as err:
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=ENVIRONMENT,
@@ -184,7 +184,7 @@ def faults_of(command, folder, sanitized):
         faults.append("prints control characters")
     if not is_text(output) or not is_text(errors):
         faults.append("prints what is not UTF-8")
-    return faults
+    return faults, code
 
 
 def below_zero(value):
@@ -207,7 +207,7 @@ def tried(program, sources, options, i):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         command = [program, *Run(sources, options.seed, i, folder).arguments]
-        faults = faults_of(command, folder, options.sanitized)
+        faults, _ = outcome_of(command, folder, options.sanitized)
         if faults and options.keep:
             (folder / "command").write_text(json.dumps(command))
             shutil.copytree(folder, pathlib.Path(options.keep) / f"{options.seed}-{i}", dirs_exist_ok=True)
