@@ -31,7 +31,7 @@ SECONDS, BYTES = 10, 1 << 30  # of one processor, and of memory
 PATIENCE = 10  # so much longer it may take where others use the processors, too
 IDS = ["worked/layer", "presets/dense", "ties/zero-token", "capacity/by-weight", "capacity/ceil", "groups/tie", "noise/flips-choice",
        "shared/gated", "losses/collapsed", "second/queue", "exact/halves", "load/no-tokens", "experts/bias"]
-LIBRARY = re.compile(r"json\.exception|filesystem error|::|_M_|basic_string|bad_alloc|terminate called|what\(\)|stoi|stod|Assertion"
+LIBRARY = re.compile(r"json\.exception|filesystem error|\w::\w|_M_|basic_string|bad_alloc|terminate called|what\(\)|stoi|stod|Assertion"
                      r"|Sanitizer|runtime error")
 CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 PROFILE = {"name": "mine", "inside": "f32", "result": "f32", "operands": "tf32", "flush": True}
