@@ -90,35 +90,6 @@ void require_memory(const Config& config, double per_number, bool backward) {
   throw CannotRun(message.str());
 }
 
-Index parse_index(const std::string& option, const std::string& text, Index least, Index most) {
-  Index value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (stop != text.data() + text.size() || error != std::errc() || value < least || value > most)
-    throw Error(option, option + " = " + shown(text) + " must be a whole number in [" +
-                            std::to_string(least) + ", " + std::to_string(most) + ']');
-  return value;
-}
-
-std::uint64_t parse_seed(const std::string& option, const std::string& text) {
-  std::uint64_t seed = 0;
-  const bool hexadecimal = text.starts_with("0x");
-  const char *begin = text.data() + (hexadecimal ? 2 : 0), *end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(begin, end, seed, hexadecimal ? 16 : 10);
-  if (stop != end || error != std::errc())
-    throw Error(option, option + " = " + shown(text) +
-                            " must be a whole number in [0, 2^64), decimal or 0x hexadecimal");
-  return seed;
-}
-
-Format real_format(const std::string& option, const std::string& name) {
-  const auto* known =
-      std::find_if(kFormats.begin(), kFormats.end(), [&](const FormatInfo& f) { return name == f.name; });
-  const auto format = static_cast<Format>(known - kFormats.begin());
-  if (known == kFormats.end() || !is_real(format))
-    throw Error(option, option + " = " + shown(name) + " must be one of f64, f32, bf16, f16");
-  return format;
-}
-
 ProgressBar::~ProgressBar() {
   if (shown_ >= 0) std::fprintf(stderr, "\r%50s\r", "");
 }

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "deployment.h"
+#include "table.h"
 
 namespace moe::cli {
 namespace {
@@ -16,21 +17,14 @@ struct FlopsOptions {
   Span span() const { return full ? Span::Full : Span::Causal; }
 };
 
-/// A number of tokens, as in 14.8T: K, M, B (or G) and T are powers of a thousand.
-double tokens_called(const std::string& text) {
-  const std::size_t end = text.find_first_not_of("0123456789.");
-  const std::string number = text.substr(0, end), unit = end == std::string::npos ? "" : text.substr(end);
-  const std::pair<const char*, double> units[] = {{"", 1},    {"K", 1e3}, {"M", 1e6},
-                                                  {"B", 1e9}, {"G", 1e9}, {"T", 1e12}};
-  for (const auto& [name, factor] : units) {
-    double value = 0;
-    const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-    if (unit == name && error == std::errc() && stop == number.data() + number.size() &&
-        value * factor <= 1e18 && value > 0)
-      return value * factor;
-  }
-  throw Error("--tokens",
-              "--tokens = " + shown(text) + " must be a number in (0, 1e18], as in 300B or 14.8T");
+double tokens_of(const FlopsOptions& options) {
+  const double tokens = parse_quantity("--tokens", options.tokens);
+  const std::size_t exponent = options.tokens.find_first_of("eE");
+  if (tokens > 1e18 || (exponent != std::string::npos &&
+                        exponent + 1 < options.tokens.size()))  // of what is counted, 14.8T and not 1.48e13
+    throw Error("--tokens", "--tokens = " + shown(options.tokens) +
+                                " must be a number in (0, 1e18], as in 300B or 14.8T");
+  return tokens;
 }
 
 /// By how much 6 N per token, N the active parameters, misses what is counted; percent.
@@ -94,7 +88,7 @@ void print_json_of(const NamedModel& named, const ModelCount& counted, const Mod
   json["flops_per_token"] = {{"forward", forward}, {"training", f.training}, {"hardware", f.hardware}};
   json["six_n_error_percent"] = six_n_error(counted, f);
   if (!options.tokens.empty()) {
-    const double tokens = tokens_called(options.tokens);
+    const double tokens = tokens_of(options);
     json["tokens"] = tokens;
     json["training_flops"] = static_cast<double>(f.training) * tokens;
   }
@@ -163,8 +157,8 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Model
   print_training("6 N, N active full", amount_text(6 * static_cast<double>(counted.active.full), " G"),
                  (error < 0 ? "" : "+") + percent_text(error));
   if (!options.tokens.empty())
-    print_training("training on " + amount_text(tokens_called(options.tokens)) + " tokens",
-                   amount_text(static_cast<double>(f.training) * tokens_called(options.tokens)), "");
+    print_training("training on " + amount_text(tokens_of(options)) + " tokens",
+                   amount_text(static_cast<double>(f.training) * tokens_of(options)), "");
   print_wrapped("assumes", assumptions(m, options));
   if (options.exchange.shared()) print_devices(named, options);
   if (options.exchange.asked()) print_exchange(options.exchange, m, counted.moe_layers);
@@ -176,7 +170,7 @@ int act_on(const FlopsOptions& options) {
   const NamedModel named = options.model.load();
   const ModelCount counted = count(named.model);
   const std::int64_t context = parse_index("--ctx", options.context, 0, Index{1} << 40);
-  if (!options.tokens.empty()) tokens_called(options.tokens);
+  if (!options.tokens.empty()) tokens_of(options);
   const ModelFlops f = flops(named.model, context, options.span(), recompute_called(options.recompute));
   if (options.exchange.asked()) {
     require_exchange(options.exchange, named.model);

@@ -170,7 +170,7 @@ AskedLayer layer_of(const RunOptions& options) {
 /// Before any work: --json without --out prints a trace, which cannot hold a large tensor.
 void require_printable(const Config& config, bool backward) {
   const auto [T, D, F, E, K] = Letters(config);
-  const Index rows = config.capacity.mode == CapacityMode::None ? T * K : 0;
+  const Index rows = !has_capacity(config) ? T * K : 0;
   const Index largest = std::max({T * D, T * E, rows * std::max(D, F), backward ? E * D * F : 0});
   if (largest > 65536)
     throw Error("--out", "--out must name a file for a tensor of " + with_commas(largest) +

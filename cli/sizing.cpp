@@ -130,14 +130,6 @@ std::string component_text(const Model& m, const ModelCount& counted, Component 
   return text;
 }
 
-const WeightFormat& format_called(const char* option, const std::string& name) {
-  try {
-    return weight_format(name);
-  } catch (const Error& e) {
-    throw Error(option, std::string(option) + std::string(e.what()).substr(std::string("dtype").size()));
-  }
-}
-
 std::string amount_text(double amount, const char* billion) {
   std::string text = moe::amount(amount, "", 6);
   if (text.ends_with(" B")) text.replace(text.size() - 2, 2, billion);

@@ -36,7 +36,7 @@ std::string component_text(const Model& model, const ModelCount& counted, Compon
 std::string amount_text(double amount, const char* billion = " B");
 std::string percent_text(double percent, int digits = 2);
 /// The format that an option names.
-const WeightFormat& format_called(const char* option, const std::string& name);
+const WeightFormat& format_called(const std::string& option, const std::string& name);
 /// A number of bytes as "1.250 GB, 1.164 GiB".
 std::string bytes_text(double bytes);
 /// first, first * ratio, first * ratio^2, ... up to `last`: where a curve over a logarithmic axis has its points.

@@ -13,15 +13,6 @@ void StudyOptions::add_to(CLI::App& verb) {
   add_plot_option(verb, plot);
 }
 
-double bytes_per_number(const std::string& option, const std::string& dtype) {
-  try {
-    return weight_format(dtype).bits / 8;
-  } catch (const Error& e) {
-    const std::string what = e.what();
-    throw Error(option, option + what.substr(what.find(" =")));
-  }
-}
-
 std::vector<std::int64_t> parse_list(const std::string& option, const std::string& text, std::int64_t least,
                                      std::int64_t most) {
   const auto part = [&](const std::string& digits) { return parse_index(option, digits, least, most); };

@@ -145,21 +145,4 @@ std::string wrapped(const std::string& text, const std::string& indent) {
   return all + line + '\n';
 }
 
-double parse_quantity(const std::string& option, const std::string& text) {
-  double value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const std::string suffix(stop, text.data() + text.size());
-  constexpr std::string_view kSuffixes = "kMGTPE";
-  const std::size_t power = suffix == "B"        ? 2
-                            : suffix.size() == 1 ? kSuffixes.find(suffix[0])
-                                                 : std::string::npos;
-  if (!suffix.empty() && power != std::string::npos)
-    value *= std::pow(1000.0, static_cast<double>(power) + 1);
-  if (error != std::errc() || !(suffix.empty() || power != std::string::npos) ||
-      !(value > 0 && value <= 1e300))
-    throw Error(option,
-                option + " = " + shown(text) + " must be a number above 0, such as 3e9, 14.8T or 32k");
-  return value;
-}
-
 }  // namespace moe::cli

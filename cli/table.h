@@ -58,7 +58,7 @@ struct Output {
 /// Text in lines of at most 80 columns, each behind `indent`.
 std::string wrapped(const std::string& text, const std::string& indent = "");
 
-/// A number above zero, as in 3e9, 14.8T or 32k (powers of 1000; B is G), or an Error that names the option.
+/// A number above zero, as in 3e9, 14.8T or 32k (powers of 1000: k or K, M, G or B, T, P, E), or an Error that names the option.
 double parse_quantity(const std::string& option, const std::string& text);
 
 }  // namespace moe::cli

@@ -70,7 +70,7 @@ struct LayerOptions {
   std::string inputs_text() const;
 };
 
-/// A whole number in [least, most], or an Error that names the option: CLI11 2.1 clamps what overflows.
+/// A whole number in [least, most], as in 4096 or 4k, or an Error that names the option: CLI11 2.1 clamps what overflows.
 Index parse_index(const std::string& option, const std::string& text, Index least, Index most);
 
 /// A seed, decimal or 0x hexadecimal, or an Error that names the option.

@@ -157,10 +157,13 @@ TEST_CASE("sizing: the registry as JSON, and its verification") {
                          "published, 1 not reproducible\n"));
 }
 
-TEST_CASE("sizing: a key that is not known warns, makes numbers approximate, and fails where strictness is asked for") {
+TEST_CASE(
+    "sizing: a key that is not known warns, makes numbers approximate, and fails where strictness is asked "
+    "for") {
   const Scratch folder;
   const std::string path = changed(folder, {{"num_super_experts", 3}});
-  const std::string words = "./config.json: \"num_super_experts\" = 3 is not known and may hold parameters: not counted\n";
+  const std::string words =
+      "./config.json: \"num_super_experts\" = 3 is not known and may hold parameters: not counted\n";
   for (const std::string verb : {"count ", "flops ", "memory "}) {
     const Done lax = run(folder, verb + path), strict = run(folder, verb + "--strict " + path);
     CHECK(lax.code == 0);

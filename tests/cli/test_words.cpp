@@ -262,3 +262,41 @@ TEST_CASE("words: names that are not UTF-8 are no reason to stop") {
     CHECK(is_utf8(done.out));
   }
 }
+
+TEST_CASE("words: amounts are written alike in every verb, and whole ones must be whole") {
+  CHECK(json_of("flops mixtral-8x7b --tokens 32k")["tokens"] == 32000.0);
+  CHECK(json_of("flops mixtral-8x7b --tokens 32K")["tokens"] == 32000.0);
+  CHECK(json_of("flops mixtral-8x7b --tokens 14.8T")["tokens"] == 14.8e12);
+  CHECK(json_of("memory mixtral-8x7b --ctx 4k")["cache_bytes"]["context"] == 4000);
+  CHECK(json_of("memory mixtral-8x7b --ctx 131.072K")["cache_bytes"]["context"] == 131072);
+  CHECK(json_of("capacity mixtral-8x7b --tokens 1k")["tokens"] == 1000);
+  const Scratch folder;
+  for (const std::string bad :
+       {"law ludziejewski --budget 1e21x", "memory mixtral-8x7b --ctx 4.0001K", "memory mixtral-8x7b --ctx k",
+        "memory mixtral-8x7b --ctx 1e3", "flops mixtral-8x7b --tokens 1e19",
+        "memory mixtral-8x7b --ctx 1e400", "memory mixtral-8x7b --ctx -1k"}) {
+    CAPTURE(bad);
+    const Done done = run(folder, bad);
+    CHECK(done.code == 2);
+    CHECK(is_one_line(done.err));
+  }
+}
+
+TEST_CASE("words: formats go by the names that others give them, too") {
+  const auto bytes = [](const std::string& dtype) {
+    return json_of("memory mixtral-8x7b --dtype " + dtype)["weight_bytes"]["total"];
+  };
+  for (const std::string same : {"f32", "float32", "float"}) CHECK(bytes(same) == bytes("fp32"));
+  for (const std::string same : {"f16", "float16", "half"}) CHECK(bytes(same) == bytes("fp16"));
+  CHECK(bytes("bfloat16") == bytes("bf16"));
+  CHECK(bytes("float8") == bytes("fp8"));
+  const Scratch folder;
+  for (const std::string same : {"f32", "fp32", "float32", "float"}) {
+    CAPTURE(same);
+    const Done done = run(folder, "run dense --backend cpu --json --dtype " + same);
+    CHECK(done.code == 0);
+    CHECK(done.out == run(folder, "run dense --backend cpu --json --dtype f32").out);
+  }
+  CHECK(run(folder, "memory mixtral-8x7b --dtype float33")
+            .err.starts_with("moe-oracle: --dtype = \"float33\" must be one of "));
+}
