@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "moe/config_fields.h"
 #include "moe/error.h"
 #include "moe/nearest.h"
 #include "moe/printable.h"
@@ -9,35 +10,6 @@
 
 namespace moe {
 namespace {
-
-template <typename Enum>
-struct Spelling;  // the JSON spellings of an enum's values, in order
-// clang-format off
-template <> struct Spelling<ScoreFunction> { static constexpr const char* of[] = {"none", "softmax", "sigmoid"}; };
-template <> struct Spelling<SecondPolicy> { static constexpr const char* of[] = {"all", "random"}; };
-template <> struct Spelling<NoiseKind> { static constexpr const char* of[] = {"none", "gaussian_learned"}; };
-template <> struct Spelling<GroupScore> { static constexpr const char* of[] = {"max", "sum_topn"}; };
-template <> struct Spelling<Renorm> { static constexpr const char* of[] = {"none", "sum"}; };
-template <> struct Spelling<RenormStage> { static constexpr const char* of[] = {"before_drop", "after_drop"}; };
-template <> struct Spelling<CapacityMode> { static constexpr const char* of[] = {"none", "factor", "fixed"}; };
-template <> struct Spelling<CapacityBase> { static constexpr const char* of[] = {"tokens", "tokens_times_k"}; };
-template <> struct Spelling<Rounding> { static constexpr const char* of[] = {"none", "floor", "ceil", "half_even"}; };
-template <> struct Spelling<EvalOrder> { static constexpr const char* of[] = {"per_expert_first", "factor_first"}; };
-template <> struct Spelling<Arithmetic> { static constexpr const char* of[] = {"exact", "f64", "f32"}; };
-template <> struct Spelling<DropOrder> { static constexpr const char* of[] = {"choice_major", "token_major"}; };
-template <> struct Spelling<Scope> { static constexpr const char* of[] = {"batch", "group"}; };
-template <> struct Spelling<Priority> { static constexpr const char* of[] = {"fcfs", "bpr_top1", "weight"}; };
-template <> struct Spelling<DroppedOutput> { static constexpr const char* of[] = {"zero", "identity", "scaled_identity"}; };
-template <> struct Spelling<Activation> { static constexpr const char* of[] = {"relu", "gelu_erf", "gelu_tanh", "silu", "identity", "relu2"}; };
-template <> struct Spelling<ExpertBias> { static constexpr const char* of[] = {"none", "per_expert"}; };
-template <> struct Spelling<SharedMode> { static constexpr const char* of[] = {"none", "add", "sigmoid_gate"}; };
-template <> struct Spelling<AuxKind> { static constexpr const char* of[] = {"switch", "z", "cv_importance", "cv_load"}; };
-template <> struct Spelling<LoadSource> { static constexpr const char* of[] = {"top1", "all_k"}; };
-template <> struct Spelling<LoadStage> { static constexpr const char* of[] = {"pre_drop", "post_drop"}; };
-template <> struct Spelling<LoadFrom> { static constexpr const char* of[] = {"selected", "retopk_of_aux_scores"}; };
-template <> struct Spelling<Multiply> { static constexpr const char* of[] = {"E2_mean", "none"}; };
-template <> struct Spelling<BiasUpdate> { static constexpr const char* of[] = {"none", "sign"}; };
-// clang-format on
 
 /// The one list of fields. `v(name, field)` for a field, `v(name, field, when)` for one that has a meaning only then,
 /// `v.section(name, [&] { ... })` for a struct.
@@ -60,12 +32,12 @@ void each_field(Visitor& v, Config& c) {
     const bool groups = any && has_groups(c);
     v("topk_group", r.topk_group, groups);
     v("group_score", r.group_score, groups);
-    v("group_score_n", r.group_score_n, groups && r.group_score == GroupScore::SumTopn);
+    v("group_score_n", r.group_score_n, groups && sums_best_of_group(r));
     v("renorm", r.renorm, any);
-    v("renorm_stage", r.renorm_stage, r.renorm == Renorm::Sum);
+    v("renorm_stage", r.renorm_stage, shares_a_sum(r));
     v("routed_scaling_factor", r.routed_scaling_factor, any);
     v("second_policy", r.second_policy, any);
-    v("second_threshold", r.second_threshold, r.second_policy == SecondPolicy::Random);
+    v("second_threshold", r.second_threshold, draws_second(r));
   });
   v.section("noise", [&] {
     v("kind", c.noise.kind);
@@ -74,20 +46,20 @@ void each_field(Visitor& v, Config& c) {
   v.section("capacity", [&] {
     Capacity& a = c.capacity;
     v("mode", a.mode);
-    const bool any = a.mode != CapacityMode::None, factor = a.mode == CapacityMode::Factor;
-    v("fixed", a.fixed, a.mode == CapacityMode::Fixed);
+    const bool any = has_capacity(a), factor = has_factor(a);
+    v("fixed", a.fixed, has_fixed(a));
     v("factor", a.factor, factor);
     v("base", a.base, factor);
     v("inner_round", a.inner_round, factor);
     v("outer_round", a.outer_round, factor);
     v("k_outside", a.k_outside, factor);
     v("arithmetic", a.arithmetic, factor);
-    v("eval_order", a.eval_order, factor && a.arithmetic != Arithmetic::Exact);
+    v("eval_order", a.eval_order, factor && !is_exact(a));
     v("min_capacity", a.min_capacity, factor);
     v("multiple_of", a.multiple_of, factor);
     v("scope", a.scope, any);
     v("priority", a.priority, any);
-    v("order", a.order, any && a.priority != Priority::Weight);
+    v("order", a.order, any && !ranks_assignments(a));
     v("dropped_output", a.dropped_output, any);
   });
   v.section("experts", [&] {
@@ -102,19 +74,19 @@ void each_field(Visitor& v, Config& c) {
   v.list("aux", c.aux, [&](Aux& a) {
     v("name", a.name);
     v("kind", a.kind);
-    const bool balance = a.kind == AuxKind::Switch;
+    const bool balance = is_balance(a);
     v("coefficient", a.coefficient);
     v("f_source", a.f_source, balance);
     v("f_divide_by_k", a.f_divide_by_k, balance);
     v("f_from", a.f_from, balance);
-    v("f_stage", a.f_stage, balance && a.f_from == LoadFrom::Selected);
+    v("f_stage", a.f_stage, balance && !counts_by_scores(a));
     v("multiply", a.multiply, balance);
     v("scope", a.scope, balance);
-    v("epsilon", a.epsilon, a.kind == AuxKind::CvImportance || a.kind == AuxKind::CvLoad);
+    v("epsilon", a.epsilon, is_of_importance(a) || is_of_load(a));
   });
   v.section("bias_update", [&] {
     v("kind", c.bias_update.kind);
-    const bool any = c.bias_update.kind != BiasUpdate::None;
+    const bool any = updates_bias(c);
     v("gamma", c.bias_update.gamma, any);
     v("count", c.bias_update.count, any);
   });
@@ -128,7 +100,7 @@ class Writer {
   void operator()(const char* name, Value& value, bool when = true) {
     if (!when) return;
     if constexpr (std::is_enum_v<Value>)
-      (*at_)[name] = Spelling<Value>::of[static_cast<std::size_t>(value)];
+      (*at_)[name] = spelling(value);
     else
       (*at_)[name] = value;
   }
@@ -160,8 +132,8 @@ class Choices {
   void operator()(const char* name, const Value& value, bool when = true) {
     if (!when) return;
     if constexpr (std::is_enum_v<Value>) {
-      for (std::size_t i = 0; i < std::size(Spelling<Value>::of); ++i)
-        if (i != static_cast<std::size_t>(value)) all.push_back({path_ + name, Spelling<Value>::of[i]});
+      for (std::size_t i = 0; i < kSpelling<Value>.size(); ++i)
+        if (i != static_cast<std::size_t>(value)) all.push_back({path_ + name, kSpelling<Value>[i]});
     } else if constexpr (std::is_same_v<Value, bool>) {
       all.push_back({path_ + name, !value});
     }
@@ -177,6 +149,41 @@ class Choices {
       path_ = std::string(name) + '.' + item.name + '.';
       body(item);
     }
+  }
+
+ private:
+  std::string path_;
+};
+
+/// Lists every field, whether or not it has a meaning.
+class Lister {
+ public:
+  std::vector<FieldInfo> all;
+
+  template <typename Value>
+  void operator()(const char* name, const Value& value, bool = true) {
+    FieldInfo info{path_ + name, "", {}, {}, "", ""};
+    if constexpr (std::is_enum_v<Value>) {
+      info.type = "string", info.standard = spelling(value);
+      info.choices.assign(kSpelling<Value>.begin(), kSpelling<Value>.end());
+    } else {
+      info.standard = value;
+      info.type = info.standard.is_number_integer() ? "integer"
+                  : info.standard.is_number()       ? "number"
+                                                    : info.standard.type_name();
+    }
+    all.push_back(std::move(info));
+  }
+  template <typename Body>
+  void section(const char* name, Body body) {
+    path_ = std::string(name) + '.';
+    body();
+  }
+  template <typename Item, typename Body>
+  void list(const char* name, std::vector<Item>&, Body body) {
+    path_ = std::string(name) + '.';
+    Item item;
+    body(item);
   }
 
  private:
@@ -273,12 +280,12 @@ class Reader {
   template <typename Enum>
   static void read(const std::string& field, const Json& json, Enum& value) {
     std::vector<std::string> choices;
-    for (std::size_t i = 0; i < std::size(Spelling<Enum>::of); ++i) {
-      if (json == Spelling<Enum>::of[i]) {
+    for (std::size_t i = 0; i < kSpelling<Enum>.size(); ++i) {
+      if (json == kSpelling<Enum>[i]) {
         value = static_cast<Enum>(i);
         return;
       }
-      choices.emplace_back(Spelling<Enum>::of[i]);
+      choices.emplace_back(kSpelling<Enum>[i]);
     }
     throw Error(field, field + " = " + shown(json) + " must be one of " + enumerated(choices) +
                            did_you_mean(json.is_string() ? json.get<std::string>() : "", choices));
@@ -323,6 +330,13 @@ std::vector<FieldValue> other_choices(const Config& config) {
   Choices choices;
   each_field(choices, copy);
   return std::move(choices.all);
+}
+
+std::vector<FieldInfo> listed_fields() {
+  Config config;
+  Lister lister;
+  each_field(lister, config);
+  return std::move(lister.all);
 }
 
 std::string set_field(Json& config, const std::string& assignment) {

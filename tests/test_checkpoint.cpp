@@ -2,6 +2,7 @@
 
 #include "moe/file.h"
 #include "moe/huggingface.h"
+#include "moe/safetensors.h"
 #include "scratch.h"
 
 using namespace moe;

@@ -1,4 +1,4 @@
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 #include "support.h"
 
 using namespace moe;

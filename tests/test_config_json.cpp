@@ -39,7 +39,7 @@ TEST_CASE("config_json: unknown fields and values are errors that list what ther
         "groups = 2 is not a field; a config has shape, router, noise, capacity, experts, "
         "shared, aux, bias_update");
   CHECK(error_with("mixtral", "router.score_function=softplus") ==
-        "router.score_function = \"softplus\" must be one of none, softmax, sigmoid");
+        "router.score_function = \"softplus\" must be one of none, softmax, sigmoid, sqrtsoftplus");
   CHECK(error_with("mixtral", "aux.load_balance.weight=1") ==
         "aux.0.weight = 1 is not a field; aux.0 has name, kind, coefficient, f_source, "
         "f_divide_by_k, f_from, f_stage, multiply, scope, epsilon");

@@ -1,6 +1,7 @@
 #include <fstream>
 
 #include "moe/load.h"
+#include "moe/safetensors.h"
 #include "scratch.h"
 
 using namespace moe;

@@ -4,6 +4,9 @@
 #include <cstring>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "moe/error.h"
 #include "moe/random.h"
@@ -160,5 +163,8 @@ inline Array materialized(Array a) {
   a.bytes = std::move(bytes);
   return a;
 }
+
+/// Named arrays, in an order.
+using Arrays = std::vector<std::pair<std::string, Array>>;
 
 }  // namespace moe

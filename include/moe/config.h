@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,23 @@
 /// What is computed: few orthogonal choices, each with its formula number in docs/MATH.md. Published systems are
 /// assignments of these (src/presets.cpp), never code paths. validate.h says which combinations have a meaning.
 namespace moe {
+
+/// The values of an enum of this file as configs spell them, in order.
+template <typename Enum>
+inline constexpr std::array<const char*, 0> kSpelling{};
+/// Its name in configs; of what is no value, "unknown".
+template <typename Enum>
+constexpr const char* spelling(Enum value) {
+  const auto i = static_cast<std::size_t>(value);
+  return i < kSpelling<Enum>.size() ? kSpelling<Enum>[i] : "unknown";
+}
+/// The answer to a question about the values of an enum, one for each, in order: a new value does not compile until it has them all.
+template <typename Enum, typename Answer, std::size_t n>
+constexpr Answer answer(Enum value, const Answer (&of_each)[n]) {
+  static_assert(n == kSpelling<Enum>.size(), "every value needs an answer");
+  const auto i = static_cast<std::size_t>(value);
+  return i < n ? of_each[i] : Answer{};
+}
 
 struct Shape {
   Index num_tokens = 0;   // T
@@ -20,15 +38,25 @@ struct Shape {
 
 /// (R2). None: a dense layer, E = K = 1, without a router.
 enum class ScoreFunction { None, Softmax, Sigmoid };
+template <>
+inline constexpr std::array kSpelling<ScoreFunction>{"none", "softmax", "sigmoid"};
 /// (R3), and whether a dropped choice takes part in its sum.
 enum class Renorm { None, Sum };
+template <>
+inline constexpr std::array kSpelling<Renorm>{"none", "sum"};
 enum class RenormStage { BeforeDrop, AfterDrop };
+template <>
+inline constexpr std::array kSpelling<RenormStage>{"before_drop", "after_drop"};
 
 /// (R6): is every second choice taken up, or only where its weight exceeds a random number?
 enum class SecondPolicy { All, Random };
+template <>
+inline constexpr std::array kSpelling<SecondPolicy>{"all", "random"};
 
 /// (R5): how good a group of experts is.
 enum class GroupScore { Max, SumTopn };
+template <>
+inline constexpr std::array kSpelling<GroupScore>{"max", "sum_topn"};
 
 struct Router {
   ScoreFunction score_function = ScoreFunction::Softmax;
@@ -45,6 +73,8 @@ struct Router {
 };
 
 enum class NoiseKind { None, GaussianLearned };
+template <>
+inline constexpr std::array kSpelling<NoiseKind>{"none", "gaussian_learned"};
 
 /// (N1) noise on the logits that experts are ranked and scored by: an explicit input, never a seed.
 struct Noise {
@@ -53,14 +83,32 @@ struct Noise {
 };
 
 enum class CapacityMode { None, Factor, Fixed };
+template <>
+inline constexpr std::array kSpelling<CapacityMode>{"none", "factor", "fixed"};
 enum class CapacityBase { Tokens, TokensTimesK };
+template <>
+inline constexpr std::array kSpelling<CapacityBase>{"tokens", "tokens_times_k"};
 enum class Rounding { None, Floor, Ceil, HalfEven };
+template <>
+inline constexpr std::array kSpelling<Rounding>{"none", "floor", "ceil", "half_even"};
 enum class EvalOrder { PerExpertFirst, FactorFirst };
+template <>
+inline constexpr std::array kSpelling<EvalOrder>{"per_expert_first", "factor_first"};
 enum class Arithmetic { Exact, F64, F32 };
+template <>
+inline constexpr std::array kSpelling<Arithmetic>{"exact", "f64", "f32"};
 enum class DropOrder { ChoiceMajor, TokenMajor };
+template <>
+inline constexpr std::array kSpelling<DropOrder>{"choice_major", "token_major"};
 enum class Priority { Fcfs, BprTop1, Weight };
+template <>
+inline constexpr std::array kSpelling<Priority>{"fcfs", "bpr_top1", "weight"};
 enum class Scope { Batch, Group };
+template <>
+inline constexpr std::array kSpelling<Scope>{"batch", "group"};
 enum class DroppedOutput { Zero, Identity, ScaledIdentity };
+template <>
+inline constexpr std::array kSpelling<DroppedOutput>{"zero", "identity", "scaled_identity"};
 
 /// How many assignments an expert takes (P1), who comes first (P2), and what is left for a token without any (C3).
 struct Capacity {
@@ -82,7 +130,12 @@ struct Capacity {
 };
 
 enum class Activation { Relu, GeluErf, GeluTanh, Silu, Identity, Relu2 };  // (A1) to (A6)
+template <>
+inline constexpr std::array kSpelling<Activation>{"relu", "gelu_erf", "gelu_tanh",
+                                                  "silu", "identity", "relu2"};
 enum class ExpertBias { None, PerExpert };
+template <>
+inline constexpr std::array kSpelling<ExpertBias>{"none", "per_expert"};
 
 struct Experts {
   bool glu = true;  // (X2) gated: act(gate) up; otherwise act(up)
@@ -91,6 +144,8 @@ struct Experts {
 };
 
 enum class SharedMode { None, Add, SigmoidGate };
+template <>
+inline constexpr std::array kSpelling<SharedMode>{"none", "add", "sigmoid_gate"};
 
 /// (H1) an expert that sees every token: as the others are, but without biases.
 struct Shared {
@@ -99,10 +154,20 @@ struct Shared {
 };
 
 enum class AuxKind { Switch, Z, CvImportance, CvLoad };
+template <>
+inline constexpr std::array kSpelling<AuxKind>{"switch", "z", "cv_importance", "cv_load"};
 enum class LoadSource { Top1, AllK };
+template <>
+inline constexpr std::array kSpelling<LoadSource>{"top1", "all_k"};
 enum class LoadStage { PreDrop, PostDrop };
+template <>
+inline constexpr std::array kSpelling<LoadStage>{"pre_drop", "post_drop"};
 enum class LoadFrom { Selected, RetopkOfAuxScores };
+template <>
+inline constexpr std::array kSpelling<LoadFrom>{"selected", "retopk_of_aux_scores"};
 enum class Multiply { E2Mean, None };
+template <>
+inline constexpr std::array kSpelling<Multiply>{"E2_mean", "none"};
 
 /// An auxiliary loss: (B1), the load-balancing loss of Switch Transformer; (Z1), the router z-loss; (M1) and (M2), the
 /// importance and load losses of Shazeer et al.
@@ -120,6 +185,8 @@ struct Aux {
 };
 
 enum class BiasUpdate { None, Sign };
+template <>
+inline constexpr std::array kSpelling<BiasUpdate>{"none", "sign"};
 
 /// (U1) how the selection bias answers to the load.
 struct BiasUpdateRule {
@@ -138,26 +205,6 @@ struct Config {
   std::vector<Aux> aux;
   BiasUpdateRule bias_update;
 };
-
-inline bool has_router(const Config& c) { return c.router.score_function != ScoreFunction::None; }
-inline bool has_denominator(const Config& c) { return c.router.renorm == Renorm::Sum; }
-inline bool has_bias(const Config& c) { return c.experts.bias == ExpertBias::PerExpert; }
-inline bool has_shared(const Config& c) { return c.shared.mode != SharedMode::None; }
-inline bool has_noise(const Config& c) { return c.noise.kind != NoiseKind::None; }
-inline bool has_groups(const Config& c) { return c.router.n_group > 1; }
-/// Does a loss count the experts that the scores alone would choose?
-inline bool has_retopk(const Config& c) {
-  for (const Aux& aux : c.aux)
-    if (aux.kind == AuxKind::Switch && aux.f_from == LoadFrom::RetopkOfAuxScores) return true;
-  return false;
-}
-
-/// Does a loss ask who would be chosen next?
-inline bool has_load_loss(const Config& c) {
-  for (const Aux& aux : c.aux)
-    if (aux.kind == AuxKind::CvLoad) return true;
-  return false;
-}
 
 /// The dimensions under the letters that all code, comments and messages use.
 struct Letters {

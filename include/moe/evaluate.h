@@ -4,7 +4,6 @@
 
 #include "moe/inputs.h"
 #include "moe/layer/layer.h"
-#include "moe/safetensors.h"
 
 namespace moe {
 

@@ -31,8 +31,7 @@ inline std::vector<InputInfo> inputs_of(const Config& config) {
   if (has_noise(config)) list.push_back({Tensor::router_noise_weight, {E, D}, 7, weight(D)});
   if (config.router.selection_bias) list.push_back({Tensor::router_selection_bias, {E}, 9, 10});
   if (has_noise(config)) list.push_back({Tensor::noise_gaussian_learned, {T, E}, 32, 6});
-  if (config.router.second_policy == SecondPolicy::Random)
-    list.push_back({Tensor::noise_second_policy, {T}, 33, 8});
+  if (draws_second(config.router)) list.push_back({Tensor::noise_second_policy, {T}, 33, 8});
   if (config.experts.glu) list.push_back({Tensor::experts_gate, {E, F, D}, 3, weight(D)});
   list.push_back({Tensor::experts_up, {E, F, D}, 4, weight(D)});
   list.push_back({Tensor::experts_down, {E, D, F}, 5, weight(F)});
@@ -46,8 +45,7 @@ inline std::vector<InputInfo> inputs_of(const Config& config) {
   if (config.experts.glu) list.push_back({Tensor::shared_gate, {Fs, D}, 13, weight(D)});
   list.push_back({Tensor::shared_up, {Fs, D}, 14, weight(D)});
   list.push_back({Tensor::shared_down, {D, Fs}, 15, weight(Fs)});
-  if (config.shared.mode == SharedMode::SigmoidGate)
-    list.push_back({Tensor::shared_gate_weight, {1, D}, 16, weight(D)});
+  if (gates_shared(config)) list.push_back({Tensor::shared_gate_weight, {1, D}, 16, weight(D)});
   return list;
 }
 

@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 
 namespace moe {
 

@@ -12,9 +12,6 @@
 /// The safetensors format: 8 bytes of header length, a JSON header, the tensors' bytes without holes.
 namespace moe {
 
-/// Named arrays in the order of a file.
-using Arrays = std::vector<std::pair<std::string, Array>>;
-
 /// What of a file is read: for the name of each tensor, how many elements it may have; nothing where it is not needed.
 using Needs = std::function<std::optional<Index>(const std::string& name)>;
 /// What stands for a tensor that is not needed, and of which nothing but the name was read.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 #include "moe/safetensors.h"
 
 /// How evenly a routing uses its experts: the signs of collapse, as far as one batch shows them.

@@ -49,15 +49,15 @@ inline void validate(const Router& r, const Shape& shape) {
     require_count("router.topk_group", r.topk_group, r.n_group, "router.n_group");
     require(shape.top_k <= r.topk_group * size, "shape.top_k", shape.top_k,
             "must not exceed the experts of router.topk_group groups, ", r.topk_group * size);
-    if (r.group_score == GroupScore::SumTopn)
+    if (sums_best_of_group(r))
       require_count("router.group_score_n", r.group_score_n, size, "the experts of a group");
   }
   require(r.routed_scaling_factor > 0 && std::isfinite(r.routed_scaling_factor),
           "router.routed_scaling_factor", r.routed_scaling_factor, "must be positive and finite");
-  if (r.second_policy == SecondPolicy::All) return;
+  if (!draws_second(r)) return;
   require(shape.top_k == 2, "router.second_policy", "random", "needs shape.top_k = 2, not ", shape.top_k);
-  require(r.renorm == Renorm::None || r.renorm_stage == RenormStage::BeforeDrop, "router.second_policy",
-          "random", "needs a weight before any drop, so router.renorm_stage = before_drop");
+  require(!shares_a_sum(r) || !shares_what_is_kept(r), "router.second_policy", "random",
+          "needs a weight before any drop, so router.renorm_stage = before_drop");
   require(r.second_threshold > 0 && std::isfinite(r.second_threshold), "router.second_threshold",
           r.second_threshold, "must be positive and finite");
 }
@@ -72,37 +72,35 @@ inline void validate_noise(const Config& c) {
           "must be positive and finite");
   require(!c.router.selection_bias, "router.selection_bias", "true", "cannot be proven with noise");
   require(!has_groups(c), "router.n_group", c.router.n_group, "cannot be proven with noise: must be 1");
-  require(c.router.second_policy == SecondPolicy::All, "router.second_policy", "random",
-          "cannot be proven with noise");
+  require(!draws_second(c.router), "router.second_policy", "random", "cannot be proven with noise");
   require(!has_retopk(c), "aux", "retopk_of_aux_scores", "cannot be proven with noise");
-  require(c.capacity.mode == CapacityMode::None || c.capacity.priority == Priority::Fcfs, "capacity.priority",
-          "bpr_top1 or weight", "cannot be proven with noise: must be fcfs");
+  require(!has_capacity(c) || !ranks_by_numbers(c.capacity), "capacity.priority", "bpr_top1 or weight",
+          "cannot be proven with noise: must be fcfs");
 }
 
 inline void validate(const Capacity& c, const Shape& shape, const Router& router) {
-  if (c.mode == CapacityMode::None) return;
+  if (!has_capacity(c)) return;
   const auto require_count = [](const char* field, Index value, Index least) {
     require(value >= least && value <= kMaxSize, field, value, "must lie in [", least, ", ", kMaxSize, "]");
   };
-  if (c.mode == CapacityMode::Fixed) require_count("capacity.fixed", c.fixed, 0);
-  if (c.mode == CapacityMode::Factor) {
+  if (has_fixed(c)) require_count("capacity.fixed", c.fixed, 0);
+  if (has_factor(c)) {
     require(c.factor > 0 && c.factor <= 1e6, "capacity.factor", c.factor, "must lie in (0, 1e6]");
     decimal_of(c.factor);
-    require(c.outer_round != Rounding::None, "capacity.outer_round", "none",
+    require(answer(c.outer_round, {false, true, true, true}), "capacity.outer_round", "none",
             "must be floor, ceil or half_even");
     require_count("capacity.min_capacity", c.min_capacity, 0);
     require_count("capacity.multiple_of", c.multiple_of, 1);
   }
-  if (c.dropped_output != DroppedOutput::ScaledIdentity) return;
+  if (!scales_x(c.dropped_output)) return;
   require(shape.top_k == 1, "capacity.dropped_output", "scaled_identity", "needs shape.top_k = 1, not ",
           shape.top_k);
-  require(router.renorm == Renorm::None || router.renorm_stage == RenormStage::BeforeDrop,
-          "capacity.dropped_output", "scaled_identity",
+  require(!shares_a_sum(router) || !shares_what_is_kept(router), "capacity.dropped_output", "scaled_identity",
           "needs a weight for dropped choices, so router.renorm_stage = before_drop");
 }
 
 inline void validate(const Shared& s, const Shape& shape) {
-  if (s.mode == SharedMode::None) return;
+  if (!has_shared(s)) return;
   require(s.ffn_size >= 1 && s.ffn_size <= kMaxSize, "shared.ffn_size", s.ffn_size, "must lie in [1, ",
           kMaxSize, "]");
   require(Int128{s.ffn_size} * std::max(shape.hidden_size, shape.num_tokens) <= kMaxElements,
@@ -130,11 +128,11 @@ inline void validate(const Config& config) {
   if (!has_router(config)) {
     require(config.shape.num_experts == 1, "shape.num_experts", config.shape.num_experts,
             "must be 1 without a router (router.score_function = none)");
-    require(config.capacity.mode == CapacityMode::None, "capacity.mode", "factor or fixed",
+    require(!has_capacity(config), "capacity.mode", "factor or fixed",
             "needs a router (router.score_function = none)");
     require(config.aux.empty(), "aux", config.aux.size(),
             "losses need a router (router.score_function = none)");
-    require(config.shared.mode == SharedMode::None, "shared.mode", "add or sigmoid_gate",
+    require(!has_shared(config), "shared.mode", "add or sigmoid_gate",
             "needs a router (router.score_function = none)");
     require(!has_noise(config), "noise.kind", "gaussian_learned",
             "needs a router (router.score_function = none)");
@@ -143,7 +141,7 @@ inline void validate(const Config& config) {
     validate_noise(config);
   }
   validate(config.shared, config.shape);
-  if (config.bias_update.kind != BiasUpdate::None) {
+  if (updates_bias(config)) {
     require(config.router.selection_bias, "bias_update.kind", "sign", "needs router.selection_bias");
     require(config.bias_update.gamma > 0 && std::isfinite(config.bias_update.gamma), "bias_update.gamma",
             config.bias_update.gamma, "must be positive and finite");

@@ -7,35 +7,34 @@ namespace {
 /// Another convention for a capacity that is a formula.
 Bug formula(std::string name, std::function<void(Capacity&)> change) {
   return confuses(std::move(name), [change = std::move(change)](Config& c) {
-    if (c.capacity.mode == CapacityMode::Factor) change(c.capacity);
+    if (has_factor(c.capacity)) change(c.capacity);
   });
 }
 /// A formula of its own: the capacity from factor base / E as it is before the outer rounding.
 Bug rounds(std::string name, std::function<bool(const Capacity&)> when,
            std::function<double(const Config&, double exact)> round) {
   return confuses(std::move(name), [when = std::move(when), round = std::move(round)](Config& c) {
-    if (c.capacity.mode != CapacityMode::Factor || !when(c.capacity)) return;
-    const double base = static_cast<double>(c.shape.num_tokens *
-                                            (c.capacity.base == CapacityBase::Tokens ? 1 : c.shape.top_k));
+    if (!has_factor(c.capacity) || !when(c.capacity)) return;
+    const double base =
+        static_cast<double>(c.shape.num_tokens * (!counts_choices(c.capacity) ? 1 : c.shape.top_k));
     c.capacity.fixed =
         static_cast<Index>(round(c, c.capacity.factor * base / static_cast<double>(c.shape.num_experts)));
     c.capacity.mode = CapacityMode::Fixed;
   });
 }
-bool half_even(const Capacity& c) {
-  return c.outer_round == Rounding::HalfEven && c.arithmetic == Arithmetic::Exact;
-}
+bool rounds_halves(const Capacity& c) { return answer(c.outer_round, {false, false, false, true}); }
+bool half_even(const Capacity& c) { return rounds_halves(c) && is_exact(c); }
 
 Bug ranks(std::string name, Priority priority, const std::function<void(Config&)>& change) {
   return confuses(std::move(name), [=](Config& c) {
-    if (c.capacity.mode != CapacityMode::None && c.capacity.priority == priority) change(c);
+    if (has_capacity(c) && c.capacity.priority == priority) change(c);
   });
 }
 /// The decisions of another config on the same logits.
 Bug decides_like(std::string name, std::function<void(Config&)> change) {
   Bug bug{std::move(name)};
   bug.decisions = [change = std::move(change)](const Config& config, const Inputs& inputs, Decisions& d) {
-    if (config.capacity.mode == CapacityMode::None) return;
+    if (!has_capacity(config)) return;
     Config other = config;
     change(other);
     d = decide(other, params_of<double>(other, inputs));
@@ -46,7 +45,7 @@ Bug decides_like(std::string name, std::function<void(Config&)> change) {
 /// C + more.
 Bug takes_more(std::string name, Index more) {
   return confuses(std::move(name), [=](Config& c) {
-    if (c.capacity.mode == CapacityMode::None) return;
+    if (!has_capacity(c)) return;
     c.capacity.fixed = std::max<Index>(0, capacity_of(c) + more);
     c.capacity.mode = CapacityMode::Fixed;
   });
@@ -55,44 +54,33 @@ Bug takes_more(std::string name, Index more) {
 std::vector<Bug> formulas() {
   return {
       formula("capacity: rounded up where it is to be rounded down",
-              [](Capacity& c) {
-                if (c.outer_round == Rounding::Floor) c.outer_round = Rounding::Ceil;
-              }),
+              [](Capacity& c) { mistake(c.outer_round, Rounding::Floor, Rounding::Ceil); }),
       formula("capacity: rounded to nearest where it is to be rounded up",
-              [](Capacity& c) {
-                if (c.outer_round == Rounding::Ceil) c.outer_round = Rounding::HalfEven;
-              }),
+              [](Capacity& c) { mistake(c.outer_round, Rounding::Ceil, Rounding::HalfEven); }),
       formula("capacity: rounded down where it is to be rounded to nearest",
-              [](Capacity& c) {
-                if (c.outer_round == Rounding::HalfEven) c.outer_round = Rounding::Floor;
-              }),
+              [](Capacity& c) { mistake(c.outer_round, Rounding::HalfEven, Rounding::Floor); }),
       rounds("capacity: halves rounded up", half_even,
              [](const Config&, double exact) { return std::floor(exact + 0.5); }),
       rounds("capacity: halves rounded down", half_even,
              [](const Config&, double exact) { return std::ceil(exact - 0.5); }),
       rounds(
           "capacity: halves in floating point rounded away from zero",
-          [](const Capacity& c) {
-            return c.outer_round == Rounding::HalfEven && c.arithmetic != Arithmetic::Exact;
-          },
+          [](const Capacity& c) { return rounds_halves(c) && !is_exact(c); },
           [](const Config&, double exact) { return std::round(exact); }),
       formula("capacity: computed in fp32 where it is a decimal",
               [](Capacity& c) {
-                if (c.arithmetic == Arithmetic::Exact) c.arithmetic = Arithmetic::F32;
+                if (is_exact(c)) c.arithmetic = Arithmetic::F32;
               }),
       formula("capacity: computed in fp64 where it is a decimal",
               [](Capacity& c) {
-                if (c.arithmetic == Arithmetic::Exact) c.arithmetic = Arithmetic::F64;
+                if (is_exact(c)) c.arithmetic = Arithmetic::F64;
               }),
       formula("capacity: exact where the system computes in fp32",
               [](Capacity& c) {
-                if (c.arithmetic == Arithmetic::F32 && c.eval_order == EvalOrder::PerExpertFirst)
-                  c.arithmetic = Arithmetic::Exact;
+                if (divides_first(c)) mistake(c.arithmetic, Arithmetic::F32, Arithmetic::Exact);
               }),
       formula("capacity: exact where the system computes in fp64",
-              [](Capacity& c) {
-                if (c.arithmetic == Arithmetic::F64) c.arithmetic = Arithmetic::Exact;
-              }),
+              [](Capacity& c) { mistake(c.arithmetic, Arithmetic::F64, Arithmetic::Exact); }),
       formula("capacity: divided before the product",
               [](Capacity& c) { c.eval_order = EvalOrder::PerExpertFirst; }),
       rounds(
@@ -105,14 +93,12 @@ std::vector<Bug> formulas() {
       formula("capacity: no multiple", [](Capacity& c) { c.multiple_of = 1; }),
       formula("capacity: no inner rounding", [](Capacity& c) { c.inner_round = Rounding::None; }),
       formula("capacity: inner rounding up where it is down",
-              [](Capacity& c) {
-                if (c.inner_round == Rounding::Floor) c.inner_round = Rounding::Ceil;
-              }),
+              [](Capacity& c) { mistake(c.inner_round, Rounding::Floor, Rounding::Ceil); }),
       formula("capacity: tokens counted where choices are meant",
               [](Capacity& c) { c.base = CapacityBase::Tokens; }),
       confuses("capacity: K multiplied before the rounding",
                [](Config& c) {
-                 if (c.capacity.mode != CapacityMode::Factor || !c.capacity.k_outside) return;
+                 if (!has_factor(c.capacity) || !c.capacity.k_outside) return;
                  c.capacity.k_outside = false;
                  c.capacity.factor *= static_cast<double>(c.shape.top_k);
                }),
@@ -123,8 +109,7 @@ std::vector<Bug> orders() {
   return {
       confuses("capacity: 0 taken for none",
                [](Config& c) {
-                 if (c.capacity.mode == CapacityMode::Fixed && c.capacity.fixed == 0)
-                   c.capacity.mode = CapacityMode::None;
+                 if (has_fixed(c.capacity) && c.capacity.fixed == 0) c.capacity.mode = CapacityMode::None;
                }),
       ranks("capacity: choices ranked by token", Priority::Fcfs,
             [](Config& c) { c.capacity.order = DropOrder::TokenMajor; }),
@@ -138,7 +123,7 @@ std::vector<Bug> orders() {
             [](Config& c) { c.capacity.priority = Priority::BprTop1; }),
       decides_like("capacity: tokens ranked by their share among the chosen",
                    [](Config& c) {
-                     if (c.capacity.priority != Priority::BprTop1) return;
+                     if (!ranks_tokens(c.capacity)) return;
                      c.capacity.priority = Priority::Weight, c.router.renorm = Renorm::Sum,
                      c.router.renorm_stage = RenormStage::BeforeDrop;
                    }),
@@ -150,18 +135,17 @@ std::vector<Bug> orders() {
       takes_more("capacity: one place less than there is", -1),
       confuses("capacity: renormalised after the drop where it is before",
                [](Config& c) {
-                 if (c.capacity.mode != CapacityMode::None) c.router.renorm_stage = RenormStage::AfterDrop;
+                 if (has_capacity(c)) c.router.renorm_stage = RenormStage::AfterDrop;
                }),
       confuses("capacity: renormalised before the drop where it is after",
                [](Config& c) {
-                 if (c.capacity.mode != CapacityMode::None) c.router.renorm_stage = RenormStage::BeforeDrop;
+                 if (has_capacity(c)) c.router.renorm_stage = RenormStage::BeforeDrop;
                }),
       confuses("capacity: 0 where a dropped token should pass",
                [](Config& c) { c.capacity.dropped_output = DroppedOutput::Zero; }),
       confuses("capacity: a dropped token passed without its weight",
                [](Config& c) {
-                 if (c.capacity.dropped_output == DroppedOutput::ScaledIdentity)
-                   c.capacity.dropped_output = DroppedOutput::Identity;
+                 if (scales_x(c.capacity.dropped_output)) c.capacity.dropped_output = DroppedOutput::Identity;
                }),
   };
 }
@@ -174,7 +158,7 @@ std::vector<Bug> capacity_bugs() {
 
   Bug last_comer{"capacity: the last to ask keeps the only place"};
   last_comer.decisions = [](const Config& config, const Inputs&, Decisions& d) {
-    if (config.capacity.mode == CapacityMode::None || capacity_of(config) != 1) return;
+    if (!has_capacity(config) || capacity_of(config) != 1) return;
     Matrix<Index> rank(d.expert.rows(), d.expert.cols());
     for (Index i = 0; i < rank.size(); ++i) rank.data()[i] = rank.size() - 1 - i;
     d.plan = make_plan(d.expert, rank, config.shape.num_experts, 1, 1, d.taken_up);
@@ -191,7 +175,7 @@ std::vector<Bug> capacity_bugs() {
   };
   Bug of_nothing{"capacity: a share of nothing is 0 / 0"};
   of_nothing.tensors = [](const Config& config, const Inputs&, const Decisions& d, Arrays& answer) {
-    if (config.router.renorm_stage != RenormStage::AfterDrop) return;
+    if (!shares_what_is_kept(config.router)) return;
     Editable y(answer, "y");
     for (Index t = 0; t < config.shape.num_tokens; ++t)
       if (all_dropped(d.plan, t))
@@ -199,7 +183,7 @@ std::vector<Bug> capacity_bugs() {
   };
   Bug passes_each{"capacity: a token passed for every dropped choice"};
   passes_each.tensors = [](const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
-    if (config.capacity.dropped_output != DroppedOutput::Identity) return;
+    if (!keeps_x(config.capacity.dropped_output)) return;
     const Index D = config.shape.hidden_size;
     Editable y(answer, "y");
     for (Index t = 0; t < config.shape.num_tokens; ++t)

@@ -167,13 +167,13 @@ std::vector<Bug> choice_bugs() {
                }),
       ranks_by("choose: by softmax scores in fp32",
                [](const Config& c, const double* z, Index E) {
-                 return c.router.score_function == ScoreFunction::Softmax ? narrow_scores(c, z, E, 24, -126)
-                                                                          : std::vector<double>(z, z + E);
+                 return couples_experts(c.router.score_function) ? narrow_scores(c, z, E, 24, -126)
+                                                                 : std::vector<double>(z, z + E);
                }),
       ranks_by("choose: by sigmoid scores in fp32",
                [](const Config& c, const double* z, Index E) {
-                 return c.router.score_function == ScoreFunction::Sigmoid ? narrow_scores(c, z, E, 24, -126)
-                                                                          : std::vector<double>(z, z + E);
+                 return opposites_cancel(c.router.score_function) ? narrow_scores(c, z, E, 24, -126)
+                                                                  : std::vector<double>(z, z + E);
                }),
       chooses("choose: experts in the order of their ids when all are chosen", by_id),
       sees_fewer("choose: experts beyond the last whole warp of 32 are not seen",

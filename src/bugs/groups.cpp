@@ -56,7 +56,7 @@ std::vector<Bug> group_bugs() {
                }),
       confuses("groups: the sum of two for the best",
                [](Config& c) {
-                 if (has_groups(c) && c.router.group_score == GroupScore::Max &&
+                 if (has_groups(c) && !sums_best_of_group(c.router) &&
                      c.shape.num_experts >= 2 * c.router.n_group)
                    c.router.group_score = GroupScore::SumTopn, c.router.group_score_n = 2;
                }),
@@ -65,11 +65,11 @@ std::vector<Bug> group_bugs() {
                [](Config& c) { c.router.routed_scaling_factor *= c.router.routed_scaling_factor; }),
       confuses("router: the factor only where weights are renormalised",
                [](Config& c) {
-                 if (c.router.renorm == Renorm::None) c.router.routed_scaling_factor = 1;
+                 if (!shares_a_sum(c.router)) c.router.routed_scaling_factor = 1;
                }),
       confuses("shared: the gate left out",
                [](Config& c) {
-                 if (c.shared.mode == SharedMode::SigmoidGate) c.shared.mode = SharedMode::Add;
+                 if (gates_shared(c)) c.shared.mode = SharedMode::Add;
                }),
       changes("shared: left out",
               [](const Config& config, const Inputs& inputs, const Decisions&, Arrays& answer) {

@@ -26,6 +26,12 @@ inline Bug confuses(std::string name, std::function<void(Config&)> config) {
   return bug;
 }
 
+/// One value of a field taken for another.
+template <typename Field>
+void mistake(Field& field, Field right, Field wrong) {
+  if (field == right) field = wrong;
+}
+
 /// Other numbers in the finished answer.
 inline Bug changes(std::string name,
                    std::function<void(const Config&, const Inputs&, const Decisions&, Arrays&)> change) {

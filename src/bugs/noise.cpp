@@ -15,7 +15,7 @@ Bug takes_up(std::string name,
              const std::function<bool(const Config&, double w1, double w2, double p2, double u)>& test) {
   Bug bug{std::move(name)};
   bug.decisions = [=](const Config& config, const Inputs& inputs, Decisions& d) {
-    if (config.router.second_policy == SecondPolicy::All) return;
+    if (!draws_second(config.router)) return;
     const Matrix<double> z = logits_of(config, inputs), w = early_weights(config.router, z, d.expert),
                          u = all_rows(params_of<double>(config, inputs).second_policy);
     Router raw = config.router;
@@ -30,9 +30,9 @@ Bug takes_up(std::string name,
 
 /// A choice that is not taken up never asks for a place.
 void without_the_refused(const Config& config, const Inputs&, Decisions& d) {
-  if (config.router.second_policy == SecondPolicy::All || config.capacity.mode == CapacityMode::None) return;
+  if (!draws_second(config.router) || !has_capacity(config)) return;
   const auto [T, D, F, E, K] = Letters(config);
-  const Index scopes = config.capacity.scope == Scope::Group ? config.shape.num_groups : 1;
+  const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
   const Matrix<Index> rank = rank_assignments(config.capacity, T, K, {});
   Matrix<Index> taken = zeros<Index>(scopes, E);
   std::vector<Index> by_rank = buffer<Index>(T * K);
@@ -71,12 +71,12 @@ std::vector<Bug> noise_bugs() {
                [](Config& c) {
                  const auto E = static_cast<double>(c.shape.num_experts);
                  for (Aux& aux : c.aux)
-                   if (aux.kind == AuxKind::CvImportance) aux.coefficient *= E > 1 ? E / (E - 1) : 1;
+                   if (is_of_importance(aux)) aux.coefficient *= E > 1 ? E / (E - 1) : 1;
                }),
       confuses("noise: the load loss left out",
                [](Config& c) {
                  for (Aux& aux : c.aux)
-                   if (aux.kind == AuxKind::CvLoad) aux.coefficient = 0;
+                   if (is_of_load(aux)) aux.coefficient = 0;
                }),
       confuses("noise: no epsilon beside the square of the mean",
                [](Config& c) {

@@ -52,14 +52,14 @@ double value(const Arrays& arrays, const std::string& name, Index i) {
 
 void each_balance(Config& c, const std::function<void(Aux&)>& change) {
   for (Aux& aux : c.aux)
-    if (aux.kind == AuxKind::Switch) change(aux);
+    if (is_balance(aux)) change(aux);
 }
 
 std::vector<Bug> weights() {
   return {
       weighs(
           "route: weights shared across the tokens instead of the choices",
-          [](const Config& c) { return c.shape.top_k == 1 && c.router.renorm == Renorm::Sum; },
+          [](const Config& c) { return c.shape.top_k == 1 && shares_a_sum(c.router); },
           [](const Config& c, const Arrays& a, Index t, Index) {
             double sum = 0;
             for (Index u = 0; u < c.shape.num_tokens; ++u) sum += value(a, "router.denominator", u);
@@ -68,7 +68,7 @@ std::vector<Bug> weights() {
       weighs(
           "route: a binary gate, the sigmoid of one logit",
           [](const Config& c) {
-            return c.shape.num_experts == 2 && c.shape.top_k == 1 && c.router.renorm == Renorm::None;
+            return c.shape.num_experts == 2 && c.shape.top_k == 1 && !shares_a_sum(c.router);
           },
           [](const Config&, const Arrays& a, Index t, Index k) {
             return sigmoid(
@@ -77,8 +77,7 @@ std::vector<Bug> weights() {
       weighs(
           "route: shares of sigmoid scores in fp32",
           [](const Config& c) {
-            return c.router.score_function == ScoreFunction::Sigmoid && c.router.renorm == Renorm::Sum &&
-                   c.capacity.mode == CapacityMode::None;
+            return opposites_cancel(c.router.score_function) && shares_a_sum(c.router) && !has_capacity(c);
           },
           [](const Config& c, const Arrays& a, Index t, Index k) {
             std::vector<float> s;
@@ -135,7 +134,7 @@ std::vector<Bug> experts() {
   // A pre-activation that is 0 because x is becomes the smallest of numbers instead, so that its slope is that of z > 0.
   Bug kink{"expert: a slope of 1 where ReLU is at 0"};
   kink.inputs = [](const Config& config, Inputs& inputs) {
-    if (config.experts.activation != Activation::Relu) return;
+    if (!has_kink(config.experts.activation)) return;
     std::vector<double> values;
     for (Index i = 0; i < inputs.at(Tensor::x).size(); ++i)
       values.push_back(inputs.at(Tensor::x).real(i) == 0 ? 1e-300 : inputs.at(Tensor::x).real(i));

@@ -66,7 +66,7 @@ void through_counts(const Config& config, const Inputs& inputs, const Decisions&
                     Arrays& answer) {
   Config twice = config;
   for (Aux& aux : twice.aux)
-    if (aux.kind == AuxKind::Switch) aux.coefficient *= 2;
+    if (is_balance(aux)) aux.coefficient *= 2;
   if (!config.aux.empty()) take(pass.run(twice, inputs, d), "grad.", answer);
 }
 
@@ -78,7 +78,7 @@ void double_softmax(const Config& config, const Inputs& inputs, const Decisions&
                   row(a.router.scores, t));
   Editable total(answer, "loss.total");
   for (const Aux& aux : config.aux) {
-    if (aux.kind != AuxKind::Switch) continue;
+    if (!is_balance(aux)) continue;
     Editable loss(answer, "loss." + aux.name);
     const double other = aux_forward(config, aux, a.router, a.dispatch);
     total[0] += aux.coefficient * (other - loss[0]);

@@ -32,11 +32,12 @@ void multiply_by_down(const Params<double>& params, Trace<double>& a) {
   }
 }
 
+bool is_silu(Activation a) { return answer(a, {false, false, false, true, false, false}); }
 /// An expert whose SiLU is z times another function of z.
 Bug sigmoid_is(std::string name, double (*sigmoid_of)(double)) {
   return after_experts(std::move(name),
                        [=](const Config& config, const Params<double>& params, Trace<double>& a) {
-                         if (config.experts.activation != Activation::Silu) return;
+                         if (!is_silu(config.experts.activation)) return;
                          for (Index i = 0; i < a.hidden.size(); ++i) {
                            const double z = config.experts.glu ? a.gate.data()[i] : a.up.data()[i];
                            a.hidden.data()[i] = z * sigmoid_of(z) * (config.experts.glu ? a.up.data()[i] : 1);
@@ -68,7 +69,7 @@ std::vector<Bug> experts_slightly_off() {
 
 /// Shares that are all multiplied by 1 / (1 + epsilon / sum).
 void add_to_the_sum(const Config& config, const Params<double>&, Trace<double>& a) {
-  if (!has_router(config) || config.router.renorm != Renorm::Sum) return;
+  if (!has_router(config) || !shares_a_sum(config.router)) return;
   for (Index t = 0; t < a.router.weights.rows(); ++t) {
     const double sum = a.router.denominator(t, 0);
     if (sum > 0) a.router.weights.row(t) *= sum / (sum + 1e-6);
@@ -76,8 +77,7 @@ void add_to_the_sum(const Config& config, const Params<double>&, Trace<double>& 
 }
 /// A softmax by 2^(1.4453 z): log2 e, rounded to bf16.
 void round_log2_e(const Config& config, const Params<double>&, Trace<double>& a) {
-  if (!has_router(config) || config.router.score_function != ScoreFunction::Softmax || has_noise(config))
-    return;
+  if (!has_router(config) || !couples_experts(config.router.score_function) || has_noise(config)) return;
   const double factor = kBfloat16.round(std::numbers::log2e) / std::numbers::log2e;
   const Index T = a.router.scores.rows(), E = a.router.scores.cols(), K = a.router.weights.cols();
   for (Index t = 0; t < T; ++t) {
@@ -87,7 +87,7 @@ void round_log2_e(const Config& config, const Params<double>&, Trace<double>& a)
     double before = 0, after = 0;  // the sums of the chosen
     for (Index k = 0; k < K; ++k)
       before += a.router.scores(t, a.router.expert(t, k)), after += at(s, a.router.expert(t, k));
-    const bool shared = config.router.renorm == Renorm::Sum;
+    const bool shared = shares_a_sum(config.router);
     for (Index k = 0; k < K; ++k) {
       const double moved = at(s, a.router.expert(t, k)) / a.router.scores(t, a.router.expert(t, k));
       a.router.weights(t, k) *= shared ? moved * before / after : moved;
@@ -107,8 +107,7 @@ std::vector<Bug> weights_slightly_off() {
 
 /// y as a sum that is kept in bf16 while rows are added to it.
 void add_rows_in_bf16(const Config& config, const Inputs&, const Decisions& d, Arrays& answer) {
-  if (!has_router(config) || has_shared(config) || config.capacity.dropped_output != DroppedOutput::Zero)
-    return;
+  if (!has_router(config) || has_shared(config) || leaves_x(config.capacity.dropped_output)) return;
   const Index D = config.shape.hidden_size;
   Editable y(answer, "y"), weighted(answer, "combine.weighted");
   if (weighted.size() == 0) return;

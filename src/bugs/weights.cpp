@@ -28,10 +28,10 @@ void biased(const Config& config, const Matrix<double>& b, const Trace<double>& 
   for (Index k = 0; k < config.shape.top_k; ++k) {
     const Index e = a.router.expert(t, k);
     w[k] = a.router.scores(t, e) + b(0, e);
-    if (config.router.renorm_stage == RenormStage::BeforeDrop || a.dispatch.row(t, k) >= 0) sum += w[k];
+    if (!shares_what_is_kept(config.router) || a.dispatch.row(t, k) >= 0) sum += w[k];
   }
   for (Index k = 0; k < config.shape.top_k; ++k)
-    w[k] *= config.router.routed_scaling_factor / (config.router.renorm == Renorm::Sum ? sum : 1);
+    w[k] *= config.router.routed_scaling_factor / (shares_a_sum(config.router) ? sum : 1);
 }
 
 /// Experts sorted by their ids, while the weights stay in the order of their size.
@@ -120,13 +120,11 @@ std::vector<Bug> weight_bugs() {
                }),
       confuses("route: the sigmoid where softmax is meant",
                [](Config& c) {
-                 if (c.router.score_function == ScoreFunction::Softmax)
-                   c.router.score_function = ScoreFunction::Sigmoid;
+                 mistake(c.router.score_function, ScoreFunction::Softmax, ScoreFunction::Sigmoid);
                }),
       confuses("route: softmax where the sigmoid is meant",
                [](Config& c) {
-                 if (c.router.score_function == ScoreFunction::Sigmoid)
-                   c.router.score_function = ScoreFunction::Softmax;
+                 mistake(c.router.score_function, ScoreFunction::Sigmoid, ScoreFunction::Softmax);
                }),
       confuses("route: weights 1 % too large", [](Config& c) { c.router.routed_scaling_factor *= 1.01; }),
       weighs("route: the logits themselves as weights",

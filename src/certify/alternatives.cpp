@@ -9,9 +9,8 @@ constexpr int kMostTried = 4096;
 constexpr std::size_t kMostTies = 12;  // of two ways each, that is as many as are tried
 
 bool counts_first_choices(const Config& config) {
-  return std::any_of(config.aux.begin(), config.aux.end(), [](const Aux& aux) {
-    return aux.kind == AuxKind::Switch && aux.f_source == LoadSource::Top1;
-  });
+  return std::any_of(config.aux.begin(), config.aux.end(),
+                     [](const Aux& aux) { return is_balance(aux) && counts_first_only(aux); });
 }
 
 /// What follows from decisions, in a form that says whether two of them differ: per token the kept and the dropped
@@ -57,7 +56,7 @@ class Search {
   Search(const Config& config, const Matrix<Ball>& z, const Decisions& ours, const std::vector<Tie>& ties,
          const std::vector<Tie>& group_ties)
       : config_(config), z_(z), ours_(ours), seen_{effect_of(config, ours)} {
-    const bool order_matters = config.capacity.mode != CapacityMode::None || counts_first_choices(config);
+    const bool order_matters = has_capacity(config) || counts_first_choices(config);
     keep(ties, order_matters, ties_);
     keep(group_ties, false, group_ties_);
     choose(0, ours.expert);

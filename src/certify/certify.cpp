@@ -126,7 +126,7 @@ void judge_choice(const Config& config, const RouterLogits<Ball>& logits, const 
 void judge_policy(const Config& config, const Matrix<Ball>& z, const Matrix<Ball>& u,
                   const Decisions& decisions, Certified& result) {
   result.policy_margin.clear();
-  if (config.router.second_policy == SecondPolicy::All) return;
+  if (!draws_second(config.router)) return;
   const Matrix<Ball> w = early_weights(config.router, z, decisions.expert);
   for (Index t = 0; t < w.rows(); ++t) {
     const Ball least = Ball(config.router.second_threshold) * u(0, t);
@@ -164,7 +164,7 @@ int at_rising_precision(Pass pass) {
 
 /// Is a ReLU exactly where it has no derivative? Its square has one everywhere: only the second derivative jumps at 0.
 bool at_a_kink(const Config& config, const Trace<Ball>& trace) {
-  if (config.experts.activation != Activation::Relu) return false;
+  if (!has_kink(config.experts.activation)) return false;
   const auto has_zero = [](const Matrix<Ball>& z) {
     return std::any_of(z.data(), z.data() + z.size(), [](const Ball& a) { return same(a, Ball(0)); });
   };

@@ -17,7 +17,7 @@ std::vector<Tensor> stages_of(const Config& config) {
   if (!has_router(config)) return stages;
   stages.insert(stages.end(), {router_logits, router_topk_weights});
   if (has_noise(config)) stages.push_back(router_noisy_logits);
-  if (config.router.renorm == Renorm::None || config.router.score_function != ScoreFunction::Softmax)
+  if (!shares_a_sum(config.router) || !couples_experts(config.router.score_function))
     stages.push_back(router_scores);
   return stages;
 }
@@ -130,7 +130,7 @@ bool confirms(const Ball& slope, const Ball& gradient, const Ball& close) {
 
 std::vector<char> sides(const Config& config, const Trace<Ball>& trace) {
   std::vector<char> above;
-  if (config.experts.activation != Activation::Relu) return above;
+  if (!has_kink(config.experts.activation)) return above;
   const ExpertTrace<Ball>& shared = trace.shared.expert;
   for (const Matrix<Ball>* z :
        {config.experts.glu ? &trace.gate : &trace.up, config.experts.glu ? &shared.gate : &shared.up})

@@ -43,7 +43,7 @@ Values z_loss_by_token(const Facts& f) {
   Values sums = zeros_by_token(f);
   const Index T = f.a.x.rows();
   for (const Aux& aux : f.config.aux)
-    for (Index t = 0; aux.kind == AuxKind::Z && t < T; ++t)
+    for (Index t = 0; is_of_logits(aux) && t < T; ++t)
       at(sums, t) +=
           Ball(2) * Ball(aux.coefficient) * f.a.router.logsumexp(t, 0) / Ball(static_cast<double>(T));
   return sums;
@@ -55,17 +55,13 @@ Values scores_by_token(const Facts& f) {
   return sums;
 }
 
-bool is_softmax(const Config& c) { return c.router.score_function == ScoreFunction::Softmax; }
+bool is_softmax(const Config& c) { return couples_experts(c.router.score_function); }
 bool has_balance(const Config& c) {
-  return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) { return a.kind == AuxKind::Switch; });
+  return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) { return is_balance(a); });
 }
 /// May a token without a row output anything but 0, and with a weight?
-bool may_keep_x(const Config& c) {
-  return c.capacity.mode != CapacityMode::None && c.capacity.dropped_output != DroppedOutput::Zero;
-}
-bool may_scale_x(const Config& c) {
-  return may_keep_x(c) && c.capacity.dropped_output == DroppedOutput::ScaledIdentity;
-}
+bool may_keep_x(const Config& c) { return has_capacity(c) && leaves_x(c.capacity.dropped_output); }
+bool may_scale_x(const Config& c) { return may_keep_x(c) && scales_x(c.capacity.dropped_output); }
 bool has_empty(const Plan& plan) {
   for (Index e = 0; e < static_cast<Index>(plan.counts.size()); ++e)
     if (plan.count(e) == 0) return true;
@@ -73,7 +69,7 @@ bool has_empty(const Plan& plan) {
 }
 
 bool trains_no_router(const Config& c) {
-  return c.router.renorm == Renorm::Sum && c.shape.top_k == 1 && c.aux.empty();
+  return shares_a_sum(c.router) && c.shape.top_k == 1 && c.aux.empty();
 }
 
 Values without_effect(const Facts& f) {
@@ -105,8 +101,7 @@ const Matrices& clean_logits(const Facts& f) {
   return has_noise(f.config) ? f.a.router.noise.clean : f.a.router.logits;
 }
 bool has_importance(const Config& c) {
-  return std::any_of(c.aux.begin(), c.aux.end(),
-                     [](const Aux& a) { return a.kind == AuxKind::CvImportance; });
+  return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) { return is_of_importance(a); });
 }
 Values of_rows(const Facts& f) { return {inner(f.g.out, f.a.out)}; }
 
@@ -130,7 +125,7 @@ const Rule kRules[] = {
     // (I3)  sum_e s_te ds_te = 0
     {"I3",
      [](const Facts& f) {
-       return f.config.router.renorm == Renorm::Sum && !(is_softmax(f.config) && has_balance(f.config));
+       return shares_a_sum(f.config.router) && !(is_softmax(f.config) && has_balance(f.config));
      },
      scores_by_token, zeros_by_token},
     // (I4)  <dW, W> = <dz, z>
@@ -150,8 +145,7 @@ const Rule kRules[] = {
     // (I7)  <dW, W> + <db, b> = <da, a>
     {"I7", [](const Facts&) { return true; }, of_weights, of_outputs},
     // (I8)  <dh, h> = <du, u>
-    {"I8",
-     [](const Facts& f) { return f.config.experts.glu || f.config.experts.activation == Activation::Relu; },
+    {"I8", [](const Facts& f) { return f.config.experts.glu || has_kink(f.config.experts.activation); },
      [](const Facts& f) { return Values{inner(f.g.hidden, f.a.hidden)}; },
      [](const Facts& f) { return Values{inner(f.g.up, f.a.up)}; }},
     // (I9)  sum of db = sum of da

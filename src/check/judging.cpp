@@ -167,7 +167,7 @@ class RealJudge {
   /// them need not add up to 3 s, and s (1 / s) need not be 1. A gradient that takes that way back has roundings for its zeros.
   bool weights_may_round(const std::string& name) const {
     const Router& router = j_.c.config.router;
-    if (router.renorm != Renorm::Sum || router.score_function != ScoreFunction::Softmax) return false;
+    if (!weights_by_logits(router)) return false;
     if (name == "grad.x" || (name.starts_with("grad.router.") && name != "grad.router.topk_weights"))
       return true;
     const bool before = *tensor_of_answer(name) < Tensor::router_topk_weights || name == "expert.gate" ||

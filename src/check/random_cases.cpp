@@ -16,6 +16,11 @@ class Dice {
   std::string one_of(const std::array<const char*, n>& list) {
     return list[static_cast<std::size_t>(below(static_cast<Index>(n)))];
   }
+  /// Any value of a convention.
+  template <typename Enum>
+  std::string any() {
+    return one_of(kSpelling<Enum>);
+  }
 
  private:
   Stream stream_;
@@ -38,17 +43,16 @@ std::vector<std::string> drawn_sets(Dice& dice, const std::string& preset) {
     sets.push_back("shape.top_k=" + whole(1 + dice.below(std::min<Index>(E, 6))));
   }
   if (dice.below(2) == 0)
-    sets.push_back("experts.activation=" +
-                   dice.one_of(std::array{"relu", "gelu_erf", "gelu_tanh", "silu", "identity", "relu2"}));
+    sets.push_back("experts.activation=" + dice.any<Activation>());
   if (dice.below(3) == 0)
     sets.push_back(std::string("experts.glu=") + (dice.below(2) == 0 ? "true" : "false"));
-  if (dice.below(3) == 0) sets.push_back("experts.bias=" + dice.one_of(std::array{"none", "per_expert"}));
-  if (dice.below(3) == 0) sets.push_back("router.renorm=" + dice.one_of(std::array{"none", "sum"}));
+  if (dice.below(3) == 0) sets.push_back("experts.bias=" + dice.any<ExpertBias>());
+  if (dice.below(3) == 0) sets.push_back("router.renorm=" + dice.any<Renorm>());
   if (dice.below(4) == 0)
-    sets.push_back("router.score_function=" + dice.one_of(std::array{"softmax", "sigmoid"}));
+    sets.push_back("router.score_function=" + dice.any<ScoreFunction>());  // none is refused, and drawn again
   if (dice.below(3) == 0) {
     sets.push_back("capacity.mode=fixed"), sets.push_back("capacity.fixed=" + whole(1 + dice.below(6)));
-    sets.push_back("capacity.order=" + dice.one_of(std::array{"choice_major", "token_major"}));
+    sets.push_back("capacity.order=" + dice.any<DropOrder>());
   }
   return sets;
 }

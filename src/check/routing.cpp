@@ -38,15 +38,13 @@ void fail(RoutingVerdict& verdict, Index t, const std::string& what) {
 
 bool order_matters(const Config& config) {
   if (config.shape.top_k == 1) return false;
-  if (config.router.second_policy == SecondPolicy::Random || has_load_loss(config)) return true;
+  if (draws_second(config.router) || has_load_loss(config)) return true;
   const Capacity& c = config.capacity;
-  if (c.mode != CapacityMode::None &&
-      (c.priority == Priority::BprTop1 || c.dropped_output == DroppedOutput::ScaledIdentity ||
-       (c.priority == Priority::Fcfs && c.order == DropOrder::ChoiceMajor)))
+  if (has_capacity(c) &&
+      (ranks_tokens(c) || scales_x(c.dropped_output) || (!ranks_by_numbers(c) && choices_first(c))))
     return true;
-  return std::any_of(config.aux.begin(), config.aux.end(), [](const Aux& a) {
-    return a.kind == AuxKind::Switch && a.f_source == LoadSource::Top1;
-  });
+  return std::any_of(config.aux.begin(), config.aux.end(),
+                     [](const Aux& a) { return is_balance(a) && counts_first_only(a); });
 }
 
 const Array* tensor_of(const Arrays& arrays, const std::string& name) {
@@ -181,9 +179,9 @@ class RoutingJudge {
   bool ranks_allow(const Matrix<Bound>& z, const Decisions& decisions,
                    const Matrix<std::uint8_t>& kept) const {
     const std::vector<Key<Bound>> keys = priority_keys(config_, z, decisions.expert);
-    const Index scopes = config_.capacity.scope == Scope::Group ? config_.shape.num_groups : 1;
+    const Index scopes = parts_of(config_.capacity.scope, config_.shape.num_groups);
     const auto key = [&](Index i) {
-      return at(keys, config_.capacity.priority == Priority::Weight ? i : i / K_).score;
+      return at(keys, ranks_assignments(config_.capacity) ? i : i / K_).score;
     };
     const auto rivals = [&](Index i, Index j) {
       return decisions.expert.data()[i] == decisions.expert.data()[j] &&
@@ -198,9 +196,8 @@ class RoutingJudge {
   void take_kept(Decisions& decisions) {
     const auto returned = integers(answer_, "dispatch.kept", T_, K_);
     if (!returned) return;
-    const bool policy = config_.router.second_policy == SecondPolicy::Random;
-    const bool ranked =
-        config_.capacity.mode != CapacityMode::None && config_.capacity.priority != Priority::Fcfs;
+    const bool policy = draws_second(config_.router);
+    const bool ranked = has_capacity(config_) && ranks_by_numbers(config_.capacity);
     const ProfileScope scope(profile_);
     const Matrix<double> u = all_rows(params_of<double>(config_, inputs_).second_policy);
     const Matrix<Bound> w =

@@ -8,7 +8,7 @@ namespace moe {
 namespace {
 
 constexpr std::size_t kMostOfAToken = 16;
-constexpr Index kMostEvaluations = 512;
+constexpr Index kMostDecisions = 512;
 constexpr double kMostWork = 0x1p29;  // multiply-adds
 
 void take(const std::vector<Index>& choice, Index t, IdMatrix& ids) {
@@ -16,14 +16,14 @@ void take(const std::vector<Index>& choice, Index t, IdMatrix& ids) {
 }
 
 /// Takes one step after the other that leads nearer to what was returned.
-class Search {
+class DecisionSearch {
  public:
-  Search(const Judging& j, const Aligned& a)
+  DecisionSearch(const Judging& j, const Aligned& a)
       : j_(j),
         a_(a),
         best_(a.decisions),
         least_(distance(best_)),
-        left_(evaluations_allowed(j.c.config, kMostEvaluations)) {
+        left_(evaluations_allowed(j.c.config, kMostDecisions)) {
     if (has_router(j.c.config)) all_ = rankings(j.c.config, j.c.golden.inputs, j.profile);
   }
 
@@ -59,14 +59,12 @@ class Search {
   /// An assignment that was dropped in the place of one that was kept, where rounding may rank them either way.
   void try_places() {
     const Config& config = j_.c.config;
-    if (config.capacity.mode == CapacityMode::None || config.capacity.priority == Priority::Fcfs) return;
+    if (!has_capacity(config) || !ranks_by_numbers(config.capacity)) return;
     const ProfileScope scope(j_.profile);
     const std::vector<Key<Bound>> keys = priority_keys(config, all_.z, best_.expert);
     const Index K = config.shape.top_k, T = config.shape.num_tokens;
-    const Index scopes = config.capacity.scope == Scope::Group ? config.shape.num_groups : 1;
-    const auto key = [&](Index i) {
-      return at(keys, config.capacity.priority == Priority::Weight ? i : i / K).score;
-    };
+    const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
+    const auto key = [&](Index i) { return at(keys, ranks_assignments(config.capacity) ? i : i / K).score; };
     for (Index i = 0; i < T * K; ++i)
       for (Index k = 0; k < T * K; ++k) {
         const Matrix<std::uint8_t>& kept = best_.plan.kept;
@@ -112,7 +110,7 @@ class Search {
 bool may_differ(const Judging& j, const Aligned& a) {
   const auto has = [&](const char* name) { return tensor_of(a.tensors, name) != nullptr; };
   const Capacity& capacity = j.c.config.capacity;
-  const bool ranked = capacity.mode != CapacityMode::None && capacity.priority != Priority::Fcfs;
+  const bool ranked = has_capacity(capacity) && ranks_by_numbers(capacity);
   return has_router(j.c.config) && j.mode != Mode::Pinned &&
          (!has("router.topk_ids") || (ranked && !has("dispatch.kept")));
 }
@@ -134,7 +132,7 @@ OtherChoices other_decisions(const Judging& j, const Aligned& a) {
     return decisions_for(j.c.config, j.c.golden.inputs, ids, kept);
   };
   const bool says_whom = tensor_of(a.tensors, "router.topk_ids") != nullptr;
-  const bool limited = j.c.config.capacity.mode != CapacityMode::None;
+  const bool limited = has_capacity(j.c.config);
   if (!says_whom)
     for (const StatedDecisions& other : j.c.alternatives)
       others.list.push_back(decided(other.expert, other.kept));
@@ -149,7 +147,7 @@ OtherChoices other_decisions(const Judging& j, const Aligned& a) {
     others.all_tried = others.all_tried && !limited;
     return others;
   }
-  Search search(j, from);
+  DecisionSearch search(j, from);
   if (std::optional<Decisions> nearest = search.nearest()) others.list.push_back(std::move(*nearest));
   others.all_tried = others.all_tried && search.all_tried();
   return others;

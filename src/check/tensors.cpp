@@ -14,10 +14,8 @@ struct Hollow {
   Hollow(const Config& config, const Plan& plan) {
     trace.dispatch = plan;
     trace.loss.aux.resize(config.aux.size());
-    if (config.bias_update.kind != BiasUpdate::None)
-      trace.router.next_bias = zeros<double>(1, config.shape.num_experts);
-    if (config.shared.mode == SharedMode::SigmoidGate)
-      grads.shared_gate = zeros<double>(1, config.shape.hidden_size);
+    if (updates_bias(config)) trace.router.next_bias = zeros<double>(1, config.shape.num_experts);
+    if (gates_shared(config)) grads.shared_gate = zeros<double>(1, config.shape.hidden_size);
     const Matrix<double> some = zeros<double>(1, 1);
     weight.up = weight.down = some;
     if (config.experts.glu) weight.gate = some;
@@ -99,10 +97,10 @@ Sources sources_of(const Config& config) {
     const auto also = [&](const std::string& name) {
       all[name].insert(all[name].end(), of_loss.begin(), of_loss.end());
     };
-    also(aux.kind == AuxKind::CvImportance ? "grad.router.topk_weights" : grad_ranked);
-    if (aux.kind == AuxKind::CvLoad) also("grad.router.logits");
+    also(is_of_importance(aux) ? "grad.router.topk_weights" : grad_ranked);
+    if (is_of_load(aux)) also("grad.router.logits");
   }
-  if (config.capacity.dropped_output == DroppedOutput::ScaledIdentity)
+  if (scales_x(config.capacity.dropped_output))
     for (const char* name : {"y", "grad.x", "grad.router.topk_weights"})
       all[name].push_back("router.topk_weights");
   if (shared)

@@ -44,15 +44,15 @@ std::vector<FieldValue> other_numbers(const Config& c) {
   for (const Index step : {-1, 1}) {
     all.push_back({"shape.top_k", c.shape.top_k + step});
     if (has_groups(c)) all.push_back({"router.topk_group", c.router.topk_group + step});
-    if (has_groups(c) && c.router.group_score == GroupScore::SumTopn)
+    if (has_groups(c) && sums_best_of_group(c.router))
       all.push_back({"router.group_score_n", c.router.group_score_n + step});
-    if (c.capacity.mode == CapacityMode::Fixed) all.push_back({"capacity.fixed", c.capacity.fixed + step});
+    if (has_fixed(c.capacity)) all.push_back({"capacity.fixed", c.capacity.fixed + step});
   }
   if (has_groups(c)) all.push_back({"router.n_group", 1});
   if (c.shape.num_groups > 1) all.push_back({"shape.num_groups", 1});
-  if (c.router.second_policy == SecondPolicy::Random)
+  if (draws_second(c.router))
     for (const double other : {0.2, 0.5, 1.0}) all.push_back({"router.second_threshold", other});
-  if (c.capacity.mode == CapacityMode::Factor) {
+  if (has_factor(c.capacity)) {
     for (const Index other : {0, 1, 4, 8}) all.push_back({"capacity.min_capacity", other});
     for (const Index other : {1, 4, 8}) all.push_back({"capacity.multiple_of", other});
   }

@@ -59,10 +59,12 @@ struct Drawn {
   Config config;
   Inputs inputs;
 };
+/// Is the activation of degree two?
+bool squares(Activation a) { return answer(a, {false, false, false, false, false, true}); }
 Drawn drawn_case(Index n) {
   const Draws draw = draws_of(n);
   Drawn drawn{drawn_config(draw), {}};
-  const bool wide = draw(15, 2) == 1 && drawn.config.experts.activation != Activation::Relu2;
+  const bool wide = draw(15, 2) == 1 && !squares(drawn.config.experts.activation);
   drawn.inputs = grid_inputs(drawn.config, static_cast<std::uint32_t>(n), wide ? 3 : 1);
   choose_by_code(drawn.config, drawn_choices(draw, drawn.config), drawn.inputs);
   return drawn;

@@ -86,10 +86,10 @@ std::vector<GoldenFile> losses_family() {
            R"(aux=[{"name":"balance","kind":"switch","coefficient":0.5,"f_source":"all_k"}])")
           .set("router.score_function=sigmoid")
           .routes(routes),
-      loss(
-          "losses/by-scores", "Experts counted by score, where a bias and groups choose others.",
-          "the chosen experts counted",
-          R"(aux=[{"name":"balance","kind":"switch","coefficient":0.5,"f_source":"all_k","f_from":"retopk_of_aux_scores"}])")
+      loss("losses/by-scores", "Experts counted by score, where a bias and groups choose others.",
+           "the chosen experts counted",
+           R"(aux=[{"name":"balance","kind":"switch","coefficient":0.5,"f_source":"all_k",
+            "f_from":"retopk_of_aux_scores"}])")
           .set("router.n_group=2")
           .set("router.selection_bias=true")
           .routes(routes)

@@ -28,7 +28,8 @@ Rows peak(Index E, Index first, const std::vector<double>& values) {
 }
 
 constexpr const char* kBothLosses =
-    R"(aux=[{"name":"load_balance","kind":"switch","coefficient":0.5,"f_source":"all_k"},{"name":"z","kind":"z","coefficient":0.25}])";
+    R"(aux=[{"name":"load_balance","kind":"switch","coefficient":0.5,"f_source":"all_k"},{"name":"z",
+            "kind":"z","coefficient":0.25}])";
 
 std::vector<GoldenCase> edges() {
   return {

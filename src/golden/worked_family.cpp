@@ -15,7 +15,8 @@ std::vector<GoldenFile> worked_family() {
           .set("shape.ffn_size=2")
           .set("shape.num_experts=3")
           .set(
-              R"(aux=[{"name":"load_balance","kind":"switch","coefficient":0.0078125,"f_source":"all_k","f_divide_by_k":true},
+              R"(aux=[{"name":"load_balance","kind":"switch","coefficient":0.0078125,"f_source":"all_k",
+            "f_divide_by_k":true},
                                       {"name":"z","kind":"z","coefficient":0.0009765625}])")
           .tensor(Tensor::x, {1, -0.5, 0.25, 2})
           .tensor(Tensor::router_weight, {1, 0.5, -0.5, 1, 0.75, -0.25})

@@ -25,14 +25,17 @@ constexpr const char* kQwen = "Qwen2MoeSparseMoeBlock at commit 001f85b38fb4";
 constexpr const char* kDeepSeek = "DeepseekV3MoE at commit 000c33fdfde1";
 // clang-format off
 constexpr Family kFamilies[] = {
-    {"mixtral", kFfn, ScoreFunction::Softmax, Sum::Always, Extras::None, "MixtralSparseMoeBlock at commit 008f5c8c29be"},
+    {"mixtral", kFfn, ScoreFunction::Softmax, Sum::Always, Extras::None,
+     "MixtralSparseMoeBlock at commit 008f5c8c29be"},
     {"granitemoe", kFfn, ScoreFunction::Softmax, Sum::Always, Extras::None, "GraniteMoeMoE at commit 013458c1caaa"},
     {"jamba", kFfn, ScoreFunction::Softmax, Sum::Never, Extras::None, "JambaSparseMoeBlock at commit 0159620269de"},
     {"olmoe", kFfn, ScoreFunction::Softmax, Sum::AsAsked, Extras::None, "OlmoeSparseMoeBlock at commit 052b1dcdbe75"},
     {"qwen2_moe", kMoeFfn, ScoreFunction::Softmax, Sum::AsAsked, Extras::GatedExpert, kQwen},
-    {"qwen3_moe", kMoeFfn, ScoreFunction::Softmax, Sum::AsAsked, Extras::None, "Qwen3MoeSparseMoeBlock at commit 00eb11666852"},
+    {"qwen3_moe", kMoeFfn, ScoreFunction::Softmax, Sum::AsAsked, Extras::None,
+     "Qwen3MoeSparseMoeBlock at commit 00eb11666852"},
     {"qwen3_next", kMoeFfn, ScoreFunction::Softmax, Sum::AsAsked, Extras::GatedExpert, kQwen},
-    {"deepseek_v2", kMoeFfn, ScoreFunction::Softmax, Sum::Never, Extras::DeepSeek, "DeepseekV2MoE at commit ecd75d532efe"},
+    {"deepseek_v2", kMoeFfn, ScoreFunction::Softmax, Sum::Never, Extras::DeepSeek,
+     "DeepseekV2MoE at commit ecd75d532efe"},
     {"deepseek_v3", kMoeFfn, ScoreFunction::Sigmoid, Sum::AsAsked, Extras::DeepSeek, kDeepSeek},
     {"kimi_k2", kMoeFfn, ScoreFunction::Sigmoid, Sum::AsAsked, Extras::DeepSeek, kDeepSeek},
     {"glm4_moe", kMoeFfn, ScoreFunction::Sigmoid, Sum::AsAsked, Extras::DeepSeek, kDeepSeek},
@@ -96,7 +99,7 @@ std::vector<Aux> sequence_loss(const Fields& json, bool by_scores) {
 
 /// DeepSeek's groups: the best score of each, or the two best where a bias takes part.
 void read_groups(const Fields& json, Router& router) {
-  const bool sigmoid = router.score_function == ScoreFunction::Sigmoid;
+  const bool sigmoid = !couples_experts(router.score_function);
   const Json method =
       json.has("topk_method") ? json.at("topk_method") : Json(sigmoid ? "noaux_tc" : "greedy");
   if (method == (sigmoid ? "noaux_tc" : "group_limited_greedy")) {
@@ -109,7 +112,7 @@ void read_groups(const Fields& json, Router& router) {
 }
 
 void read_deepseek(const Fields& json, Config& c) {
-  const bool sigmoid = c.router.score_function == ScoreFunction::Sigmoid;
+  const bool sigmoid = !couples_experts(c.router.score_function);
   json.only("scoring_func", sigmoid ? "sigmoid" : "softmax");
   if (!sigmoid)
     json.only("norm_topk_prob", false);  // DeepSeek's code divides, that of huggingface/transformers does not
@@ -122,7 +125,7 @@ void read_deepseek(const Fields& json, Config& c) {
 
 /// What huggingface/transformers computes and this layer does not: of weight only where every score of a token is near 0.
 std::string differences(const Config& c) {
-  const bool sigmoid = c.router.score_function == ScoreFunction::Sigmoid;
+  const bool sigmoid = !couples_experts(c.router.score_function);
   const char* text = "";
   if (sigmoid && has_denominator(c)) text = "adds 1e-20 to the sum of the weights";
   if (!sigmoid && has_groups(c)) text = "lets experts of closed groups compete with a score of 0";
@@ -153,7 +156,7 @@ ForeignConfig config_from_huggingface(const Json& root, const std::string& file)
              json.whole("num_experts_per_tok")};
   c.experts.activation = activation(json);
   c.router.score_function = family.score;
-  c.router.selection_bias = family.score == ScoreFunction::Sigmoid;
+  c.router.selection_bias = !couples_experts(family.score);
   if (family.sum == Sum::Always || (family.sum == Sum::AsAsked && json.truth("norm_topk_prob")))
     c.router.renorm = Renorm::Sum;
   if (family.extras == Extras::DeepSeek)

@@ -1,4 +1,5 @@
 #include "blocks.h"
+#include "moe/layer/conventions.h"
 #include "moe/sizing_layer.h"
 
 namespace moe {
@@ -10,7 +11,7 @@ Mixture mixture_of(const Config& c) {
   x.glu = c.experts.glu;
   x.bias = has_bias(c);
   if (has_shared(c)) x.shared_size = c.shared.ffn_size;
-  x.shared_gate = c.shared.mode == SharedMode::SigmoidGate;
+  x.shared_gate = gates_shared(c);
   x.router_bias = c.router.selection_bias;
   x.router_matrices = !has_router(c) ? 0 : has_noise(c) ? 2 : 1;
   return x;
@@ -33,7 +34,7 @@ std::int64_t layer_multiply_adds(const Config& c, std::int64_t N, std::int64_t w
   const Mixture x = mixture_of(c);
   const Whole T = c.shape.num_tokens, D = c.shape.hidden_size;
   const Whole every_token = count_router(x, D).matmul + count_shared(x, D).matmul + (x.shared_gate ? D : 0);
-  const Whole identity = c.capacity.dropped_output == DroppedOutput::ScaledIdentity ? without_row * D : 0;
+  const Whole identity = scales_x(c.capacity.dropped_output) ? without_row * D : 0;
   // Each row is scaled by its weight, and <y, dy> is one more product for each token.
   return (T * (every_token + D) + N * (count_expert(x, D).matmul + D) + identity).value();
 }

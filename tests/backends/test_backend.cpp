@@ -51,6 +51,26 @@ TEST_CASE("backend: what a backend does not compute it declines in a sentence") 
       "backend reference computes in f64, not in f32", CannotRun);
 }
 
+TEST_CASE("backend: a convention that it does not know it declines by name") {
+  // As if config.h had one value more: what no table of a backend lists.
+  const auto reason = [](const std::string& preset, const auto& change) {
+    Config config = layer_of(preset).config;
+    change(config);
+    return backend_called("cpu").declines(config, Format::F32);
+  };
+  CHECK(reason("mixtral", [](Config&) {}) == "");
+  CHECK(reason("mixtral", [](Config& c) { c.router.score_function = ScoreFunction(99); }) ==
+        "backend cpu does not compute router.score_function = \"unknown\"");
+  CHECK(reason("mixtral", [](Config& c) { c.experts.activation = Activation(99); }) ==
+        "backend cpu does not compute experts.activation = \"unknown\"");
+  CHECK(reason("switch", [](Config& c) { c.aux.front().kind = AuxKind(99); }) ==
+        "backend cpu does not compute aux.kind = \"unknown\"");
+  CHECK(reason("switch", [](Config& c) { c.capacity.dropped_output = DroppedOutput(99); }) ==
+        "backend cpu does not compute capacity.dropped_output = \"unknown\"");
+  CHECK(reason("deepseek_v3", [](Config& c) { c.shared.mode = SharedMode(99); }) ==
+        "backend cpu does not compute shared.mode = \"unknown\"");
+}
+
 TEST_CASE("cpu: every preset is correct in f32 and in bf16, forward and backward") {
   for (const std::string& preset : kPresetNames)
     for (const Format dtype : {Format::F32, Format::BF16})

@@ -1,4 +1,4 @@
-// mutate mechanical FROM TO FILE...       every comparison, operator, index and constant of each FROM/FILE, one change each
+// mutate mechanical FROM TO FILE...       every comparison, operator, index, constant and answer of each FROM/FILE, one change each
 // mutate rules FROM TO FILE...            every refusal (require, throw Error), left out
 // mutate named LIST FROM TO FILE...       the changes of LIST: blocks of name:, file:, from:, to:
 //
@@ -56,6 +56,10 @@ class Mutator {
     });
     each(R"((?:[(\[]|, )([tdfeknij])[,)\]])", [&](const std::smatch& m) {
       replace(m, 1, "::mutant::index(#, " + m[1].str() + ")", m[1].str() + " -> " + m[1].str() + " - 1");
+    });
+    each(R"([{ ](true|false)[,}])", [&](const std::smatch& m) {
+      const std::string other = m[1] == "true" ? "false" : "true";
+      replace(m, 1, "::mutant::on(#) != " + m[1].str(), m[1].str() + " -> " + other);
     });
     each(R"([ ](&&|\|\|)[ ])",
          [&](const std::smatch& m) { flip(static_cast<std::size_t>(m.position(1)) + offset_, m[1]); });

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 #include "moe/scalar/scalar.h"
 
 /// The activations (A1) to (A6) and their slopes, as functions of one variable for smooth(f, z). Each states a bound of

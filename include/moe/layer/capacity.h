@@ -1,7 +1,7 @@
 #pragma once
 
-#include "moe/config.h"
 #include "moe/error.h"
+#include "moe/layer/conventions.h"
 
 namespace moe {
 
@@ -23,8 +23,18 @@ inline Decimal decimal_of(double x) {
 /// num / den for num >= 0, den > 0, rounded to an integer; None rounds nothing away because it is only met exactly.
 inline Index rounded_ratio(Int128 num, Int128 den, Rounding rounding) {
   const Int128 whole = num / den, rest = num % den;
-  const bool up = (rounding == Rounding::Ceil && rest > 0) ||
-                  (rounding == Rounding::HalfEven && (2 * rest > den || (2 * rest == den && whole % 2 == 1)));
+  bool up = false;
+  switch (rounding) {
+    case Rounding::None:
+    case Rounding::Floor:
+      break;
+    case Rounding::Ceil:
+      up = rest > 0;
+      break;
+    case Rounding::HalfEven:
+      up = 2 * rest > den || (2 * rest == den && whole % 2 == 1);
+      break;
+  }
   return static_cast<Index>(whole) + (up ? 1 : 0);
 }
 
@@ -32,18 +42,31 @@ inline Index rounded_ratio(Int128 num, Int128 den, Rounding rounding) {
 template <typename Float>
 Index rounded_float_ratio(const Capacity& c, Index base, Index per) {
   const auto factor = static_cast<Float>(c.factor), b = static_cast<Float>(base), p = static_cast<Float>(per);
-  const Float value = c.eval_order == EvalOrder::PerExpertFirst ? (b / p) * factor : (b * factor) / p;
-  if (c.outer_round == Rounding::Ceil) return static_cast<Index>(std::ceil(value));
-  if (c.outer_round == Rounding::HalfEven) return static_cast<Index>(std::nearbyint(value));
-  return static_cast<Index>(std::floor(value));
+  const Float value = divides_first(c) ? (b / p) * factor : (b * factor) / p;
+  switch (c.outer_round) {
+    case Rounding::None:
+    case Rounding::Floor:
+      return static_cast<Index>(std::floor(value));
+    case Rounding::Ceil:
+      return static_cast<Index>(std::ceil(value));
+    case Rounding::HalfEven:
+      return static_cast<Index>(std::nearbyint(value));
+  }
+  return 0;
 }
 
 /// R_out(factor base / per) in the arithmetic of the convention.
 inline Index rounded_product(const Capacity& c, Index base, Index per) {
-  if (c.arithmetic == Arithmetic::F64) return rounded_float_ratio<double>(c, base, per);
-  if (c.arithmetic == Arithmetic::F32) return rounded_float_ratio<float>(c, base, per);
   const Decimal factor = decimal_of(c.factor);
-  return rounded_ratio(Int128{factor.value} * base, Int128{factor.scale} * per, c.outer_round);
+  switch (c.arithmetic) {
+    case Arithmetic::Exact:
+      return rounded_ratio(Int128{factor.value} * base, Int128{factor.scale} * per, c.outer_round);
+    case Arithmetic::F64:
+      return rounded_float_ratio<double>(c, base, per);
+    case Arithmetic::F32:
+      return rounded_float_ratio<float>(c, base, per);
+  }
+  return 0;
 }
 
 /// The most assignments that one expert takes.
@@ -53,13 +76,12 @@ inline Index rounded_product(const Capacity& c, Index base, Index per) {
 inline Index capacity_of(const Config& config) {
   const auto [T, D, F, E, K] = Letters(config);
   const Capacity& c = config.capacity;
-  if (c.mode == CapacityMode::None) return T;
-  if (c.mode == CapacityMode::Fixed) return c.fixed;
-  const Index S = c.scope == Scope::Group ? T / config.shape.num_groups : T;
-  const Index tokens = c.base == CapacityBase::Tokens ? S : S * K;
-  const Index product = c.inner_round == Rounding::None
-                            ? rounded_product(c, tokens, E)
-                            : rounded_product(c, rounded_ratio(tokens, E, c.inner_round), 1);
+  if (!has_capacity(c)) return T;
+  if (has_fixed(c)) return c.fixed;
+  const Index S = T / parts_of(c.scope, config.shape.num_groups);
+  const Index tokens = counts_choices(c) ? S * K : S;
+  const Index product = rounds_inside(c) ? rounded_product(c, rounded_ratio(tokens, E, c.inner_round), 1)
+                                         : rounded_product(c, tokens, E);
   const Index C = std::max(c.k_outside ? product * K : product, c.min_capacity);
   return rounded_ratio(C, c.multiple_of, Rounding::Ceil) * c.multiple_of;
 }

@@ -79,7 +79,7 @@ Key<Num> noisy_key(const Noise& noise, const NoiseTrace<Num>& a, const Num& h, I
 /// Source: DeepSeek-V3 sec. 2.1.2 (n = 2); DeepSeek-V2, arXiv 2405.04434, sec. 2.1.2 (max).
 template <typename Num>
 Key<Num> group_key(const Router& router, const Num* z, const Num* s, const Num* b, Index E, Index g) {
-  const Index size = E / router.n_group, n = router.group_score == GroupScore::Max ? 1 : router.group_score_n;
+  const Index size = E / router.n_group, n = counted_in_group(router);
   std::vector<Key<Num>> member;
   std::vector<Num> all, terms, biases, logits;
   for (Index e = g * size; e < (g + 1) * size; ++e) {
@@ -91,7 +91,7 @@ Key<Num> group_key(const Router& router, const Num* z, const Num* s, const Num* 
     terms.push_back(at(all, i));
     if (b != nullptr) biases.push_back(b[e]);
     const auto opposite = std::find_if(logits.begin(), logits.end(), [&](const Num& other) {
-      return router.score_function == ScoreFunction::Sigmoid && same(other, -z[e]);
+      return opposites_cancel(router.score_function) && same(other, -z[e]);
     });
     if (opposite == logits.end())
       logits.push_back(z[e]);
@@ -192,9 +192,9 @@ Matrix<std::uint8_t> take_up(const Router& router, const Matrix<Num>& w, const M
 template <typename Num>
 Key<Num> weight_key(ScoreFunction function, const Num& score, const Num& own, std::vector<Num> among) {
   for (Num& z : among)
-    if (function == ScoreFunction::Softmax) z = z - own;
+    if (couples_experts(function)) z = z - own;
   sort_downwards(among);
-  if (function == ScoreFunction::Sigmoid) among.push_back(own);
+  if (!couples_experts(function)) among.push_back(own);
   return {score, Num(0), std::move(among)};
 }
 
@@ -219,12 +219,12 @@ inline Matrix<Index> rank_assignments(const Capacity& capacity, Index T, Index K
   Matrix<Index> rank(T, K);
   for (Index t = 0; t < T; ++t)
     for (Index k = 0; k < K; ++k) {
-      if (capacity.priority == Priority::Weight) {
+      if (ranks_assignments(capacity)) {
         rank(t, k) = at(place, t * K + k);
         continue;
       }
-      const Index turn = capacity.priority == Priority::BprTop1 ? at(place, t) : t;
-      rank(t, k) = capacity.order == DropOrder::TokenMajor ? turn * K + k : k * T + turn;
+      const Index turn = ranks_tokens(capacity) ? at(place, t) : t;
+      rank(t, k) = !choices_first(capacity) ? turn * K + k : k * T + turn;
     }
   return rank;
 }

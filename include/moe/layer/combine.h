@@ -1,6 +1,6 @@
 #pragma once
 
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 #include "moe/layer/plan.h"
 #include "moe/scalar/scalar.h"
 
@@ -40,8 +40,8 @@ Combined<Num> combine_forward(DroppedOutput dropped, const Matrix<Num>& weight, 
     std::vector<Num> term;
     for (Index t = 0; t < T; ++t) {
       if (all_dropped(plan, t)) {
-        if (dropped == DroppedOutput::Identity) std::copy_n(row(x, t), D, row(y, t));
-        if (dropped == DroppedOutput::ScaledIdentity) scale(weight(t, 0), row(x, t), D, row(y, t));
+        if (keeps_x(dropped)) std::copy_n(row(x, t), D, row(y, t));
+        if (scales_x(dropped)) scale(weight(t, 0), row(x, t), D, row(y, t));
         continue;
       }
       for (Index d = 0; d < D; ++d) {
@@ -81,14 +81,13 @@ CombineGrads<Num> combine_backward(DroppedOutput dropped, const Matrix<Num>& wei
   });
   for (Index t = 0; t < T; ++t) {
     if (all_dropped(plan, t)) {
-      if (dropped == DroppedOutput::Identity) std::copy_n(row(dy, t), D, row(g.x, t));
-      if (dropped == DroppedOutput::ScaledIdentity) scale(weight(t, 0), row(dy, t), D, row(g.x, t));
+      if (keeps_x(dropped)) std::copy_n(row(dy, t), D, row(g.x, t));
+      if (scales_x(dropped)) scale(weight(t, 0), row(dy, t), D, row(g.x, t));
     }
     const StageScope<Num> stage(Tensor::grad_router_topk_weights);
     for (Index k = 0; k < K; ++k)
       if (const Index n = plan.row(t, k); n >= 0) g.weight(t, k) = dot(row(out, n), row(dy, t), D);
-    if (all_dropped(plan, t) && dropped == DroppedOutput::ScaledIdentity)
-      g.weight(t, 0) = dot(row(x, t), row(dy, t), D);
+    if (all_dropped(plan, t) && scales_x(dropped)) g.weight(t, 0) = dot(row(x, t), row(dy, t), D);
   }
   return g;
 }

@@ -49,11 +49,10 @@ template <typename Num>
 std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, const IdMatrix& expert) {
   const auto [T, D, F, E, K] = Letters(config);
   std::vector<Key<Num>> keys;
-  if (config.capacity.priority == Priority::Fcfs) return keys;
-  const bool by_weight = config.capacity.priority == Priority::Weight;
+  if (!ranks_by_numbers(config.capacity)) return keys;
+  const bool by_weight = ranks_assignments(config.capacity);
   // Is the weight a share of what the chosen ones have?
-  const bool shared = by_weight && config.router.renorm == Renorm::Sum &&
-                      config.router.renorm_stage == RenormStage::BeforeDrop;
+  const bool shared = by_weight && shares_before_drop(config.router);
   const ScoreFunction function = config.router.score_function;
   std::vector<Num> w = buffer<Num>(K);
   for (Index t = 0; t < T; ++t) {
@@ -63,7 +62,7 @@ std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, 
     if (shared) weights_to_rank(config.router, z_k.data(), s_k.data(), K, w.data());
     for (Index k = 0; k < (by_weight ? K : 1); ++k) {
       std::vector<Num> among = z_k;
-      if (!shared) among.assign(row(z, t), row(z, t) + (function == ScoreFunction::Softmax ? E : 0));
+      if (!shared) among.assign(row(z, t), row(z, t) + (couples_experts(function) ? E : 0));
       keys.push_back(weight_key(function, shared ? at(w, k) : at(s_k, k), at(z_k, k), std::move(among)));
     }
   }
@@ -73,7 +72,7 @@ std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, 
 /// The plan of given choices, in the places that priority gives them: (P1) to (P3).
 inline void set_plan(const Config& config, const std::vector<Index>& place, Decisions& made) {
   const auto [T, D, F, E, K] = Letters(config);
-  const Index scopes = config.capacity.scope == Scope::Group ? config.shape.num_groups : 1;
+  const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
   made.plan = make_plan(made.expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config),
                         scopes, made.taken_up);
 }
@@ -98,7 +97,7 @@ Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert
   Decisions made;
   made.expert = std::move(expert);
   if (has_retopk(config)) made.retopk = choose_experts(z, config.shape.top_k);
-  if (config.router.second_policy == SecondPolicy::Random)
+  if (draws_second(config.router))
     made.taken_up = take_up(config.router, early_weights(config.router, z, made.expert), u);
   set_plan(config, places(priority_keys(config, z, made.expert)), made);
   return made;
@@ -185,8 +184,7 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
     a.router.noise = std::move(z.noise);
     a.router.retopk = decisions.retopk, a.router.retopk_open = decisions.retopk_open;
     a.router.runner_up = decisions.runner_up;
-    if (config.bias_update.kind != BiasUpdate::None)
-      a.router.next_bias = updated_bias(config.bias_update, b, a.dispatch);
+    if (updates_bias(config)) a.router.next_bias = updated_bias(config.bias_update, b, a.dispatch);
   } else {
     a.router.weights = Matrix<Num>::Constant(T, K, Num(1));
   }
@@ -234,16 +232,16 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
   Matrix<Num> ds = zeros<Num>(T, E), dz = zeros<Num>(T, E), dscale = zeros<Num>(T, E), dh = zeros<Num>(T, E);
   for (const Aux& aux : config.aux) {
     const Num each = configured<Num>(aux.coefficient);
-    if (aux.kind == AuxKind::Switch)
+    if (is_balance(aux))
       balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch, each,
                        ds);
-    if (aux.kind == AuxKind::Z) z_loss_backward(a.router.logits, a.router.logsumexp, each, dh);
-    if (aux.kind == AuxKind::CvImportance) {
+    if (is_of_logits(aux)) z_loss_backward(a.router.logits, a.router.logsumexp, each, dh);
+    if (is_of_importance(aux)) {
       const StageScope<Num> of_weights(Tensor::grad_router_topk_weights);
       const std::vector<Num> importance = importance_forward(config.router, a.router);
       importance_backward(a.router, variation_backward(importance, aux.epsilon, each), g.topk_weights);
     }
-    if (aux.kind == AuxKind::CvLoad)
+    if (is_of_load(aux))
       load_backward(a.router, variation_backward(load_forward(a.router), aux.epsilon, each), dz, dscale, dh);
   }
   g.topk_weights = stored(Tensor::grad_router_topk_weights, [&] { return std::move(g.topk_weights); });

@@ -10,7 +10,7 @@ struct Part {
   Index first, count, of;
 };
 inline std::vector<Part> parts(const Aux& aux, Index T, Index num_groups) {
-  const Index n = aux.scope == Scope::Group ? num_groups : 1, S = T / n;
+  const Index n = parts_of(aux.scope, num_groups), S = T / n;
   std::vector<Part> all;
   for (Index g = 0; g < n; ++g) all.push_back({g * S, S, n});
   return all;
@@ -22,12 +22,12 @@ inline std::vector<Part> parts(const Aux& aux, Index T, Index num_groups) {
 template <typename Num>
 std::vector<Num> counted_load(const Aux& aux, const Routing<Num>& r, const Plan& plan, const Part& part) {
   std::vector<double> c(plan.counts.size()), open(plan.counts.size());
-  const bool selected = aux.f_from == LoadFrom::Selected;
+  const bool selected = !counts_by_scores(aux);
   const IdMatrix& expert = selected ? r.expert : r.retopk;
-  const Index K = aux.f_source == LoadSource::Top1 ? 1 : expert.cols();
+  const Index K = counts_first_only(aux) ? 1 : expert.cols();
   for (Index t = part.first; t < part.first + part.count; ++t)
     for (Index k = 0; k < K; ++k)
-      if (!selected || aux.f_stage == LoadStage::PreDrop || plan.kept(t, k) != 0) at(c, expert(t, k)) += 1;
+      if (!selected || !after_drops(aux.f_stage) || plan.kept(t, k) != 0) at(c, expert(t, k)) += 1;
   if (!selected && r.retopk_open.size() > 0)
     for (Index t = part.first; t < part.first + part.count; ++t)
       for (Index e = 0; e < r.retopk_open.cols(); ++e) at(open, e) += r.retopk_open(t, e);
@@ -42,7 +42,13 @@ Num balance_factor(const Aux& aux, Index E, Index K, const Part& part) {
   const Num S = Num(static_cast<double>(part.count)), experts = Num(static_cast<double>(E));
   Num divisor = square(S) * Num(static_cast<double>(part.of));
   if (aux.f_divide_by_k) divisor = divisor * Num(static_cast<double>(K));
-  return aux.multiply == Multiply::E2Mean ? experts / divisor : Num(1) / (divisor * experts);
+  switch (aux.multiply) {
+    case Multiply::E2Mean:
+      return experts / divisor;
+    case Multiply::None:
+      return Num(1) / (divisor * experts);
+  }
+  return Num(0);
 }
 
 /// The load-balancing loss; 1 for even shares when every token counts once.   scores (T, E) -> L
@@ -61,7 +67,7 @@ Num balance_forward(const Aux& aux, ScoreFunction function, Index num_groups, co
     const std::vector<Num> c = counted_load(aux, r, plan, part);
     std::vector<Num> terms;
     for (Index t = part.first; t < part.first + part.count; ++t) {
-      if (function == ScoreFunction::Softmax)
+      if (couples_experts(function))
         std::copy_n(row(r.scores, t), E, p.data());
       else
         normalize(row(r.scores, t), E, p.data());
@@ -86,7 +92,7 @@ void balance_backward(const Aux& aux, ScoreFunction function, Index num_groups, 
     const Num each = dL * balance_factor<Num>(aux, E, K, part);
     for (Index e = 0; e < E; ++e) at(dp, e) = each * at(c, e);
     for (Index t = part.first; t < part.first + part.count; ++t) {
-      if (function == ScoreFunction::Softmax) {
+      if (couples_experts(function)) {
         dt = dp;
       } else {
         normalize(row(r.scores, t), E, p.data());

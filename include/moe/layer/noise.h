@@ -1,6 +1,6 @@
 #pragma once
 
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 #include "moe/scalar/scalar.h"
 
 namespace moe {

@@ -29,9 +29,9 @@ struct Routing {
 ///          computed so, an expert that was not chosen gets a gradient of exactly zero;   w_k = factor p_k
 template <typename Num>
 void share_forward(const Router& router, const Num* z, const Num* s, Index n, Num* p) {
-  if (router.renorm == Renorm::None) {
+  if (!shares_a_sum(router)) {
     std::copy_n(s, n, p);
-  } else if (router.score_function == ScoreFunction::Softmax) {
+  } else if (couples_experts(router.score_function)) {
     softmax(z, n, p);
     cover(p, n, [&](Num* other) { normalize(s, n, other); });  // from the scores as they were stored
   } else {
@@ -48,7 +48,7 @@ void weights_to_rank(const Router& router, const Num* z, const Num* s, Index n, 
 ///   (R3')  dp_k = factor dw_k;   ds_k = dp_k   or   ds_k = (dp_k - sum_j p_j dp_j) / sum_j s_j
 template <typename Num>
 void share_backward(const Router& router, const Num* s, const Num* p, const Num* dp, Index n, Num* ds) {
-  if (router.renorm == Renorm::None)
+  if (!shares_a_sum(router))
     std::copy_n(dp, n, ds);
   else
     normalize_backward(s, p, dp, n, ds);
@@ -58,7 +58,7 @@ void share_backward(const Router& router, const Num* s, const Num* p, const Num*
 inline std::vector<Index> partners(const Router& router, const Plan& plan, Index t) {
   std::vector<Index> slots;
   for (Index k = 0; k < plan.kept.cols(); ++k)
-    if (router.renorm_stage == RenormStage::BeforeDrop || plan.kept(t, k) != 0) slots.push_back(k);
+    if (!shares_what_is_kept(router) || plan.kept(t, k) != 0) slots.push_back(k);
   return slots;
 }
 
@@ -149,7 +149,7 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
                                  Matrix<Num> ds, const Matrix<Num>& dw, Loop loop = in_one_piece,
                                  ScoreBackward<Num> back = score_backward<Num>) {
   const Index T = r.scores.rows(), E = r.scores.cols();
-  const bool through_logits = router.renorm == Renorm::Sum && router.score_function == ScoreFunction::Softmax;
+  const bool through_logits = weights_by_logits(router);
   const Num factor = configured<Num>(router.routed_scaling_factor);
   Matrix<Num> dz(T, E);
   loop(T, [&](Index first, Index last) {
@@ -185,10 +185,10 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
 /// Source: Wang et al., Auxiliary-Loss-Free Load Balancing (2024), algorithm 1; DeepSeek-V3 sec. 2.1.2.
 template <typename Num>
 Matrix<Num> updated_bias(const BiasUpdateRule& rule, const Matrix<Num>& b, const Plan& plan) {
-  const Index E = b.cols(), N = rule.count == LoadStage::PreDrop ? plan.row.size() : plan.N();
+  const Index E = b.cols(), N = !after_drops(rule.count) ? plan.row.size() : plan.N();
   Matrix<Num> next = b;
   for (Index e = 0; e < E; ++e) {
-    const Index c = rule.count == LoadStage::PreDrop ? at(plan.counts, e) : plan.count(e);
+    const Index c = !after_drops(rule.count) ? at(plan.counts, e) : plan.count(e);
     if (c * E < N) next(0, e) += configured<Num>(rule.gamma);
     if (c * E > N) next(0, e) += configured<Num>(-rule.gamma);
   }

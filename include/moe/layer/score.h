@@ -1,7 +1,7 @@
 #pragma once
 
-#include "moe/config.h"
 #include "moe/layer/activation.h"
+#include "moe/layer/conventions.h"
 
 namespace moe {
 
@@ -9,8 +9,14 @@ namespace moe {
 ///   (R2)   s_e = exp(z_e) / sum_j exp(z_j)          or   s_e = 1 / (1 + exp(-z_e))
 template <typename Num>
 void score_forward(ScoreFunction function, const Num* z, Index E, Num* s) {
-  if (function == ScoreFunction::Softmax) return softmax(z, E, s);
-  for (Index e = 0; e < E; ++e) s[e] = sigmoid(z[e]);
+  switch (function) {
+    case ScoreFunction::None:
+      return;
+    case ScoreFunction::Softmax:
+      return softmax(z, E, s);
+    case ScoreFunction::Sigmoid:
+      for (Index e = 0; e < E; ++e) s[e] = sigmoid(z[e]);
+  }
 }
 /// The scores that decisions are made by: as they are stored.
 template <typename Num>
@@ -24,11 +30,17 @@ std::vector<Num> scores_to_rank(ScoreFunction function, const Num* z, Index E) {
 ///   (R2')  dz_e = s_e (ds_e - sum_j s_j ds_j)       or   dz_e = s_e (1 - s_e) ds_e
 template <typename Num>
 void score_backward(ScoreFunction function, const Num* z, const Num* s, const Num* ds, Index E, Num* dz) {
-  if (function == ScoreFunction::Softmax) return softmax_backward(s, ds, E, dz);
-  for (Index e = 0; e < E; ++e) dz[e] = ds[e] * smooth(SigmoidSlope(), z[e]);
-  cover(dz, E, [&](Num* other) {  // from the scores as they were stored
-    for (Index e = 0; e < E; ++e) other[e] = ds[e] * (s[e] * (Num(1) - s[e]));
-  });
+  switch (function) {
+    case ScoreFunction::None:
+      return;
+    case ScoreFunction::Softmax:
+      return softmax_backward(s, ds, E, dz);
+    case ScoreFunction::Sigmoid:
+      for (Index e = 0; e < E; ++e) dz[e] = ds[e] * smooth(SigmoidSlope(), z[e]);
+      cover(dz, E, [&](Num* other) {  // from the scores as they were stored
+        for (Index e = 0; e < E; ++e) other[e] = ds[e] * (s[e] * (Num(1) - s[e]));
+      });
+  }
 }
 
 }  // namespace moe

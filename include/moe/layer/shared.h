@@ -23,7 +23,7 @@ SharedTrace<Num> shared_forward(const Config& config, const Matrix<Num>& x, cons
   SharedTrace<Num> a;
   a.expert = expert_forward(config.experts, x, weight, kSharedStages);
   a.y = a.expert.out;
-  if (config.shared.mode == SharedMode::Add) return a;
+  if (!gates_shared(config)) return a;
   a.gate_logit = stored(Tensor::shared_stage_gate_logit, [&] { return linear_forward(x, gate); });
   a.y = stored(Tensor::shared_stage_weighted, [&] {
     Matrix<Num> y(x.rows(), x.cols());
@@ -49,7 +49,7 @@ SharedGrads<Num> shared_backward(const Config& config, const Matrix<Num>& x, con
                                  const ExpertParams<Num>& weight, const Weight<Num>& gate,
                                  const Matrix<Num>& dy) {
   const Index T = x.rows(), D = x.cols();
-  if (config.shared.mode == SharedMode::Add) {
+  if (!gates_shared(config)) {
     ExpertGrads<Num> of_expert = expert_backward(config.experts, a.expert, weight, dy, kSharedStages);
     return {std::move(of_expert.x), std::move(of_expert.weight), {}};
   }

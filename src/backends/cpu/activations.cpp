@@ -105,16 +105,18 @@ void with(Activation activation, Use use) {
   }
 }
 
+bool is_silu(Activation a) { return answer(a, {false, false, false, true, false, false}); }
+
 }  // namespace
 
 void activate(Activation activation, const float* z, const float* u, Index n, float* h) {
-  if (activation == Activation::Silu) return silu(z, u, n, h);
+  if (is_silu(activation)) return silu(z, u, n, h);
   with(activation, [&]<typename F>(F) { forward<F>(z, u, n, h); });
 }
 
 void activate_back(Activation activation, const float* z, const float* u, const float* dh, Index n, float* dz,
                    float* du) {
-  if (activation == Activation::Silu) return silu_back(z, u, dh, n, dz, du);
+  if (is_silu(activation)) return silu_back(z, u, dh, n, dz, du);
   with(activation, [&]<typename F>(F) { backward<F>(z, u, dh, n, dz, du); });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 
 /// The activations on rows of floats: a second writing of layer/activation.h that a compiler can vectorise, because it has no
 /// branch and no call. Error, but for GELU: 4 units in the last place, and where a sigmoid is subnormal the smallest such

@@ -59,10 +59,9 @@ void Layer::combine_back() {
         scale(weights_(t, k), dy, D, line.data());
         keep(line.data(), D, {&dout_, n}, 0, 0);
       }
-    if (dropped == DroppedOutput::Zero || !all_dropped(routed_.dispatch, t)) return;
-    scale(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), dy, D, g_.x.row(t));
-    if (dropped == DroppedOutput::ScaledIdentity)
-      routed_grads_.topk_weights(t, 0) = static_cast<double>(dot_of(a_.x.row(t), dy, D));
+    if (!leaves_x(dropped) || !all_dropped(routed_.dispatch, t)) return;
+    scale(keeps_x(dropped) ? 1.0F : weights_(t, 0), dy, D, g_.x.row(t));
+    if (scales_x(dropped)) routed_grads_.topk_weights(t, 0) = static_cast<double>(dot_of(a_.x.row(t), dy, D));
   });
 }
 
@@ -71,7 +70,7 @@ void Layer::shared_back() {
   if (!has_shared(config_)) return;
   const Index T = config_.shape.num_tokens, D = config_.shape.hidden_size;
   shared_dout_.prepare(T, D, shared_storage_);
-  const bool gated = config_.shared.mode != SharedMode::Add;
+  const bool gated = gates_shared(config_);
   Matrix<float> da(T, 1);
   parallel_for(T, [&](Index t) {
     if (!gated) return shared_dout_.put(t, 0, a_.dy.row(t), D);

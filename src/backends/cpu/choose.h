@@ -38,8 +38,7 @@ class Chooser {
  private:
   /// (R5): a group is worth the sum of its n best scores, the largest first.
   void close_groups(const Router& router, Index E) {
-    const Index G = router.n_group, size = E / G,
-                n = router.group_score == GroupScore::Max ? 1 : router.group_score_n;
+    const Index G = router.n_group, size = E / G, n = counted_in_group(router);
     group_.assign(static_cast<std::size_t>(G), 0);
     closed_.resize(static_cast<std::size_t>(G));
     open_.assign(static_cast<std::size_t>(router.topk_group), 0);

@@ -13,7 +13,7 @@ Layer::Layer(Config config, const Inputs& inputs, Format dtype)
     : config_(std::move(config)),
       inputs_(inputs),
       storage_(dtype == Format::BF16 ? Storage::BF16 : Storage::F32),
-      shared_storage_(config_.shared.mode == SharedMode::SigmoidGate ? Storage::F32 : storage_) {
+      shared_storage_(gates_shared(config_) ? Storage::F32 : storage_) {
   const auto [T, D, F, E, K] = Letters(config_);
   if (has_router(config_)) router_ = load_map(inputs, Tensor::router_weight, E, D, storage_);
   if (has_noise(config_)) noise_router_ = load_map(inputs, Tensor::router_noise_weight, E, D, storage_);
@@ -87,7 +87,7 @@ void Layer::route() {
   r.retopk = std::move(made.retopk), r.runner_up = std::move(made.runner_up);
   score_all();
   weights_forward(config_.router, selection_bias_, made.expert, routed_.dispatch, r, in_parallel);
-  if (config_.bias_update.kind != BiasUpdate::None)
+  if (updates_bias(config_))
     r.next_bias = updated_bias(config_.bias_update, selection_bias_, routed_.dispatch);
   weights_ = r.weights.cast<float>();
 }
@@ -249,7 +249,7 @@ void Layer::activate(const Work& work, const Tile& tile, float* made) const {
 
 /// (H1), (H2)
 void Layer::run_shared() {
-  if (!has_shared(config_) || config_.shared.mode == SharedMode::Add) return;
+  if (!has_shared(config_) || !gates_shared(config_)) return;
   const Index T = config_.shape.num_tokens, D = config_.shape.hidden_size;
   a_.gate_logit.resize(T, 1), a_.gated_out.prepare(T, D);
   parallel_for(T, [&](Index t) {
@@ -257,9 +257,7 @@ void Layer::run_shared() {
     scale(sigmoid(a_.gate_logit(t, 0)), a_.shared_out.row(t), D, a_.gated_out.row(t));
   });
 }
-const Floats& Layer::shared_output() const {
-  return config_.shared.mode == SharedMode::Add ? a_.shared_out : a_.gated_out;
-}
+const Floats& Layer::shared_output() const { return !gates_shared(config_) ? a_.shared_out : a_.gated_out; }
 
 /// The row of token t's choice k among those of experts; null where it was dropped, and beyond the last choice.
 const float* Layer::of_slot(const Floats& rows, Index t, Index k) const {
@@ -280,8 +278,8 @@ void Layer::combine() {
     for (Index k = 0; k < K; ++k)
       if (const float* out = of_slot(a_.out, t, k); out != nullptr)
         add_weighted(weights_(t, k), out, D, y, of_slot(a_.out, t, k + 1));
-    if (dropped != DroppedOutput::Zero && all_dropped(routed_.dispatch, t))
-      add_scaled(dropped == DroppedOutput::Identity ? 1.0F : weights_(t, 0), a_.x.row(t), D, y);
+    if (leaves_x(dropped) && all_dropped(routed_.dispatch, t))
+      add_scaled(keeps_x(dropped) ? 1.0F : weights_(t, 0), a_.x.row(t), D, y);
     if (has_shared(config_)) add(shared_output().row(t), D, y);
     keep(y, D);
     if (!a_.dy.empty()) at(a_.task, t) = dot_of(y, a_.dy.row(t), D);

@@ -1,4 +1,5 @@
 #include "../backends.h"
+#include "../known.h"
 #include "layer.h"
 #include "numbers.h"
 
@@ -87,7 +88,8 @@ Matrix<double> Layer::rows(Tensor id, Index first, Index n) const {
 
 const Backend kCpuBackend{
     "cpu",
-    [](const Config&, Format dtype) -> std::string {
+    [](const Config& config, Format dtype) -> std::string {
+      if (std::string unknown = unknown_to("cpu", config); !unknown.empty()) return unknown;
       if (dtype != Format::F32 && dtype != Format::BF16)
         return std::string("backend cpu computes in f32 and bf16, not in ") + info_of(dtype).name;
       try {

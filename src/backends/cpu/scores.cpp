@@ -117,12 +117,27 @@ MOE_VECTORISED void sigmoids_back(const double* z, const double* ds, Index n, do
 }  // namespace
 
 double score(ScoreFunction function, const double* z, Index n, double* s) {
-  return function == ScoreFunction::Softmax ? softmax(z, n, s) : sigmoids(z, n, s);
+  switch (function) {
+    case ScoreFunction::None:
+      break;
+    case ScoreFunction::Softmax:
+      return softmax(z, n, s);
+    case ScoreFunction::Sigmoid:
+      return sigmoids(z, n, s);
+  }
+  return 0;
 }
 
 void score_back(ScoreFunction function, const double* z, const double* s, const double* ds, Index n,
                 double* dz) {
-  function == ScoreFunction::Softmax ? softmax_back(s, ds, n, dz) : sigmoids_back(z, ds, n, dz);
+  switch (function) {
+    case ScoreFunction::None:
+      break;
+    case ScoreFunction::Softmax:
+      return softmax_back(s, ds, n, dz);
+    case ScoreFunction::Sigmoid:
+      return sigmoids_back(z, ds, n, dz);
+  }
 }
 
 }  // namespace moe::cpu

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 
 /// (R2) and (R2') on doubles: a second writing of layer/score.h, in loops that a compiler can vectorise.
 namespace moe::cpu {

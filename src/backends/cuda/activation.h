@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 #include "number.h"
 
 /// (A1) to (A6) and their slopes on the device: a second writing of layer/activation.h, where a constant is the float or

@@ -1,11 +1,15 @@
 #include "../backends.h"
+#include "../known.h"
 #include "layer.h"
 
 namespace moe {
 
 const Backend kCudaBackend{
     "cuda",
-    [](const Config&, Format) -> std::string { return cuda::why_not(); },
+    [](const Config& config, Format) -> std::string {
+      const std::string unknown = unknown_to("cuda", config);
+      return unknown.empty() ? cuda::why_not() : unknown;
+    },
     [](const Config& config, const Inputs& inputs, Format dtype) -> std::unique_ptr<LoadedLayer> {
       switch (dtype) {
         case Format::F64:

@@ -10,7 +10,7 @@ void Layer<S>::backward() {
   if (!has_dy_ && T > 0) throw Error("dy", "dy must be part of the batch where gradients are asked for");
   const cudaStream_t stream = lanes_.stream();
   const Index N = offsets_.back();
-  const bool shared = has_shared(config_), gated = config_.shared.mode == SharedMode::SigmoidGate;
+  const bool shared = has_shared(config_), gated = gates_shared(config_);
   Rows<S>::combine_back(stream, slots(), out_.data(), dy_.data(), router_memory_.dw.prepare(T * K, stream),
                         stage_.dout.prepare(N * D, stream));
   run_experts_back();
@@ -107,7 +107,7 @@ void Layer<S>::shared_back() {
   WeightGrads<S>& g = dweights_.back();
   g.in.zero(w.F1 * D, stream), g.out.zero(D * w.F, stream);
   a.dhidden.prepare(T * w.F, stream), a.dpre.prepare(T * w.F1, stream), a.dx.prepare(T * D, stream);
-  const bool gated = config_.shared.mode == SharedMode::SigmoidGate;
+  const bool gated = gates_shared(config_);
   if (gated) gate_grad_.zero(D, stream);
   if (T == 0) return;
   if (gated)

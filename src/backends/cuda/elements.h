@@ -1,7 +1,7 @@
 #pragma once
 
 #include "device.h"
-#include "moe/config.h"
+#include "moe/layer/conventions.h"
 #include "number.h"
 
 namespace moe::cuda {

@@ -117,7 +117,7 @@ void Layer<S>::run_shared() {
   multiply(lanes_.main, Product::ABt, T, w.F1, D, x_.data(), w.in.data(), pre);
   Elements<S>::activate(stream, T, width_of(w), pre, hidden);
   multiply(lanes_.main, Product::ABt, T, D, w.F, hidden, w.out.data(), shared_out_.prepare(T * D, stream));
-  if (config_.shared.mode == SharedMode::SigmoidGate)
+  if (gates_shared(config_))
     Rows<S>::shares(stream, T, D, x_.data(), gate_.data(), share_.prepare(T, stream),
                     share_slope_.prepare(T, stream));
 }
@@ -138,7 +138,7 @@ SlotsView<S> Layer<S>::slots() const {
 template <typename S>
 void Layer<S>::combine() {
   const Index T = config_.shape.num_tokens, D = config_.shape.hidden_size;
-  const bool gated = config_.shared.mode == SharedMode::SigmoidGate;
+  const bool gated = gates_shared(config_);
   Rows<S>::combine(lanes_.stream(), slots(), out_.data(), has_shared(config_) ? shared_out_.data() : nullptr,
                    gated ? share_.data() : nullptr, y_.prepare(T * D, lanes_.stream()));
 }

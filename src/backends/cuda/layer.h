@@ -70,7 +70,7 @@ class Layer final : public TimedLayer {
 
   // router.cpp
   bool router_on_host() const;
-  bool drops_share() const { return config_.router.renorm_stage == RenormStage::AfterDrop; }
+  bool drops_share() const { return shares_what_is_kept(config_.router); }
   void route();
   void route_on_host();
   void route_on_device();

@@ -9,13 +9,13 @@ template <typename S>
 BalanceView Layer<S>::balance_view(const Aux& aux, std::size_t i) {
   const auto [T, D, F, E, K] = Letters(config_);
   const RouterMemory<A>& r = router_memory_;
-  const bool selected = aux.f_from == LoadFrom::Selected;
-  const Index parts = aux.scope == Scope::Group ? config_.shape.num_groups : 1;
+  const bool selected = !counts_by_scores(aux);
+  const Index parts = parts_of(aux.scope, config_.shape.num_groups);
   BalanceView v{};
-  v.T = T, v.E = E, v.K = K, v.slots = aux.f_source == LoadSource::Top1 ? 1 : K, v.parts = parts;
-  v.sigmoid = config_.router.score_function == ScoreFunction::Sigmoid;
+  v.T = T, v.E = E, v.K = K, v.slots = counts_first_only(aux) ? 1 : K, v.parts = parts;
+  v.sigmoid = !couples_experts(config_.router.score_function);
   v.expert = selected ? r.expert.data() : r.retopk.data();
-  v.kept = selected && aux.f_stage == LoadStage::PostDrop ? r.plan.kept.data() : nullptr;
+  v.kept = selected && after_drops(aux.f_stage) ? r.plan.kept.data() : nullptr;
   v.scores = r.scores.data();
   v.factor = T == 0 ? 0 : balance_factor<double>(aux, E, K, {0, T / parts, parts});
   v.counts = load_[i].prepare(parts * E, lanes_.stream());
@@ -33,7 +33,7 @@ void Layer<S>::make_losses() {
   task_loss(stream, T, D, y_.data(), dy_.data(), of_token);
   add_up(stream, of_token, T, loss);
   for (std::size_t i = 0; !router_on_host() && i < config_.aux.size(); ++i) {
-    if (config_.aux[i].kind == AuxKind::Switch)
+    if (is_balance(config_.aux[i]))
       balance(stream, balance_view(config_.aux[i], i), of_token);
     else
       z_loss(stream, T, router_memory_.logsumexp.data(), of_token);
@@ -61,13 +61,13 @@ void Layer<S>::logits_back() {
   r.ds.zero(T * E, stream), r.dz.prepare(T * E, stream);
   bool scores_wanted = false;
   for (std::size_t i = 0; i < config_.aux.size(); ++i)
-    if (const Aux& aux = config_.aux[i]; aux.kind == AuxKind::Switch) {
+    if (const Aux& aux = config_.aux[i]; is_balance(aux)) {
       balance_back(stream, balance_view(aux, i), aux.coefficient, r.ds.data());
       scores_wanted = true;
     }
   RouterKernels<A>::share_back(stream, view(), drops_share() ? r.plan.kept.data() : nullptr, scores_wanted);
   for (const Aux& aux : config_.aux)
-    if (aux.kind == AuxKind::Z)
+    if (is_of_logits(aux))
       z_loss_back(stream, T, E, r.z.data(), r.logsumexp.data(), aux.coefficient, r.dz.data());
   round_to(stream, T * E, r.dz.data(), dz_.prepare(T * E, stream));
 }

@@ -72,8 +72,7 @@ Trace<double> Layer<S>::trace() const {
   const Index N = offsets_.back(), F1 = config_.experts.glu ? 2 * F : F;
   Trace<double> a = router_on_host() ? routed_ : router_trace();
   Routing<double>& r = a.router;
-  if (config_.bias_update.kind != BiasUpdate::None)
-    r.next_bias = updated_bias(config_.bias_update, bias_on_host_, a.dispatch);
+  if (updates_bias(config_)) r.next_bias = updated_bias(config_.bias_update, bias_on_host_, a.dispatch);
   keep_as<A>(r.logits, r.scores, r.logsumexp, r.group_scores, r.weights, r.denominator, r.next_bias);
   a.loss = losses();
   a.x = host_matrix(x_, T, D, stream);

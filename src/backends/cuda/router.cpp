@@ -7,7 +7,7 @@ namespace moe::cuda {
 template <typename S>
 bool Layer<S>::router_on_host() const {
   for (const Aux& aux : config_.aux)
-    if (aux.kind == AuxKind::CvImportance || aux.kind == AuxKind::CvLoad) return true;
+    if (is_of_importance(aux) || is_of_load(aux)) return true;
   return has_noise(config_);
 }
 
@@ -39,8 +39,8 @@ RouterView<typename Layer<S>::A> Layer<S>::view() {
   const Router& router = config_.router;
   RouterView<A> v{};
   v.T = T, v.E = E, v.K = K, v.G = router.n_group, v.topk_group = router.topk_group;
-  v.group_n = router.group_score == GroupScore::Max ? 1 : router.group_score_n;
-  v.sigmoid = router.score_function == ScoreFunction::Sigmoid, v.share = router.renorm == Renorm::Sum;
+  v.group_n = counted_in_group(router);
+  v.sigmoid = !couples_experts(router.score_function), v.share = shares_a_sum(router);
   v.factor = router.routed_scaling_factor;
   v.z = r.z.data(), v.bias = bias_.size() > 0 ? bias_.data() : nullptr;
   v.scores = r.scores.data(), v.logsumexp = r.logsumexp.data(), v.denominator = r.denominator.data();
@@ -63,7 +63,7 @@ void Layer<S>::route_on_device() {
   const RouterView<A> v = view();
   RouterKernels<A>::choose(stream, v);
   if (!drops_share()) RouterKernels<A>::share(stream, v, nullptr);
-  if (config_.router.second_policy == SecondPolicy::Random)
+  if (draws_second(config_.router))
     take_up(stream, T, config_.router.second_threshold, v.shares, uniform_.data(),
             r.taken.prepare(T * K, stream));
   plan();
@@ -76,18 +76,17 @@ void Layer<S>::plan() {
   const auto [T, D, F, E, K] = Letters(config_);
   RouterMemory<A>& r = router_memory_;
   const Capacity& c = config_.capacity;
-  if (c.mode != CapacityMode::None && c.priority != Priority::Fcfs) {
+  if (has_capacity(c) && ranks_by_numbers(c)) {
     const Matrix<double> u = host_matrix(uniform_, uniform_.size() > 0 ? 1 : 0, T, lanes_.stream());
     const IdMatrix expert = host_ids(r.expert, T, K, lanes_.stream());
     return put_plan(decide_for(config_, host_matrix(r.z, T, E, lanes_.stream()), expert, u).plan);
   }
-  const bool random = config_.router.second_policy == SecondPolicy::Random;
-  const Index scopes = c.mode != CapacityMode::None && c.scope == Scope::Group ? config_.shape.num_groups : 1;
-  make_plan(
-      lanes_.stream(),
-      {T, K, E, r.expert.data(), random || c.mode != CapacityMode::None, capacity_of(config_), scopes,
-       c.mode != CapacityMode::None && c.order == DropOrder::ChoiceMajor, random ? r.taken.data() : nullptr},
-      r.plan);
+  const bool random = draws_second(config_.router);
+  const Index scopes = has_capacity(c) && parts_of(c.scope, config_.shape.num_groups);
+  make_plan(lanes_.stream(),
+            {T, K, E, r.expert.data(), random || has_capacity(c), capacity_of(config_), scopes,
+             has_capacity(c) && choices_first(c), random ? r.taken.data() : nullptr},
+            r.plan);
 }
 
 template <typename S>

@@ -1,0 +1,105 @@
+#include "moe/config_fields.h"
+
+#include <algorithm>
+
+#include "moe/error.h"
+
+namespace moe {
+namespace {
+
+/// What a field is, and the number of its formula in docs/MATH.md.
+struct Described {
+  const char *field, *formula, *sentence;
+};
+constexpr Described kDescribed[] = {
+    {"shape.num_tokens", "", "tokens of a batch"},
+    {"shape.hidden_size", "", "numbers of a token"},
+    {"shape.ffn_size", "", "hidden units of one expert"},
+    {"shape.num_experts", "", "experts; 1 without a router"},
+    {"shape.top_k", "", "experts that a token uses"},
+    {"shape.num_groups", "P1", "equal groups of neighbouring tokens: what scope group means"},
+    {"router.score_function", "R2", "what becomes of the logits; none is a dense layer"},
+    {"router.selection_bias", "R4",
+     "a number for each expert is added to the scores where experts are chosen, and only there"},
+    {"router.n_group", "R5", "groups of neighbouring experts"},
+    {"router.topk_group", "R5", "how many groups are open, the best ones"},
+    {"router.group_score", "R5", "how good a group is: its best expert, or the sum of its best"},
+    {"router.group_score_n", "R5", "how many experts that sum has"},
+    {"router.renorm", "R3", "weights are scores, or shares of their sum"},
+    {"router.renorm_stage", "R3", "whether dropped choices take part in that sum"},
+    {"router.routed_scaling_factor", "R3", "multiplies every weight"},
+    {"router.second_policy", "R6", "second choices are all taken up, or by a random number"},
+    {"router.second_threshold", "R6", "how far the weight must lie above that number"},
+    {"noise.kind", "N1", "noise on the logits, which is an input"},
+    {"noise.epsilon", "N1", "its least standard deviation"},
+    {"capacity.mode", "P1", "how many assignments an expert takes: all, by a factor, or so many"},
+    {"capacity.fixed", "P1", "so many"},
+    {"capacity.factor", "P1", "multiplies the even load; a decimal, not the double nearest it"},
+    {"capacity.base", "P1", "what the even load is of: tokens, or tokens times K"},
+    {"capacity.inner_round", "P1", "how the even load is rounded before the factor"},
+    {"capacity.outer_round", "P1", "how the product is rounded"},
+    {"capacity.k_outside", "P1", "K multiplies what was rounded"},
+    {"capacity.arithmetic", "P1", "what the factor is computed in"},
+    {"capacity.eval_order", "P1", "whether it divides or multiplies first"},
+    {"capacity.min_capacity", "P1", "the least capacity"},
+    {"capacity.multiple_of", "P1", "the capacity is raised to a multiple of it"},
+    {"capacity.scope", "P1", "places are of the batch, or of each group of tokens"},
+    {"capacity.priority", "P2", "who asks first: by position, the first choice's score, or the weight"},
+    {"capacity.order", "P2", "whether all first choices ask before any second one"},
+    {"capacity.dropped_output", "C3", "what a token without any place gives"},
+    {"experts.glu", "X2", "act(gate) up, or act(up)"},
+    {"experts.activation", "A1", "act: (A1) to (A6)"},
+    {"experts.bias", "X1", "biases of each expert's matrices"},
+    {"shared.mode", "H1", "an expert that sees every token, as it is or behind a gate"},
+    {"shared.ffn_size", "H1", "its hidden units"},
+    {"aux.name", "B0", "the loss is loss.NAME"},
+    {"aux.kind", "B1", "(B1) switch, (Z1) z, (M1) cv_importance, (M2) cv_load"},
+    {"aux.coefficient", "B0", "multiplies it in loss.total"},
+    {"aux.f_source", "B2", "first choices count, or all"},
+    {"aux.f_divide_by_k", "B1", "counts are divided by K"},
+    {"aux.f_from", "B2", "the chosen experts count, or those of the best scores"},
+    {"aux.f_stage", "B2", "assignments count before or after drops"},
+    {"aux.multiply", "B1", "E^2 times a mean, or the mean"},
+    {"aux.scope", "B1", "over the batch, or the mean over groups of tokens"},
+    {"aux.epsilon", "M1", "added to the square of the mean"},
+    {"bias_update.kind", "U1", "how the selection bias answers to the load"},
+    {"bias_update.gamma", "U1", "by how much"},
+    {"bias_update.count", "U1", "assignments count before or after drops"},
+};
+
+}  // namespace
+
+std::vector<FieldInfo> config_fields() {
+  std::vector<FieldInfo> all = listed_fields();
+  for (FieldInfo& info : all) {
+    const auto* found = std::find_if(std::begin(kDescribed), std::end(kDescribed),
+                                     [&](const Described& d) { return info.field == d.field; });
+    if (found == std::end(kDescribed))
+      throw Error(info.field, info.field + " must be described in config_fields.cpp");
+    info.formula = found->formula, info.sentence = found->sentence;
+  }
+  return all;
+}
+
+Json config_schema() {
+  Json schema{{"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
+  for (const FieldInfo& info : config_fields()) {
+    const std::size_t dot = info.field.find('.');
+    Json& section = schema["properties"][info.field.substr(0, dot)];
+    const bool list = info.field.starts_with("aux.");
+    if (section.is_null())
+      section = list ? Json{{"type", "array"}, {"items", Json::object()}} : Json::object();
+    Json& object = list ? section["items"] : section;
+    if (object.empty())
+      object = {{"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
+    Json field{{"description", info.sentence + (info.formula.empty() ? "" : " (" + info.formula + ")")}};
+    if (info.choices.empty())
+      field["type"] = info.type;
+    else
+      field["enum"] = info.choices;
+    object["properties"][info.field.substr(dot + 1)] = std::move(field);
+  }
+  return schema;
+}
+
+}  // namespace moe
