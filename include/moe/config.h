@@ -37,9 +37,9 @@ struct Shape {
 };
 
 /// (R2). None: a dense layer, E = K = 1, without a router.
-enum class ScoreFunction { None, Softmax, Sigmoid };
+enum class ScoreFunction { None, Softmax, Sigmoid, SqrtSoftplus };
 template <>
-inline constexpr std::array kSpelling<ScoreFunction>{"none", "softmax", "sigmoid"};
+inline constexpr std::array kSpelling<ScoreFunction>{"none", "softmax", "sigmoid", "sqrtsoftplus"};
 /// (R3), and whether a dropped choice takes part in its sum.
 enum class Renorm { None, Sum };
 template <>

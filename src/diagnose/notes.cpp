@@ -8,6 +8,7 @@ namespace {
 constexpr std::array kNotes{
     Note{"router.score_function", "softmax", 0, "take the softmax of the logits over all experts"},
     Note{"router.score_function", "sigmoid", 0, "take the sigmoid of each logit, not a softmax over experts"},
+    Note{"router.score_function", "sqrtsoftplus", 0, "take the square root of the softplus of each logit"},
     Note{"router.selection_bias", "true", 0, "add the bias to the scores, but only where experts are chosen"},
     Note{"router.renorm", "sum", 1, "divide the weights of the chosen experts by their sum"},
     Note{"router.renorm", "none", 1, "leave the weights as they are scored: their sum is less than 1"},

@@ -99,6 +99,15 @@ std::vector<GoldenCase> biases() {
           .set("aux.load_balance.coefficient=0.5")
           .logits({{0.375, -0.375, 3, -3}, {3, -3, 1.25, -1.25}})
           .tensor(Tensor::router_selection_bias, {0.5, 0, 0.25, 0.25}),
+      biased("bias/sqrtsoftplus", "Scores that are the square root of a softplus, of logits of either sign.",
+             {0.5, 0, -0.25, 1}, {{2, 1.5, -3, 0}, {-1, 6, 0.5, -2}, {-8, -9, -7, -8.5}})
+          .catches("the sigmoid, or the softplus itself, where its square root is meant")
+          .set("router.score_function=sqrtsoftplus"),
+      biased("bias/sqrtsoftplus-unshared", "... and weights that are those scores.", {0, 0.25, 0, 0},
+             {{1, -1, 3, 0.5}, {-20, 12, -19, 2}})
+          .catches("scores that are thought to be at most 1")
+          .set("router.score_function=sqrtsoftplus")
+          .set("router.renorm=none"),
       biased("bias/update-of-kept", "The load of what was kept, where all was kept.", {0.25, 0, -0.5, 0},
              {{3, 2, 1, 0}, {3, 1, 2, 0}, {3, 2, 0, 1}})
           .catches("the load of another expert")

@@ -1,5 +1,5 @@
 #include "../support.h"
-#include "moe/layer/activation.h"
+#include "moe/layer/score.h"
 #include "moe/scalar/dual.h"
 
 using namespace moe;
@@ -71,4 +71,6 @@ TEST_CASE("activation: each curvature bounds |f''|, and by less than 1 percent")
   judge(GeluTanhSlope());
   judge(NormalCdf());
   judge(NormalDensity());
+  judge(SqrtSoftplus());
+  judge(SqrtSoftplusSlope());
 }

@@ -23,6 +23,8 @@ std::vector<std::vector<std::string>> kinds() {
       {"mixtral", losses, "shape.top_k=4"},
       {"mixtral", losses, "router.renorm=none"},
       {"mixtral", losses, "router.score_function=sigmoid"},
+      {"mixtral", losses, "router.score_function=sqrtsoftplus"},
+      {"mixtral", losses, "router.score_function=sqrtsoftplus", "router.renorm=none", "shape.top_k=1"},
       {"mixtral", losses, "router.score_function=sigmoid", "router.renorm=none", "shape.top_k=3"},
       {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=2"},
       {"mixtral", losses, "capacity.mode=fixed", "capacity.fixed=2", "router.renorm_stage=after_drop"},

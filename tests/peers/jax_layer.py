@@ -106,7 +106,8 @@ class Layer:
             self.sigma = jax.nn.softplus(x @ a["router.noise_weight"].astype(self.routes_in).T) + self.config["noise"]["epsilon"]
             h = self.at("router.noisy_logits", h + a["noise.gaussian_learned"] * self.sigma)
         self.lse = self.at("router.logsumexp", jax.nn.logsumexp(h, axis=1))
-        score = jax.nn.softmax if router["score_function"] == "softmax" else jax.nn.sigmoid
+        score = {"softmax": jax.nn.softmax, "sigmoid": jax.nn.sigmoid,
+                 "sqrtsoftplus": lambda z: jnp.sqrt(jax.nn.softplus(z))}[router["score_function"]]
         self.h, self.s = h, self.at("router.scores", score(h))
         bias = stop(a.get("router.selection_bias", jnp.zeros(E, self.routes_in)))
         candidates = self.open_experts(stop(self.s) + bias)

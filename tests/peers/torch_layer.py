@@ -19,6 +19,7 @@ from mistakes import MISTAKES
 
 ACTIVATIONS = {"silu": F.silu, "relu": F.relu, "gelu_erf": F.gelu, "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
                "identity": lambda z: z, "relu2": lambda z: F.relu(z).square()}
+SCORES = {"softmax": lambda z: torch.softmax(z, 1), "sigmoid": torch.sigmoid, "sqrtsoftplus": lambda z: F.softplus(z).sqrt()}
 DTYPES = {"f64": torch.float64, "f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 # Beyond what the layers of all frameworks here may be.
@@ -71,7 +72,7 @@ class Layer:
             self.sigma = F.softplus(F.linear(x, a["router.noise_weight"].to(self.routes_in))) + self.config["noise"]["epsilon"]
             h = self.at("router.noisy_logits", z + a["noise.gaussian_learned"] * self.sigma)
         self.at("router.logsumexp", torch.logsumexp(h, 1))
-        scores = self.at("router.scores", torch.softmax(h, 1) if router["score_function"] == "softmax" else torch.sigmoid(h))
+        scores = self.at("router.scores", SCORES[router["score_function"]](h))
         chosen_by = h  # not the scores: large logits have scores of 1, or of 0
         if router["selection_bias"] or router["n_group"] > 1:
             chosen_by = self.open_experts(scores + a.get("router.selection_bias", 0.0))

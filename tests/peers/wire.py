@@ -41,9 +41,10 @@ def name(value):
 
 
 # What a layer here may be: the values of a field, or a rule for them.
+SCORES = ["softmax", "sigmoid", "sqrtsoftplus"]
 EXPRESSED = {
     "shape": {"num_tokens": size, "hidden_size": size, "ffn_size": size, "num_experts": size, "top_k": size, "num_groups": size},
-    "router": {"score_function": ["none", "softmax", "sigmoid"], "selection_bias": [False, True], "n_group": size,
+    "router": {"score_function": ["none", *SCORES], "selection_bias": [False, True], "n_group": size,
                "topk_group": size, "group_score": ["max", "sum_topn"], "group_score_n": size, "renorm": ["none", "sum"],
                "renorm_stage": ["before_drop"], "routed_scaling_factor": positive_number, "second_policy": ["all", "random"],
                "second_threshold": positive_number},

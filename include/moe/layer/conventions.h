@@ -7,13 +7,13 @@
 /// switch in the header of its stage.
 namespace moe {
 
-// router: none, softmax, sigmoid
-inline bool has_router(ScoreFunction function) { return answer(function, {false, true, true}); }
+// router: none, softmax, sigmoid, sqrtsoftplus
+inline bool has_router(ScoreFunction function) { return answer(function, {false, true, true, true}); }
 inline bool has_router(const Config& c) { return has_router(c.router.score_function); }
 /// Does a score depend on the logits of all experts? Else on its own only.
-inline bool couples_experts(ScoreFunction function) { return answer(function, {false, true, false}); }
+inline bool couples_experts(ScoreFunction function) { return answer(function, {false, true, false, false}); }
 /// Is the sum of the scores of z and -z the same for every z?
-inline bool opposites_cancel(ScoreFunction function) { return answer(function, {false, false, true}); }
+inline bool opposites_cancel(ScoreFunction function) { return answer(function, {false, false, true, false}); }
 
 /// Are the weights divided by a sum? none, sum
 inline bool shares_a_sum(const Router& r) { return answer(r.renorm, {false, true}); }

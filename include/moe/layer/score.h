@@ -5,8 +5,25 @@
 
 namespace moe {
 
+/// sqrt(log(1 + exp(z))), and its slope. Its own slope's curvature is that of the next.
+struct SqrtSoftplus {
+  static double curvature() { return 0.07453; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    using std::sqrt;
+    return sqrt(softplus(z));
+  }
+};
+struct SqrtSoftplusSlope {
+  static double curvature() { return 0.0477; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return sigmoid(z) / (Num(2) * SqrtSoftplus()(z));
+  }
+};
+
 /// One token's scores.   z (E) -> s (E)
-///   (R2)   s_e = exp(z_e) / sum_j exp(z_j)          or   s_e = 1 / (1 + exp(-z_e))
+///   (R2)   s_e = exp(z_e) / sum_j exp(z_j)   or   s_e = 1 / (1 + exp(-z_e))   or   s_e = sqrt(log(1 + exp(z_e)))
 template <typename Num>
 void score_forward(ScoreFunction function, const Num* z, Index E, Num* s) {
   switch (function) {
@@ -16,6 +33,9 @@ void score_forward(ScoreFunction function, const Num* z, Index E, Num* s) {
       return softmax(z, E, s);
     case ScoreFunction::Sigmoid:
       for (Index e = 0; e < E; ++e) s[e] = sigmoid(z[e]);
+      return;
+    case ScoreFunction::SqrtSoftplus:
+      for (Index e = 0; e < E; ++e) s[e] = smooth(SqrtSoftplus(), z[e]);
   }
 }
 /// The scores that decisions are made by: as they are stored.
@@ -27,7 +47,7 @@ std::vector<Num> scores_to_rank(ScoreFunction function, const Num* z, Index E) {
   for (Num& x : s) store(x, Tensor::router_scores);
   return s;
 }
-///   (R2')  dz_e = s_e (ds_e - sum_j s_j ds_j)       or   dz_e = s_e (1 - s_e) ds_e
+///   (R2')  dz_e = s_e (ds_e - sum_j s_j ds_j)   or   dz_e = s_e (1 - s_e) ds_e   or   dz_e = sigmoid(z_e) / (2 s_e) ds_e
 template <typename Num>
 void score_backward(ScoreFunction function, const Num* z, const Num* s, const Num* ds, Index E, Num* dz) {
   switch (function) {
@@ -39,6 +59,12 @@ void score_backward(ScoreFunction function, const Num* z, const Num* s, const Nu
       for (Index e = 0; e < E; ++e) dz[e] = ds[e] * smooth(SigmoidSlope(), z[e]);
       cover(dz, E, [&](Num* other) {  // from the scores as they were stored
         for (Index e = 0; e < E; ++e) other[e] = ds[e] * (s[e] * (Num(1) - s[e]));
+      });
+      return;
+    case ScoreFunction::SqrtSoftplus:
+      for (Index e = 0; e < E; ++e) dz[e] = ds[e] * smooth(SqrtSoftplusSlope(), z[e]);
+      cover(dz, E, [&](Num* other) {  // likewise
+        for (Index e = 0; e < E; ++e) other[e] = ds[e] / (Num(2) * s[e]) * sigmoid(z[e]);
       });
   }
 }

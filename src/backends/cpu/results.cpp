@@ -86,10 +86,17 @@ Matrix<double> Layer::rows(Tensor id, Index first, Index n) const {
 
 }  // namespace cpu
 
+namespace {
+
+/// Beyond what all backends compute.
+const std::vector<Known> kAlsoComputed{{"router.score_function", {"sqrtsoftplus"}}};
+
+}  // namespace
+
 const Backend kCpuBackend{
     "cpu",
     [](const Config& config, Format dtype) -> std::string {
-      if (std::string unknown = unknown_to("cpu", config); !unknown.empty()) return unknown;
+      if (std::string unknown = unknown_to("cpu", config, kAlsoComputed); !unknown.empty()) return unknown;
       if (dtype != Format::F32 && dtype != Format::BF16)
         return std::string("backend cpu computes in f32 and bf16, not in ") + info_of(dtype).name;
       try {

@@ -114,6 +114,21 @@ MOE_VECTORISED void sigmoids_back(const double* z, const double* ds, Index n, do
   }
 }
 
+MOE_VECTORISED double sqrt_softplus(const double* z, Index n, double* s) {
+  const auto [largest, others] = exponentials(z, n, s);
+  for (Index i = 0; i < n; ++i)
+    s[i] = std::sqrt(std::max(z[i], 0.0) + std::log1p(exp_of_negative(-std::abs(z[i]))));
+  return largest + std::log1p(others);
+}
+
+MOE_VECTORISED void sqrt_softplus_back(const double* z, const double* s, const double* ds, Index n,
+                                       double* dz) {
+  for (Index i = 0; i < n; ++i) {
+    const double small = exp_of_negative(-std::abs(z[i]));
+    dz[i] = ds[i] * ((z[i] >= 0 ? 1 : small) / (1 + small) / (2 * s[i]));
+  }
+}
+
 }  // namespace
 
 double score(ScoreFunction function, const double* z, Index n, double* s) {
@@ -124,6 +139,8 @@ double score(ScoreFunction function, const double* z, Index n, double* s) {
       return softmax(z, n, s);
     case ScoreFunction::Sigmoid:
       return sigmoids(z, n, s);
+    case ScoreFunction::SqrtSoftplus:
+      return sqrt_softplus(z, n, s);
   }
   return 0;
 }
@@ -137,6 +154,8 @@ void score_back(ScoreFunction function, const double* z, const double* s, const 
       return softmax_back(s, ds, n, dz);
     case ScoreFunction::Sigmoid:
       return sigmoids_back(z, ds, n, dz);
+    case ScoreFunction::SqrtSoftplus:
+      return sqrt_softplus_back(z, s, ds, n, dz);
   }
 }
 
