@@ -41,6 +41,7 @@ TEST_CASE("detection: what a capacity case is there to catch shows in y") {
       {"capacity/multiple", "no multiple"},
       {"capacity/inner-ceil", "no inner rounding"},
       {"capacity/inner-floor", "no inner rounding"},
+      {"capacity/inner-half-even", "no inner rounding"},
       {"capacity/k-inside", "tokens counted where choices are meant"},
       {"capacity/k-outside", "K multiplied before the rounding"},
       {"capacity/per-group", "for the batch where each group has its own"},
