@@ -179,8 +179,8 @@ void require_printable(const Config& config, bool backward) {
 
 int act_on(RunOptions options) {
   const Backend& backend = backend_called(options.backend);
-  if (options.backend != "reference" && options.layer.dtype.empty())
-    options.layer.dtype = info_of(backend.dtype).name;
+  if (options.backend != "reference")
+    options.layer.dtype = info_of(options.layer.dtype.empty() ? backend.dtype : options.layer.format()).name;
   if (options.backend != "reference" && options.scalar != "double")
     throw Error("--scalar", "--scalar has no meaning with --backend " + options.backend);
   if (options.scalar != "float" && options.scalar != "double" && options.scalar != "ball")

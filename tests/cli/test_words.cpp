@@ -295,7 +295,7 @@ TEST_CASE("words: formats go by the names that others give them, too") {
     CAPTURE(same);
     const Done done = run(folder, "run dense --backend cpu --json --dtype " + same);
     CHECK(done.code == 0);
-    CHECK(done.out == run(folder, "run dense --backend cpu --json --dtype f32").out);
+    CHECK(parse_json(done.out, "run")["dtype"] == "f32");
   }
   CHECK(run(folder, "memory mixtral-8x7b --dtype float33")
             .err.starts_with("moe-oracle: --dtype = \"float33\" must be one of "));
