@@ -10,6 +10,8 @@ enable_language(CUDA)
 find_package(CUDAToolkit 12.5 REQUIRED)
 file(GLOB MOE_CUDA_SOURCES CONFIGURE_DEPENDS src/backends/cuda/*.cpp src/backends/cuda/*.cu)
 list(APPEND MOE_SOURCES ${MOE_CUDA_SOURCES})
+# Each instantiates the parts of the layer that it defines.
+set_source_files_properties(${MOE_CUDA_SOURCES} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 set_property(SOURCE src/backends/backends.cpp APPEND PROPERTY COMPILE_DEFINITIONS MOE_CUDA)
 
 function(moe_use_cuda target)

@@ -82,7 +82,7 @@ void Layer<S>::plan() {
     return put_plan(decide_for(config_, host_matrix(r.z, T, E, lanes_.stream()), expert, u).plan);
   }
   const bool random = draws_second(config_.router);
-  const Index scopes = has_capacity(c) && parts_of(c.scope, config_.shape.num_groups);
+  const Index scopes = has_capacity(c) ? parts_of(c.scope, config_.shape.num_groups) : 1;
   make_plan(lanes_.stream(),
             {T, K, E, r.expert.data(), random || has_capacity(c), capacity_of(config_), scopes,
              has_capacity(c) && choices_first(c), random ? r.taken.data() : nullptr},

@@ -37,6 +37,13 @@ TEST_CASE("cuda: a machine that cannot compute is declined in a sentence") {
   CHECK(backend_called("cuda").how() == "no device, but an emulation, CUDA 13.0, cuBLAS 0.0");
 }
 
+TEST_CASE("cuda: a convention that it does not compute is declined by name") {
+  Config config;
+  config.router.score_function = ScoreFunction::SqrtSoftplus;
+  CHECK(backend_called("cuda").declines(config, Format::F32) ==
+        "backend cuda does not compute router.score_function = \"sqrtsoftplus\"");
+}
+
 TEST_CASE("cuda: what does not fit is said in a sentence, and leaves the device as it was") {
   const Layer layer = layer_of("mixtral");
   const Arrays before = on_cuda(layer, Format::F32);

@@ -201,9 +201,11 @@ TEST_CASE("cuda: weights that are a recipe give what the same weights as bytes g
 
 TEST_CASE("cuda: random layers are correct") {
   if (no_device()) return;
-  for (Index i = 0; i < 40; ++i) {
+  for (Index i = 0, judged = 0; judged < 40; ++i) {
     const CheckCase c = random_case(i);
     const Format dtype = kDtypes[static_cast<std::size_t>(i) % kDtypes.size()];
+    if (!backend_called("cuda").declines(c.config, dtype).empty()) continue;
+    ++judged;
     CAPTURE(i);
     CAPTURE(info_of(dtype).name);
     CHECK(wrong_in(c, evaluate_on(backend_called("cuda"), c.config, c.golden.inputs, dtype, true)) == "");
