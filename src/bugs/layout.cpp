@@ -1,5 +1,7 @@
 #include "list.h"
 
+#include <memory>
+
 // Mistakes in where experts' weights are read from: right numbers at wrong places.
 namespace moe {
 namespace {
