@@ -191,6 +191,32 @@ void print_row(const std::string& name, std::string_view dtype, double bytes, co
               with_commas(static_cast<Index>(bytes)).c_str(), bytes / 0x1p30, kind);
 }
 
+void print_assumptions(const Bytes& b, const MemoryOptions& options) {
+  print_wrapped(
+      "assumes",
+      "one device, where not said otherwise; a GB is 1e9 bytes, a GiB 2^30; scales of blocks count, padding "
+      "does not; the cache "
+      "holds " +
+          std::string(
+              options.window == "full"
+                  ? "all of the context in every layer of attention, whatever its window (engines differ: "
+                    "--window as-configured)"
+                  : "no more than its window in layers that have one (engines differ: --window full)") +
+          "; training is weights, gradients and "
+          "optimizer state at " +
+          std::to_string(b.per_param) + " bytes a parameter, beside activations");
+  if (b.activations)
+    print_wrapped("", "activations are what the backward pass of router and experts reads, of " +
+                          with_commas(b.activations->tokens) + " tokens and " +
+                          with_commas(std::llround(b.activations->rows)) +
+                          " rows of experts on the fullest device, recompute " + options.recompute +
+                          "; attention's are not counted");
+  if (b.offload)
+    print_wrapped("",
+                  "a step of decoding brings each expert that it uses and that is in the host's memory once, "
+                  "if choices are uniform");
+}
+
 void print_table(const NamedModel& named, const ModelCount& counted, const Bytes& b,
                  const MemoryOptions& options) {
   const Model& m = named.model;
@@ -228,29 +254,7 @@ void print_table(const NamedModel& named, const ModelCount& counted, const Bytes
     print_row("link, for each token", "", b.offload->step_bytes / static_cast<double>(b.batch), "model");
   }
   if (deployment.devices() > 1) print_devices(deployment, devices.front(), devices.back());
-  print_wrapped(
-      "assumes",
-      "one device, where not said otherwise; a GB is 1e9 bytes, a GiB 2^30; scales of blocks count, padding "
-      "does not; the cache "
-      "holds " +
-          std::string(
-              options.window == "full"
-                  ? "all of the context in every layer of attention, whatever its window (engines differ: "
-                    "--window as-configured)"
-                  : "no more than its window in layers that have one (engines differ: --window full)") +
-          "; training is weights, gradients and "
-          "optimizer state at " +
-          std::to_string(b.per_param) + " bytes a parameter, beside activations");
-  if (b.activations)
-    print_wrapped("", "activations are what the backward pass of router and experts reads, of " +
-                          with_commas(b.activations->tokens) + " tokens and " +
-                          with_commas(std::llround(b.activations->rows)) +
-                          " rows of experts on the fullest device, recompute " + options.recompute +
-                          "; attention's are not counted");
-  if (b.offload)
-    print_wrapped("",
-                  "a step of decoding brings each expert that it uses and that is in the host's memory once, "
-                  "if choices are uniform");
+  print_assumptions(b, options);
   if (!m.caveat.empty()) print_wrapped("model", m.caveat);
   print_legend(named, "exact: follows from fields and formats; model: from what is typical");
 }

@@ -22,7 +22,7 @@ struct RooflineQuestion {
   Machine machine;
   DecodeSetting setting;
   double E = 1, K = 1;
-  double weights = 0;       // bytes of all of them
+  double weights = 0;       // bytes of all of them that are on devices
   double expert_bytes = 2;  // of a number of an expert
 };
 
@@ -41,7 +41,10 @@ RooflineQuestion question(const RooflineOptions& o) {
   }
   q.expert_bytes = q.setting.weight_bytes[static_cast<std::size_t>(Component::Routed)];
   q.setting.devices = o.devices.deployment();
-  if (!o.offload.empty()) q.setting.offloaded = offloaded_by(o.offload, q.named.model, q.expert_bytes);
+  if (!o.offload.empty()) {
+    q.setting.offloaded = offloaded_by(o.offload, q.named.model, q.expert_bytes);
+    q.weights -= offload_of(q.named.model, q.setting).host_bytes;
+  }
   if (!o.link.empty()) q.setting.link = parse_quantity("--link", o.link);
   q.setting.context = parse_index("--ctx", o.context, 0, Index{1} << 40);
   if (q.counted.moe_layers > 0) {
@@ -78,22 +81,23 @@ Json machine_json(const Machine& m) {
   return json;
 }
 
-/// The largest batch whose caches fit beside the weights on every device; 0 where the weights alone do not.
+/// The largest batch whose caches fit beside the weights on every device; 0 where the weights alone do not, and nothing where the
+/// memory is not known or no cache grows with the batch.
 std::optional<std::int64_t> largest_batch(const RooflineQuestion& q) {
-  if (q.machine.memory <= 0) return std::nullopt;
-  const auto fits = [&](std::int64_t batch) {
+  const auto memory_at = [&](std::int64_t batch) {
     DecodeSetting setting = q.setting;
     setting.batch = static_cast<double>(batch);
-    return decode_memory(q.named.model, setting) <= q.machine.memory;
+    return decode_memory(q.named.model, setting);
   };
+  constexpr std::int64_t kMost = std::int64_t{1} << 40;
+  if (q.machine.memory <= 0 || memory_at(kMost) == memory_at(1)) return std::nullopt;
   std::int64_t most = 0;
-  for (std::int64_t step = std::int64_t{1} << 40; step > 0; step /= 2)
-    if (fits(most + step)) most += step;
+  for (std::int64_t step = kMost; step > 0; step /= 2)
+    if (memory_at(most + step) <= q.machine.memory) most += step;
   return most;
 }
 
-std::string fits_line(const RooflineQuestion& q) {
-  const std::optional<std::int64_t> batch = largest_batch(q);
+std::string fits_line(const RooflineQuestion& q, std::optional<std::int64_t> batch) {
   if (batch.value_or(0) == 0) return "";
   return wrapped("memory: beside the weights of a device its " + scaled(q.machine.memory, "B").text +
                  " hold the caches of a batch of up to " + with_commas(*batch) + " sequences.");
@@ -135,7 +139,8 @@ int act_on(const RooflineOptions& options) {
   document["machine"] = machine_json(m);
   const std::optional<std::int64_t> devices = devices_for(m, q.weights);
   if (devices) document["devices"] = *devices;
-  if (const auto batch = largest_batch(q)) document["largest_batch"] = *batch;
+  const std::optional<std::int64_t> batch = largest_batch(q);
+  if (batch) document["largest_batch"] = *batch;
   if (q.setting.devices.devices() > 1) document["deployment"] = devices_json(q.setting.devices);
   if (q.setting.offloaded > 0) {
     const Offload one = offload_of(q.named.model, q.setting);
@@ -155,7 +160,7 @@ int act_on(const RooflineOptions& options) {
               real(q.expert_bytes).text + " x " + real(q.E).text + " / (2 x " + real(q.K).text +
               ") = " + whole(std::llround(experts)).text + " tokens; a dense block " +
               whole(std::llround(dense)).text + '.') +
-      devices_line(q, devices) + offload_line(q) + fits_line(q) +
+      devices_line(q, devices) + offload_line(q) + fits_line(q, batch) +
       wrapped("all of it is model: an upper bound for decoding at a context of " +
               with_commas(q.setting.context) +
               ", uniform routing, every weight read once a step, no other limit. " + m.source);

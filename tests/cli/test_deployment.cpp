@@ -192,6 +192,9 @@ TEST_CASE("roofline: of many devices, of weights as stored, and over a link") {
   };
   CHECK(first("")["limit"] == "memory");
   CHECK(json_of("roofline mixtral-8x7b")["largest_batch"] == 0);
+  const std::string no_cache = "roofline mixtral-8x7b --tp 8 --etp 8 --ctx 0";
+  CHECK(!json_of(no_cache).contains("largest_batch"));  // nothing grows with the batch
+  CHECK(!has(run(Scratch(), no_cache).out, "sequences.\n"));
   // 80 GB less an eighth of the weights, and 131,072 / 8 bytes of cache for each of 4,096 tokens.
   const double whole = 32 * 8 * 4096 + 65 * 4096, weights = 2 * ((46702792704.0 - whole) / 8 + whole);
   const double most = json_of("roofline mixtral-8x7b --tp 8 --etp 8")["largest_batch"].get<double>();
@@ -211,6 +214,8 @@ TEST_CASE("roofline: of many devices, of weights as stored, and over a link") {
   CHECK(std::abs(first(off)["tokens/s"].get<double>() / expected - 1) < 1e-12);
   CHECK(json_of("roofline mixtral-8x7b " + off)["offload"]["bytes_per_token"] ==
         json_of("memory mixtral-8x7b --offload 4")["offload"]["bytes_per_token"]);
+  // 93.4 GB in all, 67.6 of them in the memory of the host
+  CHECK(json_of("roofline mixtral-8x7b --hw rtx-4090 --offload 6 --link 25G")["devices"] == 2);
   CHECK(run(Scratch(), "roofline mixtral-8x7b --offload 4").err ==
         "moe-oracle: --link must be given with --offload\n");
   CHECK(json_of("roofline gpt-oss-120b --dtype stored")["devices"] == 1);  // 65.2 GB

@@ -89,8 +89,8 @@ TEST_CASE("plot: a map prints what its cells hold, where they hold it, and frame
   std::map<std::string, DrawnText> at;
   for (const DrawnText& t : texts_of(svg)) at[t.text] = t;
   for (const char* cell : {"v1", "v2", "v3", "v5", "v6"}) REQUIRE(at.count(cell) == 1);
-  CHECK(at["v3"].x == doctest::Approx(at["a"].x).epsilon(1e-3));  // in its column, as its words are
-  CHECK(at["v6"].x == doctest::Approx(at["b"].x).epsilon(1e-3));
+  CHECK(std::abs(at["v3"].x - at["a"].x) < 0.5);  // in its column, as its words are
+  CHECK(std::abs(at["v6"].x - at["b"].x) < 0.5);
   CHECK(std::abs(at["v3"].y - at["two"].y) < 6);
   CHECK(std::abs(at["v6"].y - at["six"].y) < 6);
   CHECK(at["v1"].y > at["v3"].y);
