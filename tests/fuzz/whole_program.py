@@ -212,7 +212,20 @@ def tried(program, sources, options, i):
             (folder / "command").write_text(json.dumps(command))
             shutil.copytree(folder, pathlib.Path(options.keep) / f"{options.seed}-{i}", dirs_exist_ok=True)
         shown = (folder / ".err").read_bytes()[:300].decode("utf-8", "replace")
-        return [f"{i}: {fault}: {' '.join(command[1:])}: {shown!r}" for fault in faults], command[1]
+        return [f"{i}: {fault}: {' '.join(command[1:])}: {shown!r}" for fault in faults]
+
+
+def count_failed(jobs, tried, items):
+    """How many of the items have faults by tried(item), which are printed as they come."""
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for n, faults in enumerate(pool.map(tried, items), 1):
+            failed += bool(faults)
+            for fault in faults:
+                print(fault, flush=True)
+            if n % 1000 == 0:
+                print(f"{n} of {len(items)}: {failed} failed", file=sys.stderr, flush=True)
+    return failed
 
 
 def main():
@@ -230,14 +243,8 @@ def main():
     program = str(options.program.resolve())
     sources = Sources(program, options.golden, pathlib.Path(__file__).resolve().parent.parent / "sizing" / "configs")
     numbers = range(options.first, options.first + options.runs)
-    failed, begin = 0, time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for n, (faults, _) in enumerate(pool.map(lambda i: tried(program, sources, options, i), numbers), 1):
-            failed += bool(faults)
-            for fault in faults:
-                print(fault, flush=True)
-            if n % 1000 == 0:
-                print(f"{n} of {options.runs}: {failed} failed", file=sys.stderr, flush=True)
+    begin = time.monotonic()
+    failed = count_failed(options.jobs, lambda i: tried(program, sources, options, i), numbers)
     print(f"{options.runs} runs in {time.monotonic() - begin:.0f} s: {failed} failed")
     return 1 if failed else 0
 

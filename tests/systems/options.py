@@ -8,7 +8,6 @@ or 3, no file is made or changed, and none that is made is empty or has a tempor
 the seed, in place of all; --only those whose command line has these words. --sanitized: PROGRAM is the build of the preset asan.
 """
 import argparse
-import concurrent.futures
 import json
 import os
 import pathlib
@@ -170,14 +169,7 @@ def main():
     lines = [line for line in command_lines(program) if options.only in " ".join(line)]
     if options.runs:
         lines = random.Random(options.seed).sample(lines, min(options.runs, len(lines)))
-    failed = 0
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for n, faults in enumerate(pool.map(lambda line: tried(program, line, answer, options.sanitized), lines), 1):
-            failed += bool(faults)
-            for fault in faults:
-                print(fault, flush=True)
-            if n % 1000 == 0:
-                print(f"{n} of {len(lines)}: {failed} failed", file=sys.stderr, flush=True)
+    failed = whole_program.count_failed(options.jobs, lambda line: tried(program, line, answer, options.sanitized), lines)
     print(f"{len(lines)} command lines: {failed} failed")
     return 1 if failed or not lines else 0
 
