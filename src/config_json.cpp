@@ -12,9 +12,15 @@ namespace moe {
 namespace {
 
 /// The one list of fields. `v(name, field)` for a field, `v(name, field, when)` for one that has a meaning only then,
-/// `v.section(name, [&] { ... })` for a struct.
+/// `v.section(name, [&] { ... })` for a struct. v(name, field, when, standard): this field came after files without it were
+/// published, and is written only where it is not `standard`.
 template <typename Visitor>
 void each_field(Visitor& v, Config& c) {
+  static constexpr Router kRouter;
+  static constexpr Combine kCombine;
+  static constexpr Experts kExperts;
+  static constexpr Shared kShared;
+  static constexpr PSource kPSource = PSource::NormalisedScore;
   v.section("shape", [&] {
     v("num_tokens", c.shape.num_tokens);
     v("hidden_size", c.shape.hidden_size);
@@ -27,7 +33,9 @@ void each_field(Visitor& v, Config& c) {
     Router& r = c.router;
     v("score_function", r.score_function);
     const bool any = has_router(c);
+    v("logit_bias", r.logit_bias, any, &kRouter.logit_bias);
     v("selection_bias", r.selection_bias, any);
+    v("selection_bias_on", r.selection_bias_on, any && r.selection_bias, &kRouter.selection_bias_on);
     v("n_group", r.n_group, any);
     const bool groups = any && has_groups(c);
     v("topk_group", r.topk_group, groups);
@@ -35,6 +43,7 @@ void each_field(Visitor& v, Config& c) {
     v("group_score_n", r.group_score_n, groups && sums_best_of_group(r));
     v("renorm", r.renorm, any);
     v("renorm_stage", r.renorm_stage, shares_a_sum(r));
+    v("renorm_epsilon", r.renorm_epsilon, shares_a_sum(r), &kRouter.renorm_epsilon);
     v("routed_scaling_factor", r.routed_scaling_factor, any);
     v("second_policy", r.second_policy, any);
     v("second_threshold", r.second_threshold, draws_second(r));
@@ -62,14 +71,27 @@ void each_field(Visitor& v, Config& c) {
     v("order", a.order, any && !ranks_assignments(a));
     v("dropped_output", a.dropped_output, any);
   });
+  v.section("combine", [&] {
+    v("weight_location", c.combine.weight_location, has_router(c), &kCombine.weight_location);
+  });
   v.section("experts", [&] {
-    v("glu", c.experts.glu);
-    v("activation", c.experts.activation);
-    v("bias", c.experts.bias);
+    Experts& e = c.experts;
+    v("glu", e.glu);
+    v("activation", e.activation);
+    v("bias", e.bias);
+    v("act_alpha", e.act_alpha, has_alpha(e.activation), &kExperts.act_alpha);
+    v("clamp_gate_max", e.clamp_gate_max, e.glu, &kExperts.clamp_gate_max);
+    v("clamp_up_abs", e.clamp_up_abs, e.glu, &kExperts.clamp_up_abs);
+    v("up_offset", e.up_offset, e.glu, &kExperts.up_offset);
+    v("identity_experts", e.identity_experts, has_router(c), &kExperts.identity_experts);
   });
   v.section("shared", [&] {
-    v("mode", c.shared.mode);
-    v("ffn_size", c.shared.ffn_size, has_shared(c));
+    Shared& s = c.shared;
+    v("mode", s.mode);
+    v("ffn_size", s.ffn_size, has_shared(c));
+    const bool limits = has_shared(c) && c.experts.glu;
+    v("clamp_gate_max", s.clamp_gate_max, limits, &kShared.clamp_gate_max);
+    v("clamp_up_abs", s.clamp_up_abs, limits, &kShared.clamp_up_abs);
   });
   v.list("aux", c.aux, [&](Aux& a) {
     v("name", a.name);
@@ -80,6 +102,7 @@ void each_field(Visitor& v, Config& c) {
     v("f_divide_by_k", a.f_divide_by_k, balance);
     v("f_from", a.f_from, balance);
     v("f_stage", a.f_stage, balance && !counts_by_scores(a));
+    v("p_source", a.p_source, balance && !couples_experts(c.router.score_function), &kPSource);
     v("multiply", a.multiply, balance);
     v("scope", a.scope, balance);
     v("epsilon", a.epsilon, is_of_importance(a) || is_of_load(a));
@@ -97,8 +120,8 @@ class Writer {
   Json root = Json::object();
 
   template <typename Value>
-  void operator()(const char* name, Value& value, bool when = true) {
-    if (!when) return;
+  void operator()(const char* name, Value& value, bool when = true, const Value* standard = nullptr) {
+    if (!when || (standard != nullptr && value == *standard)) return;
     if constexpr (std::is_enum_v<Value>)
       (*at_)[name] = spelling(value);
     else
@@ -106,8 +129,10 @@ class Writer {
   }
   template <typename Body>
   void section(const char* name, Body body) {
-    at_ = &(root[name] = Json::object());
+    Json fields = Json::object();
+    at_ = &fields;
     body();
+    if (!fields.empty()) root[name] = std::move(fields);
   }
   template <typename Item, typename Body>
   void list(const char* name, std::vector<Item>& items, Body body) {
@@ -129,7 +154,7 @@ class Choices {
   std::vector<FieldValue> all;
 
   template <typename Value>
-  void operator()(const char* name, const Value& value, bool when = true) {
+  void operator()(const char* name, const Value& value, bool when = true, const Value* = nullptr) {
     if (!when) return;
     if constexpr (std::is_enum_v<Value>) {
       for (std::size_t i = 0; i < kSpelling<Value>.size(); ++i)
@@ -161,7 +186,7 @@ class Lister {
   std::vector<FieldInfo> all;
 
   template <typename Value>
-  void operator()(const char* name, const Value& value, bool = true) {
+  void operator()(const char* name, const Value& value, bool = true, const Value* = nullptr) {
     FieldInfo info{path_ + name, "", {}, {}, "", ""};
     if constexpr (std::is_enum_v<Value>) {
       info.type = "string", info.standard = spelling(value);
@@ -197,7 +222,7 @@ class Reader {
   }
 
   template <typename Value>
-  void operator()(const char* name, Value& value, bool when = true) {
+  void operator()(const char* name, Value& value, bool when = true, const Value* = nullptr) {
     known_.emplace_back(name);
     fields_.push_back(path_ + name);
     const auto found = at_->find(name);

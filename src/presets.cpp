@@ -136,11 +136,97 @@ Preset deepseek_v3() {
       c};
 }
 
+Preset expert_choice() {
+  Config c;
+  c.shape = {16, 32, 64, 8, 8};
+  c.capacity.mode = CapacityMode::Factor;
+  c.capacity.factor = 2;
+  c.capacity.priority = Priority::Weight;
+  c.experts = {false, Activation::Relu, ExpertBias::None};
+  return {
+      "expert_choice",
+      "Expert choice: every expert takes the tokens that score highest for it, by the softmax over experts",
+      "Zhou et al., arXiv 2202.09368, sec. 3.2: S = softmax(X W), G and I of the largest S^T for each "
+      "expert, "
+      "k = n c / e with c = 2. It is stated by what there is: all experts of a token are its choices "
+      "(top_k = num_experts), and places go to the largest weights. Left open and chosen here: k rounds "
+      "down, of equal weights the earlier token first, ReLU without a gate, no loss",
+      c};
+}
+
+Preset gpt_oss() {
+  Config c;
+  c.shape = {16, 32, 64, 128, 4};
+  c.router.logit_bias = true;
+  c.router.renorm = Renorm::Sum;
+  c.experts = {.activation = Activation::QuickGelu,
+               .bias = ExpertBias::PerExpert,
+               .clamp_gate_max = 7,
+               .clamp_up_abs = 7,
+               .up_offset = 1};
+  return {
+      "gpt_oss",
+      "gpt-oss: a bias in the router, softmax over the 4 chosen, limited quick GELU times up + 1, biases",
+      "openai/gpt-oss, gpt_oss/torch/model.py at 7b583341fe16: MLPBlock, swiglu with alpha 1.702 and limit "
+      "7; "
+      "128 experts as gpt-oss-120b. It has no loss. There gate and up are interleaved rows of one matrix; "
+      "here they are apart",
+      c};
+}
+
+Preset llama4() {
+  Config c;
+  c.shape = {16, 32, 64, 16, 1};
+  c.router.score_function = ScoreFunction::Sigmoid;
+  c.combine.weight_location = WeightLocation::Input;
+  c.shared = {SharedMode::Add, 64};
+  return {"llama4",
+          "Llama 4: the one best logit, whose sigmoid multiplies what goes into the expert; a shared expert",
+          "huggingface/transformers, Llama4TextMoe at commit 000c33fdfde1; 16 experts as Llama 4 Scout. It "
+          "has no "
+          "loss",
+          c};
+}
+
+Preset longcat_flash() {
+  Config c;
+  c.shape = {16, 32, 64, 768, 12};
+  c.router.selection_bias = true;
+  c.router.routed_scaling_factor = 6;
+  c.experts.identity_experts = 256;
+  return {
+      "longcat_flash",
+      "LongCat-Flash: softmax over 512 experts and 256 that give what they get, bias in the choice, factor 6",
+      "huggingface/transformers, LongcatFlashMoE and LongcatFlashTopkRouter, and its default config; "
+      "Meituan, "
+      "arXiv 2509.01322, sec. 2.1. Only the block: its dense path and shortcut are outside the layer; the "
+      "bias is updated otherwise there, so here it is not",
+      c};
+}
+
+Preset deepseek_v4() {
+  Config c;
+  c.shape = {16, 32, 64, 256, 6};
+  c.router = {.score_function = ScoreFunction::SqrtSoftplus,
+              .selection_bias = true,
+              .renorm = Renorm::Sum,
+              .routed_scaling_factor = 1.5};
+  c.experts = {.clamp_gate_max = 10, .clamp_up_abs = 10};
+  c.shared = {SharedMode::Add, 64, 10, 10};
+  return {"deepseek_v4",
+          "DeepSeek-V4: square roots of softplus, bias in the choice only, limited SwiGLU, one shared expert",
+          "huggingface/transformers, DeepseekV4TopKRouter and its default config. There 1e-20 is added to "
+          "the sum of "
+          "the weights; the first layers choose by a table of token ids instead; no loss is stated here",
+          c};
+}
+
 }  // namespace
 
 const std::vector<Preset>& presets() {
-  static const std::vector<Preset> all{dense(),   shazeer2017(), gshard(), switch_transformer(),
-                                       mixtral(), deepseek_v3()};
+  static const std::vector<Preset> all{dense(),         shazeer2017(),   gshard(),      switch_transformer(),
+                                       expert_choice(), mixtral(),       deepseek_v3(), deepseek_v4(),
+                                       llama4(),        longcat_flash(), gpt_oss()};
   return all;
 }
 

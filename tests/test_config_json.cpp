@@ -32,17 +32,17 @@ TEST_CASE("config_json: only fields with a meaning are written") {
 
 TEST_CASE("config_json: unknown fields and values are errors that list what there is") {
   CHECK(error_with("mixtral", "router.temperature=2") ==
-        "router.temperature = 2 is not a field; router has score_function, selection_bias, n_group, "
-        "topk_group, group_score, group_score_n, renorm, renorm_stage, routed_scaling_factor, "
-        "second_policy, second_threshold");
+        "router.temperature = 2 is not a field; router has score_function, logit_bias, selection_bias, "
+        "selection_bias_on, n_group, topk_group, group_score, group_score_n, renorm, renorm_stage, "
+        "renorm_epsilon, routed_scaling_factor, second_policy, second_threshold");
   CHECK(error_with("mixtral", "groups=2") ==
-        "groups = 2 is not a field; a config has shape, router, noise, capacity, experts, "
-        "shared, aux, bias_update");
+        "groups = 2 is not a field; a config has shape, router, noise, capacity, combine, "
+        "experts, shared, aux, bias_update");
   CHECK(error_with("mixtral", "router.score_function=softplus") ==
         "router.score_function = \"softplus\" must be one of none, softmax, sigmoid, sqrtsoftplus");
   CHECK(error_with("mixtral", "aux.load_balance.weight=1") ==
         "aux.0.weight = 1 is not a field; aux.0 has name, kind, coefficient, f_source, "
-        "f_divide_by_k, f_from, f_stage, multiply, scope, epsilon");
+        "f_divide_by_k, f_from, f_stage, p_source, multiply, scope, epsilon");
 }
 
 TEST_CASE("config_json: types are strict") {

@@ -85,7 +85,8 @@ TEST_CASE("detection: who is dropped shows in y, and so does every other expert 
       {"noise/tie", tie},
       {"capacity/by-raw-weight", "the other choice is dropped, too"},
       {"exact/choice-major", tie},
-      {"noise/all-chosen", "slots alone differ"}};
+      {"noise/all-chosen", "slots alone differ"},
+      {"expert-choice/plain", "the choice left out has no place"}};
   std::string hidden;
   for (const GoldenFile& file : corpus()) {
     for (const GoldenCase& c : file.cases) {

@@ -8,6 +8,9 @@ namespace {
 Config preset_config(const Preset& preset, Index E) {
   std::vector<std::string> sets{"shape.num_tokens=8", "shape.hidden_size=6", "shape.ffn_size=7"};
   if (has_router(preset.config)) sets.push_back("shape.num_experts=" + std::to_string(E));
+  if (preset.config.experts.identity_experts > 0)
+    sets.push_back("experts.identity_experts=" + std::to_string(E / 3));
+  if (ranks_assignments(preset.config.capacity)) sets.emplace_back("capacity.min_capacity=1");
   return load_config(preset.name, sets).config;
 }
 

@@ -45,14 +45,18 @@ TEST_CASE("invariants: an error of 2^-60 breaks the rule that it concerns") {
                gated = small("mixtral", {"shared.mode=sigmoid_gate", "shared.ffn_size=3"}),
                sparse = small("mixtral", {"shape.num_tokens=1"}),
                top1 = small("mixtral", {"shape.top_k=1", "aux=[]"}),
-               sigmoid = small("mixtral", {"router.score_function=sigmoid"});
+               sigmoid = small("mixtral", {"router.score_function=sigmoid"}),
+               inward = small("mixtral", {"combine.weight_location=input"}),
+               logit_bias = small("mixtral", {"router.logit_bias=true"});
   for (const Wrong& wrong : std::vector<Wrong>{
            {"I1", mixtral, [](Backward& b) -> Ball& { return b.grads.logits(2, 1); }},
            {"I1", biased, [](Backward& b) -> Ball& { return b.trace.router.logsumexp(0, 0); }},
            {"I2", sparse, [](Backward& b) -> Ball& { return at(b.of_expert, empty_expert(b)).down(5, 6); }},
            {"I3", sigmoid, [](Backward& b) -> Ball& { return b.grads.scores(4, 3); }},
            {"I4", mixtral, [](Backward& b) -> Ball& { return b.grads.router_weight(3, 5); }},
+           {"I4", logit_bias, [](Backward& b) -> Ball& { return b.grads.router_bias(0, 1); }},
            {"I5", mixtral, [](Backward& b) -> Ball& { return b.grads.topk_weights(4, 1); }},
+           {"I5", inward, [](Backward& b) -> Ball& { return b.grads.in(3, 2); }},
            {"I6", mixtral, [](Backward& b) -> Ball& { return b.trace.loss.task; }},
            {"I6", gated, [](Backward& b) -> Ball& { return b.grads.shared.down(1, 2); }},
            {"I7", mixtral,
@@ -109,16 +113,25 @@ TEST_CASE(
     std::size_t value;
     Terms terms;
   };
-  const std::vector<Sum> sums{{"I4", 0, {{"grad.router.weight", "router.weight"}}},
-                              {"I4", 0, {{"grad.router.logits", "router.logits"}}},
-                              {"I5", 0, {{"grad.router.topk_weights", "router.topk_weights"}}},
-                              {"I5", 0, {{"grad.expert.out", "expert.out"}}},
-                              {"I6", 0, {{"loss.task", ""}}},
-                              {"I7", 0, {{"grad.expert.out", "expert.out"}}},
-                              {"I7", 1, {{"grad.experts.up", "experts.up"}}},
-                              {"I7", 1, {{"grad.expert.up", "expert.up"}}},
-                              {"I8", 0, {{"grad.expert.hidden", "expert.hidden"}}},
-                              {"I8", 0, {{"grad.expert.up", "expert.up"}}}};
+  const auto sums_of = [](const Config& config) {
+    Terms router{{"grad.router.weight", "router.weight"}}, up{{"grad.experts.up", "experts.up"}};
+    if (config.router.logit_bias) router.emplace_back("grad.router.bias", "router.bias");
+    if (has_bias(config)) up.emplace_back("grad.experts.up_bias", "experts.up_bias");
+    const bool inward = weighs_input(config);
+    std::vector<Sum> sums{
+        {"I4", 0, router},
+        {"I4", 0, {{"grad.router.logits", "router.logits"}}},
+        {"I5", 0, {{"grad.router.topk_weights", "router.topk_weights"}}},
+        {"I5", 0, {{inward ? "grad.expert.in" : "grad.expert.out", inward ? "expert.in" : "expert.out"}}},
+        {"I6", 0, {{"loss.task", ""}}},
+        {"I7", 1, up},
+        {"I7", 1, {{"grad.expert.up", "expert.up"}}},
+        {"I8", 0, {{"grad.expert.hidden", "expert.hidden"}}},
+        {"I8", 0, {{"grad.expert.up", "expert.up"}}}};
+    if (config.experts.identity_experts == 0)  // else of the rows of the others only
+      sums.push_back({"I7", 0, {{"grad.expert.out", "expert.out"}}});
+    return sums;
+  };
   for (const Preset& preset : presets()) {
     CAPTURE(preset.name);
     const Config config = load_config(preset.name, {"shape.num_tokens=8"}).config;
@@ -129,7 +142,7 @@ TEST_CASE(
     for (const Invariant& i : proof.gradient->invariants) stated[i.rule] = i.values;
     CHECK(stated.count("I7") == 1);
     CHECK(stated.count("I4") == (has_router(config) ? 1 : 0));
-    for (const Sum& sum : sums) {
+    for (const Sum& sum : sums_of(config)) {
       if (stated.count(sum.rule) == 0) continue;
       CAPTURE(sum.rule);
       Reader reader(inputs, proof.arrays);

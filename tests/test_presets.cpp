@@ -4,10 +4,13 @@
 using namespace moe;
 
 TEST_CASE("presets: by name, each with a source and the default shape") {
-  CHECK(preset_names() == "dense, shazeer2017, gshard, switch, mixtral, deepseek_v3");
+  CHECK(preset_names() ==
+        "dense, shazeer2017, gshard, switch, expert_choice, mixtral, deepseek_v3, deepseek_v4, llama4, "
+        "longcat_flash, gpt_oss");
   CHECK(find_preset("nothing") == nullptr);
   for (const Preset& preset : presets()) {
-    CHECK(preset.source.find("arXiv") != std::string::npos);
+    const bool by_paper = preset.source.find("arXiv") != std::string::npos;
+    CHECK((by_paper || preset.source.find('/') != std::string::npos));  // or by the code of somebody
     CHECK(preset.config.shape.num_tokens == 16);
     CHECK(preset.config.shape.hidden_size == 32);
     CHECK(preset.config.shape.ffn_size == 64);

@@ -53,6 +53,11 @@ enum class SecondPolicy { All, Random };
 template <>
 inline constexpr std::array kSpelling<SecondPolicy>{"all", "random"};
 
+/// (R4): is the selection bias added to scores, or to logits?
+enum class BiasOn { Scores, Logits };
+template <>
+inline constexpr std::array kSpelling<BiasOn>{"scores", "logits"};
+
 /// (R5): how good a group of experts is.
 enum class GroupScore { Max, SumTopn };
 template <>
@@ -60,13 +65,16 @@ inline constexpr std::array kSpelling<GroupScore>{"max", "sum_topn"};
 
 struct Router {
   ScoreFunction score_function = ScoreFunction::Softmax;
+  bool logit_bias = false;      // (R0) is added to the logits, as any linear map has one
   bool selection_bias = false;  // (R4) is added to the scores where experts are chosen, and only there
-  Index n_group = 1;            // G: groups of neighbouring experts, of which the best topk_group are open
-  Index topk_group = 1;         // where n_group > 1, as are the next two
+  BiasOn selection_bias_on = BiasOn::Scores;  // where there is one
+  Index n_group = 1;     // G: groups of neighbouring experts, of which the best topk_group are open
+  Index topk_group = 1;  // where n_group > 1, as are the next two
   GroupScore group_score = GroupScore::Max;
   Index group_score_n = 2;  // where group_score is SumTopn
   Renorm renorm = Renorm::None;
-  RenormStage renorm_stage = RenormStage::BeforeDrop;  // where renorm is Sum
+  RenormStage renorm_stage = RenormStage::BeforeDrop;  // where renorm is Sum, as is the next
+  double renorm_epsilon = 0;                           // is added to the sum
   double routed_scaling_factor = 1;                    // (R3) multiplies every weight
   SecondPolicy second_policy = SecondPolicy::All;
   double second_threshold = 0.5;  // where second_policy is Random
@@ -129,10 +137,19 @@ struct Capacity {
   DroppedOutput dropped_output = DroppedOutput::Zero;
 };
 
-enum class Activation { Relu, GeluErf, GeluTanh, Silu, Identity, Relu2 };  // (A1) to (A6)
+/// (C1): does the weight of a choice multiply what its expert gives, or what goes into it?
+enum class WeightLocation { Output, Input };
 template <>
-inline constexpr std::array kSpelling<Activation>{"relu", "gelu_erf", "gelu_tanh",
-                                                  "silu", "identity", "relu2"};
+inline constexpr std::array kSpelling<WeightLocation>{"output", "input"};
+
+struct Combine {
+  WeightLocation weight_location = WeightLocation::Output;
+};
+
+enum class Activation { Relu, GeluErf, GeluTanh, Silu, Identity, Relu2, QuickGelu };  // (A1) to (A7)
+template <>
+inline constexpr std::array kSpelling<Activation>{"relu",     "gelu_erf", "gelu_tanh", "silu",
+                                                  "identity", "relu2",    "quick_gelu"};
 enum class ExpertBias { None, PerExpert };
 template <>
 inline constexpr std::array kSpelling<ExpertBias>{"none", "per_expert"};
@@ -141,16 +158,23 @@ struct Experts {
   bool glu = true;  // (X2) gated: act(gate) up; otherwise act(up)
   Activation activation = Activation::Silu;
   ExpertBias bias = ExpertBias::None;
+  double act_alpha = 1.702;   // where activation is QuickGelu
+  double clamp_gate_max = 0;  // (X2) where glu, as are the next two: no gate is larger; 0: there is no limit
+  double clamp_up_abs = 0;    // no up is further from 0; 0: there is no limit
+  double up_offset = 0;
+  Index identity_experts = 0;  // (X4) so many, the last ones, have no weights and give what they get
 };
 
-enum class SharedMode { None, Add, SigmoidGate };
+enum class SharedMode { None, Add, SigmoidGate, Average, WeightedMean };
 template <>
-inline constexpr std::array kSpelling<SharedMode>{"none", "add", "sigmoid_gate"};
+inline constexpr std::array kSpelling<SharedMode>{"none", "add", "sigmoid_gate", "average", "weighted_mean"};
 
 /// (H1) an expert that sees every token: as the others are, but without biases.
 struct Shared {
   SharedMode mode = SharedMode::None;
-  Index ffn_size = 0;  // where mode is not None
+  Index ffn_size = 0;         // where mode is not None, as are the next two
+  double clamp_gate_max = 0;  // its own limits, where glu
+  double clamp_up_abs = 0;
 };
 
 enum class AuxKind { Switch, Z, CvImportance, CvLoad };
@@ -165,6 +189,10 @@ inline constexpr std::array kSpelling<LoadStage>{"pre_drop", "post_drop"};
 enum class LoadFrom { Selected, RetopkOfAuxScores };
 template <>
 inline constexpr std::array kSpelling<LoadFrom>{"selected", "retopk_of_aux_scores"};
+/// (B1): the share of an expert is of the scores, or the softmax of the logits whatever the scores are.
+enum class PSource { NormalisedScore, Softmax };
+template <>
+inline constexpr std::array kSpelling<PSource>{"normalised_score", "softmax"};
 enum class Multiply { E2Mean, None };
 template <>
 inline constexpr std::array kSpelling<Multiply>{"E2_mean", "none"};
@@ -175,10 +203,11 @@ struct Aux {
   std::string name;
   AuxKind kind = AuxKind::Switch;
   double coefficient = 0;
-  LoadSource f_source = LoadSource::Top1;  // where kind is Switch, as are the next five
+  LoadSource f_source = LoadSource::Top1;  // where kind is Switch, as are the next six
   bool f_divide_by_k = false;
-  LoadFrom f_from = LoadFrom::Selected;    // or the K largest scores, whatever bias and groups say
-  LoadStage f_stage = LoadStage::PreDrop;  // where f_from is Selected
+  LoadFrom f_from = LoadFrom::Selected;         // or the K largest scores, whatever bias and groups say
+  LoadStage f_stage = LoadStage::PreDrop;       // where f_from is Selected
+  PSource p_source = PSource::NormalisedScore;  // where scores are no softmax
   Multiply multiply = Multiply::E2Mean;
   Scope scope = Scope::Batch;
   double epsilon = 1e-10;  // where kind is CvImportance or CvLoad
@@ -200,6 +229,7 @@ struct Config {
   Router router;
   Noise noise;
   Capacity capacity;
+  Combine combine;
   Experts experts;
   Shared shared;
   std::vector<Aux> aux;

@@ -42,7 +42,7 @@ inline double weights_read(const Config& config, const Plan& plan, bool backward
   const auto [T, D, F, E, K] = Letters(config);
   const Index into = config.experts.glu ? 2 : 1, Fs = config.shared.ffn_size;
   Index experts = 0;
-  for (Index e = 0; e < E; ++e) experts += plan.count(e) > 0 ? 1 : 0;
+  for (Index e = 0; e < computed_experts(config); ++e) experts += plan.count(e) > 0 ? 1 : 0;
   Index n =
       (has_router(config) ? E : 0) + experts * (into * F + D) + (has_shared(config) ? into * Fs + D : 0);
   if (backward)

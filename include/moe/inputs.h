@@ -23,22 +23,24 @@ struct InputInfo {
 ///         6 + (floor(log2 fan_in) + 1) div 2 for weights
 inline std::vector<InputInfo> inputs_of(const Config& config) {
   const auto [T, D, F, E, K] = Letters(config);
+  const Index computed = computed_experts(config);
   const auto weight = [](Index fan_in) {
     return 6 + static_cast<int>(std::bit_width(static_cast<std::uint64_t>(fan_in))) / 2;
   };
   std::vector<InputInfo> list{{Tensor::x, {T, D}, 1, 6}, {Tensor::dy, {T, D}, 6, 6}};
   if (has_router(config)) list.push_back({Tensor::router_weight, {E, D}, 2, weight(D)});
+  if (config.router.logit_bias) list.push_back({Tensor::router_bias, {E}, 8, 10});
   if (has_noise(config)) list.push_back({Tensor::router_noise_weight, {E, D}, 7, weight(D)});
   if (config.router.selection_bias) list.push_back({Tensor::router_selection_bias, {E}, 9, 10});
   if (has_noise(config)) list.push_back({Tensor::noise_gaussian_learned, {T, E}, 32, 6});
   if (draws_second(config.router)) list.push_back({Tensor::noise_second_policy, {T}, 33, 8});
-  if (config.experts.glu) list.push_back({Tensor::experts_gate, {E, F, D}, 3, weight(D)});
-  list.push_back({Tensor::experts_up, {E, F, D}, 4, weight(D)});
-  list.push_back({Tensor::experts_down, {E, D, F}, 5, weight(F)});
+  if (config.experts.glu) list.push_back({Tensor::experts_gate, {computed, F, D}, 3, weight(D)});
+  list.push_back({Tensor::experts_up, {computed, F, D}, 4, weight(D)});
+  list.push_back({Tensor::experts_down, {computed, D, F}, 5, weight(F)});
   if (has_bias(config)) {
-    if (config.experts.glu) list.push_back({Tensor::experts_gate_bias, {E, F}, 10, 10});
-    list.push_back({Tensor::experts_up_bias, {E, F}, 11, 10});
-    list.push_back({Tensor::experts_down_bias, {E, D}, 12, 10});
+    if (config.experts.glu) list.push_back({Tensor::experts_gate_bias, {computed, F}, 10, 10});
+    list.push_back({Tensor::experts_up_bias, {computed, F}, 11, 10});
+    list.push_back({Tensor::experts_down_bias, {computed, D}, 12, 10});
   }
   if (!has_shared(config)) return list;
   const Index Fs = config.shared.ffn_size;
@@ -105,6 +107,7 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
   p.x = view(Tensor::x, 0, T, D);
   p.dy = view(Tensor::dy, 0, T, D);
   p.router = view(Tensor::router_weight, 0, E, D);
+  p.router_bias = view(Tensor::router_bias, 0, 1, E);
   p.noise_weight = view(Tensor::router_noise_weight, 0, E, D);
   p.noise = view(Tensor::noise_gaussian_learned, 0, T, E);
   p.second_policy = view(Tensor::noise_second_policy, 0, 1, T);
@@ -112,7 +115,7 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
   p.shared = {view(Tensor::shared_gate, 0, Fs, D), view(Tensor::shared_up, 0, Fs, D),
               view(Tensor::shared_down, 0, D, Fs)};
   p.shared_gate = view(Tensor::shared_gate_weight, 0, 1, D);
-  for (Index e = 0; e < E; ++e)
+  for (Index e = 0; e < computed_experts(config); ++e)
     p.expert.push_back({view(Tensor::experts_gate, e * F, F, D), view(Tensor::experts_up, e * F, F, D),
                         view(Tensor::experts_down, e * D, D, F), view(Tensor::experts_gate_bias, e, 1, F),
                         view(Tensor::experts_up_bias, e, 1, F), view(Tensor::experts_down_bias, e, 1, D)});

@@ -22,8 +22,9 @@ struct Trace {
   Matrix<Num> x;  // (T, D), as the layer widened it
   Routing<Num> router;
   Plan dispatch;
-  Matrix<Num> gate, up, hidden;  // (N, F) all experts, by row
-  Matrix<Num> out, weighted;     // (N, D)
+  Matrix<Num> in;                // (N, D) what goes into experts, where weights multiply it
+  Matrix<Num> gate, up, hidden;  // (N, F) all experts with weights, by row
+  Matrix<Num> out, weighted;     // (N, D) all experts
   SharedTrace<Num> shared;       // its y (T, D)
   Matrix<Num> y;                 // (T, D)
   Losses<Num> loss;
@@ -33,13 +34,13 @@ struct Trace {
 template <typename Num>
 struct Grads {
   Matrix<Num> x;                             // (T, D)
-  Matrix<Num> router_weight;                 // (E, D)
+  Matrix<Num> router_weight, router_bias;    // (E, D), (1, E)
   Matrix<Num> selection_bias;                // (1, E) zeros: the choice passes no gradient
   Matrix<Num> noise_weight;                  // (E, D)
   Matrix<Num> logits, noisy_logits, scores;  // (T, E)
   Matrix<Num> topk_weights;                  // (T, K)
+  Matrix<Num> in, out;                       // (N, D)
   Matrix<Num> gate, up, hidden;              // (N, F)
-  Matrix<Num> out;                           // (N, D)
   ExpertWeightGrads<Num> shared;
   Matrix<Num> shared_gate;  // (1, D)
 };
@@ -70,9 +71,11 @@ void each_tensor(const Config& config, const Trace<Num>& a, Visit visit) {
   of(Tensor::dispatch_offsets, {E + 1}, a.dispatch.offsets.data());
   of(Tensor::dispatch_order, {N}, a.dispatch.order.data());
   of(Tensor::dispatch_kept, {T, K}, a.dispatch.kept.data());
-  if (config.experts.glu) of(Tensor::expert_gate, {N, F}, a.gate.data());
-  of(Tensor::expert_up, {N, F}, a.up.data());
-  of(Tensor::expert_hidden, {N, F}, a.hidden.data());
+  const Index computed = a.dispatch.rows_before(computed_experts(config));
+  if (weighs_input(config)) of(Tensor::expert_in, {N, D}, a.in.data());
+  if (config.experts.glu) of(Tensor::expert_gate, {computed, F}, a.gate.data());
+  of(Tensor::expert_up, {computed, F}, a.up.data());
+  of(Tensor::expert_hidden, {computed, F}, a.hidden.data());
   of(Tensor::expert_out, {N, D}, a.out.data());
   of(Tensor::combine_weighted, {N, D}, a.weighted.data());
   of(Tensor::y, {T, D}, a.y.data());
@@ -95,6 +98,7 @@ void each_tensor(const Config& config, const Plan& plan, const Grads<Num>& g, Vi
   of(Tensor::grad_x, {T, D}, g.x.data());
   if (has_router(config)) {
     of(Tensor::grad_router_weight, {E, D}, g.router_weight.data());
+    if (config.router.logit_bias) of(Tensor::grad_router_bias, {E}, g.router_bias.data());
     if (has_noise(config)) of(Tensor::grad_router_noise_weight, {E, D}, g.noise_weight.data());
     if (config.router.selection_bias) of(Tensor::grad_router_selection_bias, {E}, g.selection_bias.data());
     of(Tensor::grad_router_logits, {T, E}, g.logits.data());
@@ -102,9 +106,11 @@ void each_tensor(const Config& config, const Plan& plan, const Grads<Num>& g, Vi
     of(Tensor::grad_router_scores, {T, E}, g.scores.data());
     of(Tensor::grad_router_topk_weights, {T, K}, g.topk_weights.data());
   }
-  if (config.experts.glu) of(Tensor::grad_expert_gate, {N, F}, g.gate.data());
-  of(Tensor::grad_expert_up, {N, F}, g.up.data());
-  of(Tensor::grad_expert_hidden, {N, F}, g.hidden.data());
+  const Index computed = plan.rows_before(computed_experts(config));
+  if (weighs_input(config)) of(Tensor::grad_expert_in, {N, D}, g.in.data());
+  if (config.experts.glu) of(Tensor::grad_expert_gate, {computed, F}, g.gate.data());
+  of(Tensor::grad_expert_up, {computed, F}, g.up.data());
+  of(Tensor::grad_expert_hidden, {computed, F}, g.hidden.data());
   of(Tensor::grad_expert_out, {N, D}, g.out.data());
   if (!has_shared(config)) return;
   const Index Fs = config.shared.ffn_size;
@@ -117,7 +123,8 @@ void each_tensor(const Config& config, const Plan& plan, const Grads<Num>& g, Vi
 /// ... and the gradients of the weights of expert e.
 template <typename Num, typename Visit>
 void each_block(const Config& config, Index e, const ExpertWeightGrads<Num>& g, Visit visit) {
-  const auto [T, D, F, E, K] = Letters(config);
+  const auto [T, D, F, all, K] = Letters(config);
+  const Index E = computed_experts(config);
   const auto of = [&](Tensor id, const Dims& dims, const Matrix<Num>& m) {
     if (m.size() > 0) visit(std::string(name_of(id)), dims, e * m.size(), m.data(), m.size());
   };

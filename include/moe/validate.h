@@ -54,9 +54,13 @@ inline void validate(const Router& r, const Shape& shape) {
   }
   require(r.routed_scaling_factor > 0 && std::isfinite(r.routed_scaling_factor),
           "router.routed_scaling_factor", r.routed_scaling_factor, "must be positive and finite");
+  require(r.renorm_epsilon >= 0 && std::isfinite(r.renorm_epsilon), "router.renorm_epsilon", r.renorm_epsilon,
+          "must be 0 or positive and finite");
+  require(!(r.selection_bias && biases_logits(r) && r.n_group > 1), "router.selection_bias_on", "logits",
+          "needs one group, router.n_group = 1, not ", r.n_group);
   if (!draws_second(r)) return;
   require(shape.top_k == 2, "router.second_policy", "random", "needs shape.top_k = 2, not ", shape.top_k);
-  require(!shares_a_sum(r) || !shares_what_is_kept(r), "router.second_policy", "random",
+  require(!(shares_a_sum(r) && shares_what_is_kept(r)), "router.second_policy", "random",
           "needs a weight before any drop, so router.renorm_stage = before_drop");
   require(r.second_threshold > 0 && std::isfinite(r.second_threshold), "router.second_threshold",
           r.second_threshold, "must be positive and finite");
@@ -84,25 +88,44 @@ inline void validate(const Capacity& c, const Shape& shape, const Router& router
     require(value >= least && value <= kMaxSize, field, value, "must lie in [", least, ", ", kMaxSize, "]");
   };
   if (has_fixed(c)) require_count("capacity.fixed", c.fixed, 0);
+  require(!(ranks_assignments(c) && shares_a_sum(router) && couples_experts(router.score_function)) ||
+              router.renorm_epsilon == 0,
+          "router.renorm_epsilon", router.renorm_epsilon, "must be 0 where capacity.priority = weight");
   if (has_factor(c)) {
     require(c.factor > 0 && c.factor <= 1e6, "capacity.factor", c.factor, "must lie in (0, 1e6]");
     decimal_of(c.factor);
-    require(answer(c.outer_round, {false, true, true, true}), "capacity.outer_round", "none",
-            "must be floor, ceil or half_even");
+    require(rounds_outside(c), "capacity.outer_round", "none", "must be floor, ceil or half_even");
     require_count("capacity.min_capacity", c.min_capacity, 0);
     require_count("capacity.multiple_of", c.multiple_of, 1);
   }
   if (!scales_x(c.dropped_output)) return;
   require(shape.top_k == 1, "capacity.dropped_output", "scaled_identity", "needs shape.top_k = 1, not ",
           shape.top_k);
-  require(!shares_a_sum(router) || !shares_what_is_kept(router), "capacity.dropped_output", "scaled_identity",
-          "needs a weight for dropped choices, so router.renorm_stage = before_drop");
+  require(!(shares_a_sum(router) && shares_what_is_kept(router)), "capacity.dropped_output",
+          "scaled_identity", "needs a weight for dropped choices, so router.renorm_stage = before_drop");
+}
+
+inline void validate_limits(const std::string& section, double gate, double up) {
+  require(gate >= 0 && std::isfinite(gate), section + ".clamp_gate_max", gate,
+          "must be positive and finite, or 0 for none");
+  require(up >= 0 && std::isfinite(up), section + ".clamp_up_abs", up,
+          "must be positive and finite, or 0 for none");
+}
+
+inline void validate(const Experts& e, const Shape& shape) {
+  require(e.act_alpha > 0 && std::isfinite(e.act_alpha), "experts.act_alpha", e.act_alpha,
+          "must be positive and finite");
+  validate_limits("experts", e.clamp_gate_max, e.clamp_up_abs);
+  require(std::isfinite(e.up_offset), "experts.up_offset", e.up_offset, "must be finite");
+  require(e.identity_experts >= 0 && e.identity_experts < shape.num_experts, "experts.identity_experts",
+          e.identity_experts, "must lie in [0, shape.num_experts - 1 = ", shape.num_experts - 1, "]");
 }
 
 inline void validate(const Shared& s, const Shape& shape) {
   if (!has_shared(s)) return;
   require(s.ffn_size >= 1 && s.ffn_size <= kMaxSize, "shared.ffn_size", s.ffn_size, "must lie in [1, ",
           kMaxSize, "]");
+  validate_limits("shared", s.clamp_gate_max, s.clamp_up_abs);
   require(Int128{s.ffn_size} * std::max(shape.hidden_size, shape.num_tokens) <= kMaxElements,
           "shared.ffn_size", s.ffn_size, "makes a tensor of more than 2^50 elements");
 }
@@ -140,6 +163,7 @@ inline void validate(const Config& config) {
     validate(config.router, config.shape);
     validate_noise(config);
   }
+  validate(config.experts, config.shape);
   validate(config.shared, config.shape);
   if (updates_bias(config)) {
     require(config.router.selection_bias, "bias_update.kind", "sign", "needs router.selection_bias");

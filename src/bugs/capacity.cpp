@@ -16,14 +16,13 @@ Bug rounds(std::string name, std::function<bool(const Capacity&)> when,
   return confuses(std::move(name), [when = std::move(when), round = std::move(round)](Config& c) {
     if (!has_factor(c.capacity) || !when(c.capacity)) return;
     const double base =
-        static_cast<double>(c.shape.num_tokens * (!counts_choices(c.capacity) ? 1 : c.shape.top_k));
+        static_cast<double>(c.shape.num_tokens * (counts_choices(c.capacity) ? c.shape.top_k : 1));
     c.capacity.fixed =
         static_cast<Index>(round(c, c.capacity.factor * base / static_cast<double>(c.shape.num_experts)));
     c.capacity.mode = CapacityMode::Fixed;
   });
 }
-bool rounds_halves(const Capacity& c) { return answer(c.outer_round, {false, false, false, true}); }
-bool half_even(const Capacity& c) { return rounds_halves(c) && is_exact(c); }
+bool half_even(const Capacity& c) { return rounds_to_nearest(c) && is_exact(c); }
 
 Bug ranks(std::string name, Priority priority, const std::function<void(Config&)>& change) {
   return confuses(std::move(name), [=](Config& c) {
@@ -65,7 +64,7 @@ std::vector<Bug> formulas() {
              [](const Config&, double exact) { return std::ceil(exact - 0.5); }),
       rounds(
           "capacity: halves in floating point rounded away from zero",
-          [](const Capacity& c) { return rounds_halves(c) && !is_exact(c); },
+          [](const Capacity& c) { return rounds_to_nearest(c) && !is_exact(c); },
           [](const Config&, double exact) { return std::round(exact); }),
       formula("capacity: computed in fp32 where it is a decimal",
               [](Capacity& c) {

@@ -20,7 +20,7 @@ Trace<To> cast(const Trace<From>& a) {
   b.router.runner_up = r.runner_up;
   b.router.shares = matrix(r.shares), b.router.weights = matrix(r.weights);
   b.router.denominator = matrix(r.denominator), b.router.next_bias = matrix(r.next_bias);
-  b.gate = matrix(a.gate), b.up = matrix(a.up), b.hidden = matrix(a.hidden);
+  b.in = matrix(a.in), b.gate = matrix(a.gate), b.up = matrix(a.up), b.hidden = matrix(a.hidden);
   b.out = matrix(a.out), b.weighted = matrix(a.weighted), b.y = matrix(a.y);
   const ExpertTrace<From>& s = a.shared.expert;
   b.shared.expert = {matrix(s.x), matrix(s.gate), matrix(s.up), matrix(s.hidden), matrix(s.out)};

@@ -39,9 +39,9 @@ Bug computes_with(std::string name, std::function<Index(const Plan&, Index e)> f
     for (auto& [id, a] : inputs) {
       if (!std::string(name_of(id)).starts_with("experts.")) continue;
       const Array before = a;
-      const Index size = a.size() / config.shape.num_experts;
+      const Index size = a.size() / computed_experts(config);
       std::vector<double> values;
-      for (Index e = 0; e < config.shape.num_experts; ++e)
+      for (Index e = 0; e < computed_experts(config); ++e)
         for (Index i = 0; i < size; ++i) values.push_back(before.real(from(plan, e) * size + i));
       a = array_of(before.dims, values.data());
     }
@@ -56,8 +56,8 @@ Bug stale_gradient(std::string name, std::function<Index(const Plan&, Index e)> 
                                            Arrays& answer) {
     for (const char* gradient : kWeightGradients) {
       Editable g(answer, gradient);
-      const Index size = g.size() / config.shape.num_experts;
-      for (Index e = 0; e < config.shape.num_experts; ++e)
+      const Index size = g.size() / computed_experts(config);
+      for (Index e = 0; e < computed_experts(config); ++e)
         if (const Index from = stale(d.plan, e); d.plan.count(e) == 0 && from >= 0)
           for (Index i = 0; i < size; ++i) g[e * size + i] = g[from * size + i];
     }

@@ -1,6 +1,6 @@
-#include "list.h"
-
 #include <memory>
+
+#include "list.h"
 
 // Mistakes in where experts' weights are read from: right numbers at wrong places.
 namespace moe {
@@ -101,7 +101,7 @@ std::function<Index(Index)> exchange(Index a, Index b) {
 
 /// The first two experts that get equally many rows.
 std::function<Index(Index)> equal_load(const Config& config, const Plan& plan) {
-  for (Index b = 1; b < config.shape.num_experts; ++b)
+  for (Index b = 1; b < computed_experts(config); ++b)
     for (Index a = 0; a < b; ++a)
       if (plan.count(a) == plan.count(b) && plan.count(a) > 0) return exchange(a, b);
   return {};
@@ -137,7 +137,7 @@ std::vector<Bug> layout_bugs() {
       takes_experts("expert: two experts of equal load exchanged", equal_load),
       takes_experts("expert: the weights of the next expert",
                     [](const Config& config, const Plan&) -> std::function<Index(Index)> {
-                      return [E = config.shape.num_experts](Index e) { return (e + 1) % E; };
+                      return [E = computed_experts(config)](Index e) { return (e + 1) % E; };
                     }),
   };
 }

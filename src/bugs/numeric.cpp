@@ -112,21 +112,21 @@ std::vector<Bug> experts() {
     Editable y(answer, "y");
     for (Index t = 0; t < T && has_router(config); ++t)
       for (Index k = 0; k < K; ++k)
-        for (Index i = 0; i < D && d.plan.row(t, k) >= 0; ++i)
+        for (Index i = 0; i < D && d.plan.row(t, k) >= 0 && d.expert(t, k) < computed_experts(config); ++i)
           y[t * D + i] += inputs.at(Tensor::experts_down_bias).real(d.expert(t, k) * D + i) *
                           ((k == 0 ? 1 : 0) - value(answer, "router.topk_weights", t * K + k));
   };
   Bug equal_experts{"expert: the gradients of equal experts collected in the first of them"};
   equal_experts.tensors = [](const Config& config, const Inputs& inputs, const Decisions&, Arrays& answer) {
     const Array& up = inputs.at(Tensor::experts_up);
-    const Index size = up.size() / config.shape.num_experts;
+    const Index computed = computed_experts(config), size = up.size() / computed;
     const auto equal = [&](Index a, Index b) {
       for (Index i = 0; i < size; ++i)
         if (up.real(a * size + i) != up.real(b * size + i)) return false;
       return true;
     };
     Editable g(answer, "grad.experts.up");
-    for (Index b = 1; b < config.shape.num_experts; ++b)
+    for (Index b = 1; b < computed; ++b)
       for (Index a = 0; a < b; ++a)
         for (Index i = 0; i < size && equal(a, b); ++i)
           g[a * size + i] += g[b * size + i], g[b * size + i] = 0;
@@ -167,14 +167,23 @@ std::vector<Bug> activations() {
         dh(answer, "grad.expert.hidden");
     for (Index i = 0; i < up.size(); ++i) slope[i] = dh[i] * 2 * hidden[i] / up[i];
   };
-  return {mistakes("expert: the tanh form of GELU for the error function", GeluErf, GeluTanh, true),
-          mistakes("expert: the error function for the tanh form of GELU", GeluTanh, GeluErf, true),
-          mistakes("expert: GELU where SiLU is meant", Silu, GeluErf, true),
-          mistakes("expert: the gate of a bilinear expert through SiLU", Identity, Silu, true),
-          mistakes("expert: a ReLU between the matrices of a linear expert", Identity, Relu, false),
-          mistakes("expert: a ReLU that is not squared", Relu2, Relu, true),
-          std::move(unclipped),
-          std::move(quotient)};
+  return {
+      mistakes("expert: the tanh form of GELU for the error function", GeluErf, GeluTanh, true),
+      mistakes("expert: the error function for the tanh form of GELU", GeluTanh, GeluErf, true),
+      mistakes("expert: GELU where SiLU is meant", Silu, GeluErf, true),
+      mistakes("expert: the gate of a bilinear expert through SiLU", Identity, Silu, true),
+      mistakes("expert: a ReLU between the matrices of a linear expert", Identity, Relu, false),
+      mistakes("expert: a ReLU that is not squared", Relu2, Relu, true),
+      confuses("expert: no limits", [](Config& c) { c.experts.clamp_gate_max = c.experts.clamp_up_abs = 0; }),
+      confuses("expert: nothing added to up", [](Config& c) { c.experts.up_offset = 0; }),
+      confuses("shared: limited as the other experts are",
+               [](Config& c) {
+                 c.shared.clamp_gate_max = c.experts.clamp_gate_max;
+                 c.shared.clamp_up_abs = c.experts.clamp_up_abs;
+               }),
+      confuses("router: the bias of the logits forgotten", [](Config& c) { c.router.logit_bias = false; }),
+      std::move(unclipped),
+      std::move(quotient)};
 }
 
 std::vector<Bug> losses() {

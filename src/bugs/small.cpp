@@ -32,39 +32,68 @@ void multiply_by_down(const Params<double>& params, Trace<double>& a) {
   }
 }
 
-bool is_silu(Activation a) { return answer(a, {false, false, false, true, false, false}); }
 /// An expert whose SiLU is z times another function of z.
 Bug sigmoid_is(std::string name, double (*sigmoid_of)(double)) {
+  return after_experts(
+      std::move(name), [=](const Config& config, const Params<double>& params, Trace<double>& a) {
+        if (!is_silu(config.experts.activation)) return;
+        for (Index i = 0; i < a.hidden.size(); ++i) {
+          const bool glu = config.experts.glu;
+          const double u = a.up.data()[i], z = glu ? limited_gate(config.experts, a.gate.data()[i]) : u;
+          a.hidden.data()[i] = z * sigmoid_of(z) * (glu ? limited_up(config.experts, u) : 1);
+        }
+        multiply_by_down(params, a);
+      });
+}
+
+/// An expert with a limit of its gate whose two halves meet as `meet` says.
+Bug limits(std::string name, double (*meet)(const Experts&, double g, double u)) {
   return after_experts(std::move(name),
                        [=](const Config& config, const Params<double>& params, Trace<double>& a) {
-                         if (!is_silu(config.experts.activation)) return;
-                         for (Index i = 0; i < a.hidden.size(); ++i) {
-                           const double z = config.experts.glu ? a.gate.data()[i] : a.up.data()[i];
-                           a.hidden.data()[i] = z * sigmoid_of(z) * (config.experts.glu ? a.up.data()[i] : 1);
-                         }
+                         if (!clamps_gate(config.experts)) return;
+                         for (Index i = 0; i < a.hidden.size(); ++i)
+                           a.hidden.data()[i] = meet(config.experts, a.gate.data()[i], a.up.data()[i]);
                          multiply_by_down(params, a);
                        });
 }
 
 std::vector<Bug> experts_slightly_off() {
-  return {after_experts("expert: the outputs of one expert 1 + 2^-8 times too large",
-                        [](const Config&, const Params<double>&, Trace<double>& a) {
-                          for (Index e = 0; e < static_cast<Index>(a.dispatch.counts.size()); ++e) {
-                            if (a.dispatch.count(e) == 0) continue;
-                            a.out.middleRows(a.dispatch.first(e), a.dispatch.count(e)) *= 1 + 0x1p-8;
-                            return;
-                          }
-                        }),
-          sigmoid_is("expert: SiLU of 1.0005 z", [](double z) { return 1.0005 * sigmoid(1.0005 * z); }),
-          sigmoid_is("expert: a SiLU whose sigmoid has 8 bits",
-                     [](double z) { return kBfloat16.round(sigmoid(z)); }),
-          after_experts("expert: hidden values in bf16",
-                        [](const Config&, const Params<double>& params, Trace<double>& a) {
-                          round_all(a.hidden, kBfloat16);
-                          multiply_by_down(params, a);
-                        }),
-          after_experts("expert: outputs in bf16", [](const Config&, const Params<double>&,
-                                                      Trace<double>& a) { round_all(a.out, kBfloat16); })};
+  return {
+      after_experts("expert: the outputs of one expert 1 + 2^-8 times too large",
+                    [](const Config&, const Params<double>&, Trace<double>& a) {
+                      for (Index e = 0; e < static_cast<Index>(a.dispatch.counts.size()); ++e) {
+                        if (a.dispatch.count(e) == 0) continue;
+                        a.out.middleRows(a.dispatch.first(e), a.dispatch.count(e)) *= 1 + 0x1p-8;
+                        return;
+                      }
+                    }),
+      sigmoid_is("expert: SiLU of 1.0005 z", [](double z) { return 1.0005 * sigmoid(1.0005 * z); }),
+      sigmoid_is("expert: a SiLU whose sigmoid has 8 bits",
+                 [](double z) { return kBfloat16.round(sigmoid(z)); }),
+      after_experts("expert: hidden values in bf16",
+                    [](const Config&, const Params<double>& params, Trace<double>& a) {
+                      round_all(a.hidden, kBfloat16);
+                      multiply_by_down(params, a);
+                    }),
+      limits("expert: gates limited on both sides",
+             [](const Experts& e, double g, double u) {
+               return activated(e, std::max(limited_gate(e, g), -e.clamp_gate_max)) * limited_up(e, u);
+             }),
+      limits("expert: gates limited after the activation",
+             [](const Experts& e, double g, double u) {
+               return limited_gate(e, activated(e, g)) * limited_up(e, u);
+             }),
+      limits("expert: the product limited, not its halves",
+             [](const Experts& e, double g, double u) {
+               return std::clamp(activated(e, g) * (u + e.up_offset), -e.clamp_gate_max, e.clamp_gate_max);
+             }),
+      after_experts("expert: identity experts give nothing",
+                    [](const Config&, const Params<double>&, Trace<double>& a) {
+                      a.out.bottomRows(a.out.rows() - a.up.rows()).setZero();
+                    }),
+      after_experts("expert: outputs in bf16", [](const Config&, const Params<double>&, Trace<double>& a) {
+        round_all(a.out, kBfloat16);
+      })};
 }
 
 /// Shares that are all multiplied by 1 / (1 + epsilon / sum).
@@ -128,7 +157,7 @@ void without_gate(const Config& config, const Inputs& inputs, const Decisions& d
   for (Index t = 0; t < T; ++t)
     for (Index k = 0; k < K; ++k) {
       const Index n = d.plan.row(t, k);
-      if (n < 0) continue;
+      if (n < 0 || d.expert(t, k) >= computed_experts(config)) continue;
       Matrix<double> g(1, F);
       for (Index f = 0; f < F; ++f) g(0, f) = dg[n * F + f];
       const Matrix<double> back = linear_backward(g, at(experts, d.expert(t, k)).gate);

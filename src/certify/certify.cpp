@@ -162,15 +162,11 @@ int at_rising_precision(Pass pass) {
   return 0;
 }
 
-/// Is a ReLU exactly where it has no derivative? Its square has one everywhere: only the second derivative jumps at 0.
+/// Is an expert exactly where it has no derivative? A squared ReLU has one everywhere: only the second jumps at 0.
 bool at_a_kink(const Config& config, const Trace<Ball>& trace) {
-  if (!has_kink(config.experts.activation)) return false;
-  const auto has_zero = [](const Matrix<Ball>& z) {
-    return std::any_of(z.data(), z.data() + z.size(), [](const Ball& a) { return same(a, Ball(0)); });
-  };
-  const ExpertTrace<Ball>& shared = trace.shared.expert;
-  return config.experts.glu ? has_zero(trace.gate) || has_zero(shared.gate)
-                            : has_zero(trace.up) || has_zero(shared.up);
+  bool found = false;
+  each_bend(config, trace, [&](const Ball& z, double bend) { found = found || same(z, Ball(bend)); });
+  return found;
 }
 
 /// One case on its way through the precisions.

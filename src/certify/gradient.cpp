@@ -16,9 +16,9 @@ std::vector<Tensor> stages_of(const Config& config) {
   if (config.experts.glu) stages.push_back(expert_gate);
   if (!has_router(config)) return stages;
   stages.insert(stages.end(), {router_logits, router_topk_weights});
+  if (weighs_input(config)) stages.push_back(expert_in);
   if (has_noise(config)) stages.push_back(router_noisy_logits);
-  if (!shares_a_sum(config.router) || !couples_experts(config.router.score_function))
-    stages.push_back(router_scores);
+  if (!weights_by_logits(config.router)) stages.push_back(router_scores);
   return stages;
 }
 
@@ -103,7 +103,7 @@ void Sample::operator()(const std::string& name, const Dims&, Index first, const
 
 namespace {
 
-/// What a step along one parameter does: (L(p + h) - L(p - h)) / 2h, and whether a ReLU bends within it.
+/// What a step along one parameter does: (L(p + h) - L(p - h)) / 2h, and whether an expert bends within it.
 struct Difference {
   Ball slope;
   bool bends = false;
@@ -130,11 +130,8 @@ bool confirms(const Ball& slope, const Ball& gradient, const Ball& close) {
 
 std::vector<char> sides(const Config& config, const Trace<Ball>& trace) {
   std::vector<char> above;
-  if (!has_kink(config.experts.activation)) return above;
-  const ExpertTrace<Ball>& shared = trace.shared.expert;
-  for (const Matrix<Ball>* z :
-       {config.experts.glu ? &trace.gate : &trace.up, config.experts.glu ? &shared.gate : &shared.up})
-    for (Index i = 0; i < z->size(); ++i) above.push_back(greater(z->data()[i], Ball(0)) ? 1 : 0);
+  each_bend(config, trace,
+            [&](const Ball& z, double bend) { above.push_back(greater(z, Ball(bend)) ? 1 : 0); });
   return above;
 }
 

@@ -24,7 +24,7 @@ class DerivativeByGradient {
   Ball total_;
 };
 
-/// On which side of their kinks the ReLUs are.
+/// On which side of their bends all numbers of experts are.
 std::vector<char> sides(const Config& config, const Trace<Ball>& trace);
 
 /// Parameters drawn for central differences, and their gradients caught as they pass. A visitor, too.

@@ -69,7 +69,7 @@ bool has_empty(const Plan& plan) {
 }
 
 bool trains_no_router(const Config& c) {
-  return shares_a_sum(c.router) && c.shape.top_k == 1 && c.aux.empty();
+  return shares_a_sum(c.router) && c.router.renorm_epsilon == 0 && c.shape.top_k == 1 && c.aux.empty();
 }
 
 Values without_effect(const Facts& f) {
@@ -82,8 +82,10 @@ Values of_weights(const Facts& f) {
   if (f.config.experts.glu) sums.push_back(f.sums.gate);
   return sums;
 }
+/// The rows of experts that have weights: the first ones.
+Matrices computed(const Facts& f, const Matrices& m) { return rows_of(m, 0, f.a.up.rows()); }
 Values of_outputs(const Facts& f) {
-  Values sums{inner(f.g.out, f.a.out), inner(f.g.up, f.a.up)};
+  Values sums{inner(computed(f, f.g.out), computed(f, f.a.out)), inner(f.g.up, f.a.up)};
   if (f.config.experts.glu) sums.push_back(inner(f.g.gate, f.a.gate));
   return sums;
 }
@@ -93,7 +95,7 @@ Values of_biases(const Facts& f) {
   return sums;
 }
 Values output_totals(const Facts& f) {
-  Values sums{total(f.g.out), total(f.g.up)};
+  Values sums{total(computed(f, f.g.out)), total(f.g.up)};
   if (f.config.experts.glu) sums.push_back(total(f.g.gate));
   return sums;
 }
@@ -104,6 +106,12 @@ bool has_importance(const Config& c) {
   return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) { return is_of_importance(a); });
 }
 Values of_rows(const Facts& f) { return {inner(f.g.out, f.a.out)}; }
+/// What the weights multiply.
+Values of_weighed(const Facts& f) {
+  return weighs_input(f.config) ? Values{inner(f.g.in, f.a.in)} : of_rows(f);
+}
+/// Is h linear in u?
+bool meets_up(const Experts& e) { return e.glu && !clamps_up(e) && e.up_offset == 0; }
 
 struct Rule {
   const char* number;  // in docs/MATH.md
@@ -125,19 +133,23 @@ const Rule kRules[] = {
     // (I3)  sum_e s_te ds_te = 0
     {"I3",
      [](const Facts& f) {
-       return shares_a_sum(f.config.router) && !(is_softmax(f.config) && has_balance(f.config));
+       return shares_a_sum(f.config.router) && f.config.router.renorm_epsilon == 0 &&
+              !(is_softmax(f.config) && has_balance(f.config));
      },
      scores_by_token, zeros_by_token},
-    // (I4)  <dW, W> = <dz, z>
+    // (I4)  <dW, W> + <db, b> = <dz, z>
     {"I4", [](const Facts& f) { return has_router(f.config); },
-     [](const Facts& f) { return Values{inner(f.g.router_weight, f.params.router)}; },
+     [](const Facts& f) {
+       return Values{inner(f.g.router_weight, f.params.router) +
+                     inner(f.g.router_bias, f.params.router_bias)};
+     },
      [](const Facts& f) { return Values{inner(f.g.logits, clean_logits(f))}; }},
-    // (I5)  <dw, w> = <dout, out>
+    // (I5)  <dw, w> = <dout, out>, or where weights multiply what goes in, <din, in>
     {"I5",
      [](const Facts& f) {
        return has_router(f.config) && !may_scale_x(f.config) && !has_importance(f.config);
      },
-     [](const Facts& f) { return Values{inner(f.g.topk_weights, f.a.router.weights)}; }, of_rows},
+     [](const Facts& f) { return Values{inner(f.g.topk_weights, f.a.router.weights)}; }, of_weighed},
     // (I6)  <dout, out> + <ddown, down> of the shared expert = loss.task
     {"I6", [](const Facts& f) { return !may_keep_x(f.config); },
      [](const Facts& f) { return Values{of_rows(f)[0] + inner(f.g.shared.down, f.params.shared.down)}; },
@@ -145,7 +157,11 @@ const Rule kRules[] = {
     // (I7)  <dW, W> + <db, b> = <da, a>
     {"I7", [](const Facts&) { return true; }, of_weights, of_outputs},
     // (I8)  <dh, h> = <du, u>
-    {"I8", [](const Facts& f) { return f.config.experts.glu || has_kink(f.config.experts.activation); },
+    {"I8",
+     [](const Facts& f) {
+       const Experts& e = f.config.experts;
+       return meets_up(e) || (!e.glu && has_kink(e.activation));
+     },
      [](const Facts& f) { return Values{inner(f.g.hidden, f.a.hidden)}; },
      [](const Facts& f) { return Values{inner(f.g.up, f.a.up)}; }},
     // (I9)  sum of db = sum of da

@@ -25,6 +25,12 @@ Array permuted(const Array& a, Index blocks, From from) {
 Arrays canonical(const Config& config, const Decisions& decisions, const Arrays& tensors,
                  const std::vector<Index>& slot, const std::vector<Index>& row) {
   const Index T = config.shape.num_tokens, K = config.shape.top_k, N = decisions.plan.N();
+  // Experts without weights have no rows of hidden units: those that have come in the order of all.
+  const Index computed = decisions.plan.first(computed_experts(config));
+  const auto place_among_computed = [&](Index n) {
+    return static_cast<Index>(
+        std::count_if(row.begin(), row.begin() + computed, [&](Index other) { return other < at(row, n); }));
+  };
   const auto moved = [](const std::vector<Index>& place, auto home) {
     for (Index i = 0; i < static_cast<Index>(place.size()); ++i)
       if (at(place, i) != home(i)) return true;
@@ -39,6 +45,8 @@ Arrays canonical(const Config& config, const Decisions& decisions, const Arrays&
       all.emplace_back(name, permuted(a, T * K, [&](Index i) { return i / K * K + at(slot, i); }));
     else if (rows_move && axes.starts_with("row,") && !a.dims.empty() && a.dims[0] == N)
       all.emplace_back(name, permuted(a, N, [&](Index n) { return at(row, n); }));
+    else if (rows_move && axes.starts_with("row,") && !a.dims.empty() && a.dims[0] == computed)
+      all.emplace_back(name, permuted(a, computed, [&](Index n) { return place_among_computed(n); }));
     else if (name == "dispatch.order" && (slots_move || rows_move) && a.dims == Dims{N})
       all.emplace_back(
           name, array_of(a.dims, decisions.plan.order.data()));  // it was judged as the order that it is

@@ -17,6 +17,7 @@ struct Hollow {
     if (updates_bias(config)) trace.router.next_bias = zeros<double>(1, config.shape.num_experts);
     if (gates_shared(config)) grads.shared_gate = zeros<double>(1, config.shape.hidden_size);
     const Matrix<double> some = zeros<double>(1, 1);
+    if (config.router.logit_bias) grads.router_bias = some;
     weight.up = weight.down = some;
     if (config.experts.glu) weight.gate = some;
     if (!has_bias(config)) return;
@@ -26,10 +27,10 @@ struct Hollow {
 };
 
 /// The names that a loss is computed from.
-std::vector<std::string> sources_of(const Aux& aux) {
+std::vector<std::string> sources_of(const Aux& aux, const std::string& ranked) {
   switch (aux.kind) {
     case AuxKind::Switch:
-      return {"router.scores"};
+      return {of_softmax(aux) ? ranked : "router.scores"};
     case AuxKind::Z:
       return {"router.logsumexp"};
     case AuxKind::CvImportance:
@@ -83,7 +84,23 @@ Sources sources_of(const Config& config) {
               {"grad.router.scores", {"grad.router.topk_weights", "router.scores"}},
               {grad_ranked, {"grad.router.topk_weights", "router.scores", ranked}},
               {"grad.router.weight", {"grad.router.logits"}},
+              {"grad.router.bias", {"grad.router.logits"}},
               {"grad.x", {"grad.router.logits", "grad.expert.gate", "grad.expert.up"}}};
+  if (weighs_input(config)) {
+    all["expert.in"] = {"router.topk_weights"};
+    for (const char* stage : {"expert.gate", "expert.up"}) all[stage] = {"expert.in"};
+    all["combine.weighted"] = {"expert.out"};
+    all.erase("grad.expert.out");  // it is dy
+    all["grad.expert.in"] = {"grad.expert.gate", "grad.expert.up"};
+    all["grad.router.topk_weights"] = {"grad.expert.in"};
+    all["grad.x"] = {"grad.router.logits", "grad.expert.in", "router.topk_weights"};
+    for (const char* half : {"gate", "up"})
+      all[std::string("grad.experts.") + half].emplace_back("expert.in");
+  }
+  if (config.experts.identity_experts > 0) {
+    if (weighs_input(config)) all["expert.out"].emplace_back("expert.in");
+    if (!weighs_input(config)) all["grad.x"].emplace_back("grad.expert.out");
+  }
   if (noise) {
     all["router.noisy_logits"] = {"router.logits", kNowhere};
     all["grad.router.logits"] = {"grad.router.noisy_logits"};
@@ -91,7 +108,7 @@ Sources sources_of(const Config& config) {
     all["grad.x"].push_back(kNowhere);
   }
   for (const Aux& aux : config.aux) {
-    const std::vector<std::string> of_loss = sources_of(aux);
+    const std::vector<std::string> of_loss = sources_of(aux, ranked);
     all["loss." + aux.name] = of_loss;
     all["loss.total"].push_back("loss." + aux.name);
     const auto also = [&](const std::string& name) {

@@ -1,6 +1,7 @@
 #include <set>
 
 #include "../bugs/list.h"
+#include "moe/config_fields.h"
 #include "moe/config_json.h"
 #include "moe/diagnose.h"
 #include "notes.h"
@@ -35,9 +36,19 @@ Json value_of(const Json& config, const std::string& field) {
   return *at;
 }
 
+/// The default of a field, which has it where it is not written. A loss is known as aux.
+Json standard_of(const std::string& field) {
+  const bool loss = field.starts_with("aux.");
+  const std::string known = loss ? "aux" + field.substr(field.rfind('.')) : field;
+  for (const FieldInfo& info : listed_fields())
+    if (info.field == known) return info.standard;
+  return {};
+}
+
 /// Other numbers that are taken for those of a config: factors forgotten or applied twice, counts one off.
 std::vector<FieldValue> other_numbers(const Config& c) {
   std::vector<FieldValue> all;
+  if (c.router.renorm_epsilon > 0) all.push_back({"router.renorm_epsilon", 0.0});
   const double a = c.router.routed_scaling_factor;
   for (const double other : {1.0, a * a, 1 / a})
     if (other != a && std::isfinite(other)) all.push_back({"router.routed_scaling_factor", other});
@@ -56,6 +67,22 @@ std::vector<FieldValue> other_numbers(const Config& c) {
     for (const Index other : {0, 1, 4, 8}) all.push_back({"capacity.min_capacity", other});
     for (const Index other : {1, 4, 8}) all.push_back({"capacity.multiple_of", other});
   }
+  const Experts& x = c.experts;
+  const Shared& s = c.shared;
+  const auto other_than = [&](const char* field, double own, double other) {
+    if (own != other) all.push_back({field, other});
+  };
+  if (has_alpha(x.activation)) other_than("experts.act_alpha", x.act_alpha, 1);
+  if (x.glu) {
+    other_than("experts.clamp_gate_max", x.clamp_gate_max, 0);
+    other_than("experts.clamp_up_abs", x.clamp_up_abs, 0);
+    other_than("experts.up_offset", x.up_offset, 0);
+  }
+  if (x.glu && has_shared(c))
+    for (const auto& [gate, up] : {std::pair{0.0, 0.0}, std::pair{x.clamp_gate_max, x.clamp_up_abs}}) {
+      other_than("shared.clamp_gate_max", s.clamp_gate_max, gate);
+      other_than("shared.clamp_up_abs", s.clamp_up_abs, up);
+    }
   const double E = static_cast<double>(c.shape.num_experts), K = static_cast<double>(c.shape.top_k);
   for (const Aux& aux : c.aux)
     for (const double factor : {0.0, K, 1 / K, E, 1 / E, E / (E - 1)})
@@ -65,7 +92,8 @@ std::vector<FieldValue> other_numbers(const Config& c) {
 }
 
 Hypothesis of_field(const Json& config, const FieldValue& to) {
-  const Json right = value_of(config, to.field);
+  const Json written = value_of(config, to.field),
+             right = written.is_null() ? standard_of(to.field) : written;
   const std::string said = right.is_string() ? right.get<std::string>() : right.dump();
   Hypothesis h{{}, {}, 0, sets(to)};
   h.name = h.bug.name;
@@ -92,7 +120,7 @@ std::vector<Hypothesis> hypotheses(const Config& config) {
   for (const FieldValue& to : values)
     if (is_convention(to.field) && value_of(json, to.field) != to.value) all.push_back(of_field(json, to));
   for (const Bug& bug : bugs()) all.push_back(of_bug(bug));
-  const Index E = config.shape.num_experts;
+  const Index E = computed_experts(config);
   for (Index b = 1; E <= 16 && b < E; ++b)
     for (Index a = 0; a < b; ++a) all.push_back(of_bug(exchanges(a, b)));
   return all;

@@ -120,8 +120,8 @@ std::vector<GoldenCase> formulas() {
               "capacity.factor=1.5")
           .set("capacity.inner_round=floor")
           .routes(crowd(5, {1, 2})),
-      formula("capacity/inner-half-even", "C = floor(1.5 round(6 / 4)) = 3.", "the inner division left as it is",
-              "capacity.factor=1.5")
+      formula("capacity/inner-half-even", "C = floor(1.5 round(6 / 4)) = 3.",
+              "the inner division left as it is", "capacity.factor=1.5")
           .set("capacity.inner_round=half_even")
           .routes(crowd(5, {1})),
       CaseBuilder("mixtral", "capacity/k-inside", "C = floor(1 (4 2) / 4) = 2: the base counts choices.")

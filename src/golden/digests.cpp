@@ -59,8 +59,6 @@ struct Drawn {
   Config config;
   Inputs inputs;
 };
-/// Is the activation of degree two?
-bool squares(Activation a) { return answer(a, {false, false, false, false, false, true}); }
 Drawn drawn_case(Index n) {
   const Draws draw = draws_of(n);
   Drawn drawn{drawn_config(draw), {}};

@@ -61,7 +61,8 @@ std::vector<GoldenCase> groups() {
       grouped("groups/tie", "Two groups of one score in truth: sigmoid(z) + sigmoid(-z) = 1 for each z.")
           .catches("groups that are equal in truth ranked by their rounding errors")
           .logits({{0.375, -0.375, 3, -3, 1, 1, -1, -1}, {-3, 3, 0, 0, 5, -9, 0.375, -0.375}}),
-      grouped("groups/opposite-softmax", "Opposite logits: of a softmax their sum is not the same for each pair.")
+      grouped("groups/opposite-softmax",
+              "Opposite logits: of a softmax their sum is not the same for each pair.")
           .catches("groups with opposite logits taken for equal, which they are for sigmoids only")
           .set("router.score_function=softmax")
           .logits({{0.375, -0.375, 3, -3, 1, 1, -1, -1}}),

@@ -78,6 +78,25 @@ std::vector<GoldenCase> configs() {
               {R"(aux=[{"name":"z loss","kind":"z","coefficient":1}])"}),
       refused("mixtral", "invalid/loss-epsilon", "An epsilon of 0: 0 / 0 where no expert is important.",
               {R"(aux=[{"name":"i","kind":"cv_importance","coefficient":1,"epsilon":0}])"}),
+      refused("mixtral", "invalid/negative-epsilon", "An epsilon below 0.", {"router.renorm_epsilon=-1"}),
+      refused("mixtral", "invalid/epsilon-and-priority", "An epsilon where places go by the weight.",
+              {"router.renorm_epsilon=0.5", "capacity.mode=fixed", "capacity.fixed=1",
+               "capacity.priority=weight"}),
+      refused(
+          "deepseek_v3", "invalid/bias-on-logits-of-groups", "A bias of logits, with groups.",
+          {"router.selection_bias_on=logits", "router.n_group=2", "router.topk_group=1", "shape.top_k=2"}),
+      refused("mixtral", "invalid/softmax-of-softmax", "A loss of the softmax where scores are one.",
+              {"aux.0.p_source=softmax"}),
+      refused("gpt_oss", "invalid/negative-limit", "A limit below 0.", {"experts.clamp_gate_max=-1"}),
+      refused("gpt_oss", "invalid/negative-limit-of-up", "A limit below 0.", {"experts.clamp_up_abs=-0.5"}),
+      refused("gpt_oss", "invalid/alpha-zero", "alpha = 0.", {"experts.act_alpha=0"}),
+      refused("mixtral", "invalid/meaningless-alpha", "An alpha that SiLU does not have.",
+              {"experts.act_alpha=1"}),
+      refused("mixtral", "invalid/limit-without-gate", "A limit of a gate that there is not.",
+              {"experts.glu=false", "experts.clamp_gate_max=1"}),
+      refused("mixtral", "invalid/identity-all", "No expert with weights.", {"experts.identity_experts=4"}),
+      refused("dense", "invalid/weight-without-router", "A weight on what goes in, of no router.",
+              {"combine.weight_location=input"}),
   };
 }
 

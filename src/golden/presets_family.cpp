@@ -42,6 +42,30 @@ std::vector<GoldenFile> presets_family() {
            "DeepSeek-V3, with 32 experts in 8 groups: bias, groups, factor, shared expert, two sequences.",
            "any change to the choice by groups, the bias, or the shared expert",
            {"shape.num_experts=32", "shape.num_groups=2", "shared.ffn_size=64", "shape.ffn_size=16"})}},
+      {"presets/deepseek_v4.json",
+       {preset_case(
+           "deepseek_v4", "presets/deepseek_v4",
+           "DeepSeek-V4, with 16 experts: square roots of softplus, bias, factor, limits, shared expert.",
+           "any change to the scores or the limits",
+           {"shape.num_experts=16", "shape.ffn_size=16", "shared.ffn_size=16"})}},
+      {"presets/expert_choice.json",
+       {preset_case("expert_choice", "presets/expert_choice", "Expert choice: places for the highest scores.",
+                    "any change to who is taken", {"shape.num_experts=8", "shape.ffn_size=16"})}},
+      {"presets/gpt_oss.json",
+       {preset_case("gpt_oss", "presets/gpt_oss",
+                    "gpt-oss, with 16 experts: a bias in the router, limits, an offset, biases.",
+                    "any change to the expert's form", {"shape.num_experts=16", "shape.ffn_size=16"})}},
+      {"presets/llama4.json",
+       {preset_case("llama4", "presets/llama4",
+                    "Llama 4: the weight multiplies what goes in; a shared expert.",
+                    "a weight at another place",
+                    {"shape.num_experts=16", "shape.ffn_size=16", "shared.ffn_size=16"})}},
+      {"presets/longcat_flash.json",
+       {preset_case(
+           "longcat_flash", "presets/longcat_flash",
+           "LongCat-Flash, with 12 experts and 4 without weights; 6 choices.",
+           "any change to experts without weights",
+           {"shape.num_experts=16", "shape.top_k=6", "experts.identity_experts=4", "shape.ffn_size=16"})}},
   };
 }
 

@@ -7,12 +7,13 @@ namespace {
 
 Mixture mixture_of(const Config& c) {
   Mixture x;
-  x.num_experts = c.shape.num_experts, x.top_k = c.shape.top_k, x.ffn_size = c.shape.ffn_size;
+  x.num_experts = computed_experts(c), x.zero_experts = c.experts.identity_experts, x.top_k = c.shape.top_k,
+  x.ffn_size = c.shape.ffn_size;
   x.glu = c.experts.glu;
   x.bias = has_bias(c);
   if (has_shared(c)) x.shared_size = c.shared.ffn_size;
   x.shared_gate = gates_shared(c);
-  x.router_bias = c.router.selection_bias;
+  x.router_bias = c.router.selection_bias || c.router.logit_bias;
   x.router_matrices = !has_router(c) ? 0 : has_noise(c) ? 2 : 1;
   return x;
 }
@@ -30,13 +31,16 @@ Model model_of(const Config& c) {
   return m;
 }
 
-std::int64_t layer_multiply_adds(const Config& c, std::int64_t N, std::int64_t without_row) {
+std::int64_t layer_multiply_adds(const Config& c, std::int64_t N, std::int64_t without_row,
+                                 std::int64_t unchanged) {
   const Mixture x = mixture_of(c);
   const Whole T = c.shape.num_tokens, D = c.shape.hidden_size;
-  const Whole every_token = count_router(x, D).matmul + count_shared(x, D).matmul + (x.shared_gate ? D : 0);
+  // A gate, or the two parts of a mean.
+  const Whole scaled = x.shared_gate ? D : averages_shared(c) ? D + D : Whole(0);
+  const Whole every_token = count_router(x, D).matmul + count_shared(x, D).matmul + scaled;
   const Whole identity = scales_x(c.capacity.dropped_output) ? without_row * D : 0;
   // Each row is scaled by its weight, and <y, dy> is one more product for each token.
-  return (T * (every_token + D) + N * (count_expert(x, D).matmul + D) + identity).value();
+  return (T * (every_token + D) + (N - unchanged) * count_expert(x, D).matmul + N * D + identity).value();
 }
 
 }  // namespace moe

@@ -1,5 +1,6 @@
 #include <fstream>
 
+#include "moe/presets.h"
 #include "moe/safetensors.h"
 #include "moe/tensor_json.h"
 #include "run.h"
@@ -139,7 +140,7 @@ TEST_CASE("cli: info says what there is, to people and to machines") {
 
 TEST_CASE("cli: a preset as it is printed is what run reads") {
   const Scratch folder;
-  for (const std::string preset : {"dense", "switch", "mixtral"}) {
+  for (const std::string preset : {"dense", "switch", "mixtral", "gpt_oss", "llama4", "longcat_flash"}) {
     CHECK(run(folder, "presets " + preset + " > my.json").code == 0);
     std::ofstream(folder / "my.json") << run(folder, "presets " + preset).out;
     CHECK(run(folder, "run ./my.json --out a.json").code == 0);
@@ -149,7 +150,7 @@ TEST_CASE("cli: a preset as it is printed is what run reads") {
     CHECK(a["tensors"] == b["tensors"]);
   }
   CHECK(run(folder, "presets").out.starts_with("dense "));
-  CHECK(parse_json(run(folder, "presets --json").out, "presets").size() == 6);
+  CHECK(parse_json(run(folder, "presets --json").out, "presets").size() == presets().size());
   CHECK(run(folder, "presets --diff switch mixtral").out.find("capacity.mode") != std::string::npos);
   CHECK(run(folder, "presets --diff mixtral mixtral").out.empty());
 }

@@ -29,6 +29,8 @@ TEST_CASE("activation: values to seventeen digits, computed with mpmath at 30") 
   CHECK(std::abs(activate(Activation::GeluTanh, 1.0) - 0.84119199060827670) <= 2 * kUnit);
   CHECK(std::abs(activate(Activation::GeluErf, -8.0) - -4.97676845941742730e-15) <=
         1e-28);  // no cancellation in the tail
+  CHECK(std::abs(activate(Activation::QuickGelu, 1.0) - 0.8457957659328212) <= kUnit);
+  CHECK(activate(Activation::QuickGelu, 1.0, 1.0) == activate(Activation::Silu, 1.0));
   CHECK(activate(Activation::Relu, 1.5) == 1.5);
   CHECK(activate(Activation::Relu, -1.5) == 0);
   CHECK(activate(Activation::Identity, -1.5) == -1.5);
@@ -46,7 +48,7 @@ TEST_CASE("activation: the slope of the squared ReLU passes through its kink wit
 
 TEST_CASE("activation: slopes are the derivatives that dual numbers give") {
   for (const Activation a : {Activation::Relu, Activation::GeluErf, Activation::GeluTanh, Activation::Silu,
-                             Activation::Identity, Activation::Relu2})
+                             Activation::Identity, Activation::Relu2, Activation::QuickGelu})
     for (int i = -40; i <= 40; ++i) {
       const double z = i * 0.25 + 0.0625;
       CAPTURE(z);
@@ -73,4 +75,5 @@ TEST_CASE("activation: each curvature bounds |f''|, and by less than 1 percent")
   judge(NormalDensity());
   judge(SqrtSoftplus());
   judge(SqrtSoftplusSlope());
+  for (const double alpha : {1.0, 1.702, 2.5}) judge(QuickGelu{alpha}), judge(QuickGeluSlope{alpha});
 }

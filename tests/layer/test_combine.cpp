@@ -11,9 +11,16 @@ const Plan plan = make_plan(ids({{0, 1}, {1, 0}}), rank_assignments({}, 2, 2, {}
 const Matrix<double> weight = matrix({{0.5, 0.25}, {4, 8}}), out = matrix({{2, 4}, {8, 16}}),
                      x = matrix({{1, 1}, {3, 5}}), dy = matrix({{1, 10}, {100, 1000}});
 
-Combined<double> forward(DroppedOutput dropped) { return combine_forward(dropped, weight, plan, out, x); }
+Config with(DroppedOutput dropped) {
+  Config c;
+  c.capacity.dropped_output = dropped;
+  return c;
+}
+Combined<double> forward(DroppedOutput dropped) {
+  return combine_forward(with(dropped), weight, plan, out, x);
+}
 CombineGrads<double> backward(DroppedOutput dropped) {
-  return combine_backward(dropped, weight, plan, out, x, dy);
+  return combine_backward(with(dropped), weight, plan, out, x, dy);
 }
 
 }  // namespace

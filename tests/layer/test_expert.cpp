@@ -71,3 +71,25 @@ TEST_CASE("expert: plain gradients by hand") {
   CHECK(difference(g.x, matrix({{17, 11}}), 0) == "");
   CHECK(difference(g.weight.down, matrix({{3, 4}, {0, 0}}), 0) == "");
 }
+
+TEST_CASE("expert: limits and an offset (X2), by hand") {
+  Experts experts{true, Activation::Relu};
+  experts.clamp_gate_max = 1.5, experts.clamp_up_abs = 3.5, experts.up_offset = 1;
+  const auto a = expert_forward(experts, kToken, params(false));  // gate (2, -1), up (3, 4)
+  CHECK(difference(a.gate, matrix({{2, -1}}), 0) == "");          // as it was before its limit
+  CHECK(difference(a.hidden, matrix({{1.5 * 4, 0}}), 0) == "");
+  const auto g = expert_backward(experts, a, params(false), matrix({{1, 1}}));  // dh (12, 14)
+  CHECK(difference(g.gate, matrix({{0, 0}}), 0) == "");
+  CHECK(difference(g.up, matrix({{12 * 1.5, 0}}), 0) == "");
+}
+
+TEST_CASE("expert: at a limit and beyond it the slope is 0, on each side (X2')") {
+  Experts experts{true, Activation::Identity};
+  experts.clamp_gate_max = 2, experts.clamp_up_abs = 2;
+  ExpertTrace<double> a;
+  a.gate = matrix({{2, 2.5, -9, 1, 1, 1, 1}}), a.up = matrix({{1, 1, 1, 2, -2, 2.5, -2.5}});
+  const Matrix<double> dh = matrix({{1, 1, 1, 1, 1, 1, 1}});
+  CHECK(difference(hidden_forward(experts, a.gate, a.up), matrix({{2, 2, -9, 2, -2, 2, -2}}), 0) == "");
+  CHECK(difference(gate_backward(experts, a, dh), matrix({{0, 0, 1, 2, -2, 2, -2}}), 0) == "");
+  CHECK(difference(up_backward(experts, a, dh), matrix({{2, 2, -9, 0, 0, 0, 0}}), 0) == "");
+}

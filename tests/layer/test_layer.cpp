@@ -41,7 +41,28 @@ std::vector<std::vector<std::string>> kinds() {
       {"deepseek_v3", "shape.top_k=2", "router.n_group=2", "router.topk_group=1", "shared.ffn_size=3",
        "aux.load_balance.coefficient=0.5", "shape.num_groups=5"},
       {"deepseek_v3", "shape.top_k=3", "router.n_group=1", "shared.ffn_size=3", "shared.mode=sigmoid_gate",
-       "router.renorm=none", "aux.load_balance.coefficient=0.5", "experts.bias=per_expert"}};
+       "router.renorm=none", "aux.load_balance.coefficient=0.5", "experts.bias=per_expert"},
+      {"mixtral", losses, "experts.activation=quick_gelu", "experts.act_alpha=1.5", "router.logit_bias=true"},
+      {"mixtral", "experts.glu=false", "experts.activation=quick_gelu"},
+      {"gpt_oss", "shape.top_k=2", "experts.clamp_gate_max=0.5", "experts.clamp_up_abs=0.25"},
+      {"deepseek_v4", "shape.top_k=2", "shared.ffn_size=3", "experts.clamp_gate_max=0.5",
+       "experts.clamp_up_abs=0.25", "shared.clamp_gate_max=0.25", "shared.clamp_up_abs=0.125"},
+      {"llama4", "shared.ffn_size=3"},
+      {"mixtral", losses, "combine.weight_location=input", "experts.bias=per_expert", "capacity.mode=fixed",
+       "capacity.fixed=2", "router.renorm_stage=after_drop"},
+      {"switch", "combine.weight_location=input", "capacity.dropped_output=scaled_identity"},
+      {"shazeer2017", "shape.top_k=2", "combine.weight_location=input", "router.logit_bias=true"},
+      {"longcat_flash", "shape.top_k=3", "experts.identity_experts=2"},
+      {"mixtral", losses, "experts.identity_experts=3", "combine.weight_location=input"},
+      {"expert_choice", "shape.top_k=4"},
+      {"mixtral", "router.renorm_epsilon=0.25"},
+      {"mixtral", losses, "router.renorm_epsilon=0.25", "router.score_function=sigmoid",
+       "capacity.mode=fixed", "capacity.fixed=1", "router.renorm_stage=after_drop"},
+      {"deepseek_v3", "shape.top_k=2", "router.n_group=1", "router.selection_bias_on=logits",
+       "shared.ffn_size=3", "aux.load_balance.p_source=softmax", "aux.load_balance.coefficient=0.5"},
+      {"mixtral", "shared.mode=average", "shared.ffn_size=3"},
+      {"switch", "shared.mode=weighted_mean", "shared.ffn_size=3",
+       "capacity.dropped_output=scaled_identity"}};
 }
 
 Config config_of(const std::vector<std::string>& kind) {
@@ -83,8 +104,9 @@ std::vector<Tensor> stages_of(const Config& config) {
   if (!has_router(config)) return stages;
   stages.push_back(router_logits), stages.push_back(router_topk_weights);
   if (has_noise(config)) stages.push_back(router_noisy_logits);
-  const bool through_scores =
-      config.router.renorm == Renorm::None || config.router.score_function == ScoreFunction::Sigmoid;
+  if (weighs_input(config)) stages.push_back(expert_in);
+  const bool through_scores = config.router.renorm == Renorm::None || config.router.renorm_epsilon > 0 ||
+                              config.router.score_function != ScoreFunction::Softmax;
   if (through_scores) stages.push_back(router_scores);
   return stages;
 }

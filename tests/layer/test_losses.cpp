@@ -69,9 +69,9 @@ TEST_CASE("losses: a collapsed router costs E") {
 }
 
 TEST_CASE("losses: the gradient of the balance by hand") {
-  Matrix<double> ds = matrix({{1, 0}, {0, 0}, {0, 0}});
+  Matrix<double> ds = matrix({{1, 0}, {0, 0}, {0, 0}}), dz = zeros<double>(3, 2);
   balance_backward(balance(LoadSource::Top1), ScoreFunction::Softmax, 1, routing(scores), uniform_plan(3),
-                   9.0, ds);
+                   9.0, ds, dz);
   CHECK(difference(ds, matrix({{5, 2}, {4, 2}, {4, 2}}), 8 * kUnit) == "");  // 9 2 (2, 1) / 9
 }
 
@@ -79,10 +79,25 @@ TEST_CASE("losses: sigmoid scores enter as shares, gradient included") {
   const Routing<double> r = routing(matrix({{0.6, 0.2}, {0.5, 0.5}, {0.25, 0.75}}));
   CHECK(std::abs(balance_forward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, 1, r, uniform_plan(3)) -
                  1) <= 4 * kUnit);
-  Matrix<double> ds = zeros<double>(3, 2);
-  balance_backward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, 1, r, uniform_plan(3), 9.0, ds);
+  Matrix<double> ds = zeros<double>(3, 2), dz = ds;
+  balance_backward(balance(LoadSource::Top1), ScoreFunction::Sigmoid, 1, r, uniform_plan(3), 9.0, ds, dz);
   // dp = (4, 2); for token 0 p = (3/4, 1/4) and the sum is 0.8: (4 - 3.5) / 0.8 and (2 - 3.5) / 0.8
   CHECK(difference(rows_of(ds, 0, 1), matrix({{0.625, -1.875}}), 16 * kUnit) == "");
+}
+
+TEST_CASE("losses: of the softmax of the logits whatever the scores, and back to the logits") {
+  Aux aux = balance(LoadSource::Top1);
+  aux.p_source = PSource::Softmax;
+  Routing<double> r = routing(matrix({{0.6, 0.2}, {0.5, 0.5}, {0.25, 0.75}}));
+  r.logits = matrix({{std::log(3.0), 0}, {0, 0}, {0, 0}});
+  // f = (2, 1) / 3, P = (3/4 + 1/2 + 1/2, 1/4 + 1/2 + 1/2) / 3
+  CHECK(std::abs(balance_forward(aux, ScoreFunction::Sigmoid, 1, r, uniform_plan(3)) -
+                 2 * (2 * 1.75 + 1.25) / 9) <= 8 * kUnit);
+  Matrix<double> ds = zeros<double>(3, 2), dz = ds;
+  balance_backward(aux, ScoreFunction::Sigmoid, 1, r, uniform_plan(3), 9.0, ds, dz);
+  CHECK(difference(ds, zeros<double>(3, 2), 0) == "");
+  // dp = (4, 2), p = (3/4, 1/4): 3/4 (4 - 3.5) and 1/4 (2 - 3.5)
+  CHECK(difference(rows_of(dz, 0, 1), matrix({{0.375, -0.375}}), 16 * kUnit) == "");
 }
 
 TEST_CASE("losses: the z-loss and its gradient by hand") {
@@ -102,7 +117,7 @@ TEST_CASE("losses: no tokens, no loss") {
   const Plan empty = make_plan(none.expert, Matrix<Index>(0, 2), 2, 1, 1, {});
   Matrix<double> ds(0, 2);
   CHECK(balance_forward(balance(LoadSource::AllK), ScoreFunction::Softmax, 1, none, empty) == 0);
-  balance_backward(balance(LoadSource::AllK), ScoreFunction::Softmax, 1, none, empty, 1.0, ds);
+  balance_backward(balance(LoadSource::AllK), ScoreFunction::Softmax, 1, none, empty, 1.0, ds, ds);
   CHECK(z_loss_forward(Matrix<double>(0, 1)) == 0);
 }
 
@@ -112,8 +127,8 @@ TEST_CASE("losses: the mean over groups of tokens, and without the factor E^2") 
   // Tokens alone: E f P = 2 (3/4), 2 (1/2), 2 (3/4); their mean is 4/3.
   CHECK(std::abs(balance_forward(aux, ScoreFunction::Softmax, 3, routing(scores), uniform_plan(3)) -
                  4.0 / 3) <= 4 * kUnit);
-  Matrix<double> ds = zeros<double>(3, 2);
-  balance_backward(aux, ScoreFunction::Softmax, 3, routing(scores), uniform_plan(3), 3.0, ds);
+  Matrix<double> ds = zeros<double>(3, 2), dz = ds;
+  balance_backward(aux, ScoreFunction::Softmax, 3, routing(scores), uniform_plan(3), 3.0, ds, dz);
   CHECK(difference(ds, matrix({{2, 0}, {2, 0}, {0, 2}}), 8 * kUnit) == "");
   aux.scope = Scope::Batch, aux.multiply = Multiply::None;
   CHECK(std::abs(balance_forward(aux, ScoreFunction::Softmax, 3, routing(scores), uniform_plan(3)) - 0.25) <=

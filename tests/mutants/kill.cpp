@@ -10,6 +10,7 @@
 #include <fstream>
 #include <thread>
 
+#include "../asked.h"
 #include "comparison.h"
 #include "moe/evaluate.h"
 #include "moe/scalar/ball.h"
@@ -43,7 +44,28 @@ bool curvatures() {
          curvature_is_tight(SigmoidSlope()) && curvature_is_tight(GeluErf()) &&
          curvature_is_tight(GeluErfSlope()) && curvature_is_tight(GeluTanh()) &&
          curvature_is_tight(GeluTanhSlope()) && curvature_is_tight(NormalCdf()) &&
-         curvature_is_tight(NormalDensity());
+         curvature_is_tight(NormalDensity()) && curvature_is_tight(QuickGelu{2}) &&
+         curvature_is_tight(QuickGeluSlope{2});
+}
+
+/// ... and what only certificates and named mistakes ask.
+bool answers() {
+  return yes<Activation>(has_kink) == "relu" && yes<Activation>(is_silu) == "silu" &&
+         yes<Activation>(squares) == "relu2" && yes<Activation>(has_alpha) == "quick_gelu" &&
+         yes(&Capacity::outer_round, rounds_outside) == "floor ceil half_even" &&
+         yes(&Capacity::outer_round, rounds_to_nearest) == "half_even";
+}
+bool bends() {
+  Experts form{true, Activation::Relu};
+  form.clamp_gate_max = 5, form.clamp_up_abs = 7;
+  Matrix<double> gate(1, 2), up(1, 2);
+  gate << 1, 2, up << 3, 4;
+  std::vector<double> met;
+  const auto visit = [&](double z, double bend) { met.push_back(z), met.push_back(bend); };
+  each_bend(form, gate, up, visit);
+  form = {false, Activation::Relu};
+  each_bend(form, Matrix<double>(), up, visit);
+  return met == std::vector<double>{1, 0, 2, 0, 1, 5, 2, 5, 3, 7, 4, 7, 3, -7, 4, -7, 3, 0, 4, 0};
 }
 
 /// ... and what no config may hold.
@@ -76,8 +98,9 @@ class Hunt {
     for (std::string line; std::getline(lines, line);) mutants_.push_back(line);
     for (Question& q : questions(golden))
       if (!q.invalid) prepare(std::move(q));
-    names_.insert(names_.end(), {"test: curvatures", "test: ten places are refused"});
-    checks_.insert(checks_.end(), {curvatures, ten_places_are_refused});
+    names_.insert(names_.end(),
+                  {"test: curvatures", "test: answers", "test: bends", "test: ten places are refused"});
+    checks_.insert(checks_.end(), {curvatures, answers, bends, ten_places_are_refused});
     const std::size_t bytes = (mutants_.size() + 1) * checks_.size() + 64 * sizeof(int);
     void* shared = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) throw std::runtime_error("no shared memory");

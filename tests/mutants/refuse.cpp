@@ -42,7 +42,9 @@ bool unrefused() {
   moe::Json json = moe::config_to_json(moe::find_preset("switch")->config);
   moe::Config infinite = moe::find_preset("switch")->config;
   infinite.aux[0].coefficient = HUGE_VAL;
-  return accepted([&] { moe::validate(infinite); }) ||
+  moe::Config beyond = moe::find_preset("gpt_oss")->config;
+  beyond.experts.up_offset = HUGE_VAL;
+  return accepted([&] { moe::validate(infinite); }) || accepted([&] { moe::validate(beyond); }) ||
          accepted([&] { moe::set_field(json, "shape.top_k"); }) ||
          accepted([&] { moe::set_field(json, "source=\xff"); }) ||
          accepted([&] { moe::set_field(json, "aux.none.kind=1"); });

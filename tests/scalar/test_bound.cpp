@@ -191,7 +191,7 @@ TEST_CASE("bound: formulas that subtract from 1 are covered, two of three by the
   for (const char* name : {"fp32_any_order", "bf16_every_op"}) {
     const ProfileScope scope(profile_called(name));
     const auto one = [](double x) { return current_profile().result.round(x); };
-    int silu = 0, gelu = 0, tanh_gelu = 0;  // how often the blur is needed
+    int silu = 0, gelu = 0, tanh_gelu = 0, quick = 0;  // how often the blur is needed
     for (int i = -9 * 16; i < 12 * 16; ++i) {
       const double z = i * 0x1p-4;
       const double s = one(1 / one(1 + one(std::exp(-z))));
@@ -203,6 +203,9 @@ TEST_CASE("bound: formulas that subtract from 1 are covered, two of three by the
       };
       use(smooth(SiluSlope(), Bound(z)), blur<SiluSlope>(std::abs(z)), one(s * one(1 + one(z * one(1 - s)))),
           silu);
+      const QuickGeluSlope slope{1.702};
+      const double w = one(one(1.702) * z), t = one(1 / one(1 + one(std::exp(-w))));
+      use(smooth(slope, Bound(z)), blur(slope, std::abs(z)), one(t * one(1 + one(w * one(1 - t)))), quick);
       use(smooth(GeluErf(), Bound(z)), blur<GeluErf>(std::abs(z)),
           one(z * one(0.5 * one(1 + one(std::erf(one(z * M_SQRT1_2)))))), gelu);
       const double v = one(one(std::sqrt(2 / M_PI)) * one(z + one(one(0.044715) * one(z * one(z * z)))));
@@ -210,6 +213,7 @@ TEST_CASE("bound: formulas that subtract from 1 are covered, two of three by the
           one(one(0.5 * z) * one(1 + one(std::tanh(v)))), tanh_gelu);
     }
     CHECK(silu > 0);
+    CHECK(quick > 0);
     CHECK(gelu == 0);  // the rule of erfc covers 1 - erf already: its argument is rounded, too
     CHECK(tanh_gelu > 0);
   }

@@ -15,7 +15,8 @@ void compare(const Config& config, const Inputs& inputs) {
   const Plan& plan = decisions.plan;
   std::int64_t without_row = 0;
   for (Index t = 0; t < plan.row.rows(); ++t) without_row += (plan.row.row(t).array() >= 0).any() ? 0 : 1;
-  CHECK(Count::multiply_adds == layer_multiply_adds(config, plan.N(), without_row));
+  const Index unchanged = plan.N() - plan.rows_before(computed_experts(config));
+  CHECK(Count::multiply_adds == layer_multiply_adds(config, plan.N(), without_row, unchanged));
 }
 
 }  // namespace
@@ -42,6 +43,10 @@ TEST_CASE("layer count: a gate of the shared expert and a token without experts 
   compare(c, seeded_inputs(c));
   Config gated = find_preset("mixtral")->config;
   gated.shared = {SharedMode::SigmoidGate, 7};
+  compare(gated, seeded_inputs(gated));
+  gated.shared.mode = SharedMode::Average;
+  compare(gated, seeded_inputs(gated));
+  gated.combine.weight_location = WeightLocation::Input;
   compare(gated, seeded_inputs(gated));
 }
 

@@ -3,7 +3,7 @@
 #include "moe/layer/conventions.h"
 #include "moe/scalar/scalar.h"
 
-/// The activations (A1) to (A6) and their slopes, as functions of one variable for smooth(f, z). Each states a bound of
+/// The activations (A1) to (A7) and their slopes, as functions of one variable for smooth(f, z). Each states a bound of
 /// |f''|, which is what a running error analysis needs of it; test_activation.cpp checks that it is one, and tight.
 namespace moe {
 
@@ -110,8 +110,31 @@ struct GeluTanhSlope {
   }
 };
 
+/// (A7)  quick_gelu(z) = z sigmoid(alpha z), which is silu(alpha z) / alpha
+/// Source: Hendrycks and Gimpel (2016), section 2, with alpha = 1.702.
+struct QuickGelu {
+  double alpha;
+  double curvature() const { return Silu::curvature() * alpha; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    return z * sigmoid(configured<Num>(alpha) * z);
+  }
+};
+/// (A7')  quick_gelu'(z) = s (1 + alpha z (1 - s)),  s = sigmoid(alpha z)
+struct QuickGeluSlope {
+  double alpha;
+  double curvature() const { return SiluSlope::curvature() * alpha * alpha; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    const Num v = configured<Num>(alpha) * z;
+    return sigmoid(v) * (Num(1) + v * sigmoid(-v));
+  }
+};
+inline double blur(const QuickGeluSlope& f, double z) { return f.alpha * z; }
+
+/// act(z); alpha is that of (A7).
 template <typename Num>
-Num activate(Activation activation, const Num& z) {
+Num activate(Activation activation, const Num& z, double alpha = Experts().act_alpha) {
   switch (activation) {
     case Activation::Relu:
       return relu(z);  // (A1)
@@ -125,11 +148,13 @@ Num activate(Activation activation, const Num& z) {
       return z;  // (A5)
     case Activation::Relu2:
       return square(relu(z));  // (A6)
+    case Activation::QuickGelu:
+      return smooth(QuickGelu{alpha}, z);
   }
   return z;
 }
 template <typename Num>
-Num activate_slope(Activation activation, const Num& z) {
+Num activate_slope(Activation activation, const Num& z, double alpha = Experts().act_alpha) {
   switch (activation) {
     case Activation::Relu:
       return relu_slope(z);  // (A1')
@@ -143,6 +168,8 @@ Num activate_slope(Activation activation, const Num& z) {
       return Num(1);  // (A5')
     case Activation::Relu2:
       return Num(2) * relu(z);  // (A6')
+    case Activation::QuickGelu:
+      return smooth(QuickGeluSlope{alpha}, z);
   }
   return z;
 }

@@ -55,11 +55,15 @@ std::vector<Index> best(const std::vector<Key<Num>>& key, Index n, std::vector<c
 inline std::vector<char> all_open(Index n) { return std::vector<char>(static_cast<std::size_t>(n), 1); }
 
 /// What ranks the experts of one token.   z, s (E), b (E) or null
-///   (R4)  q_e = z_e   or, with a selection bias,   s_e + b_e
+///   (R4)  q_e = z_e   or, with a selection bias,   s_e + b_e   or, with selection_bias_on logits,   z_e + b_e
 /// Softmax and sigmoid increase with the logit, so without a bias the largest scores are the same experts.
 template <typename Num>
-Key<Num> expert_key(const Num* z, const Num* s, const Num* b, Index e) {
+Key<Num> expert_key(const Router& router, const Num* z, const Num* s, const Num* b, Index e) {
   if (b == nullptr) return {z[e], z[e], {}};
+  if (biases_logits(router)) {
+    const Num q = z[e] + b[e];
+    return {q, q, {}};
+  }
   return {s[e] + b[e], b[e], {z[e]}};
 }
 
@@ -83,7 +87,7 @@ Key<Num> group_key(const Router& router, const Num* z, const Num* s, const Num* 
   std::vector<Key<Num>> member;
   std::vector<Num> all, terms, biases, logits;
   for (Index e = g * size; e < (g + 1) * size; ++e) {
-    member.push_back(expert_key(z, s, b, e));
+    member.push_back(expert_key(router, z, s, b, e));
     all.push_back(b == nullptr ? s[e] : s[e] + b[e]);
   }
   for (const Index i : best(member, n, all_open(size))) {
@@ -114,7 +118,7 @@ Ranking<Num> ranking_of(const Router& router, const Num* z, const Num* b, Index 
   if (b != nullptr || router.n_group > 1) s = scores_to_rank(router.score_function, z, E);
   const StageScope<Num> stage(Tensor::router_group_scores);
   Ranking<Num> ranking;
-  for (Index e = 0; e < E; ++e) ranking.expert.push_back(expert_key(z, s.data(), b, e));
+  for (Index e = 0; e < E; ++e) ranking.expert.push_back(expert_key(router, z, s.data(), b, e));
   for (Index g = 0; router.n_group > 1 && g < router.n_group; ++g)
     ranking.group.push_back(group_key(router, z, s.data(), b, E, g));
   return ranking;
@@ -224,7 +228,7 @@ inline Matrix<Index> rank_assignments(const Capacity& capacity, Index T, Index K
         continue;
       }
       const Index turn = ranks_tokens(capacity) ? at(place, t) : t;
-      rank(t, k) = !choices_first(capacity) ? turn * K + k : k * T + turn;
+      rank(t, k) = choices_first(capacity) ? k * T + turn : turn * K + k;
     }
   return rank;
 }

@@ -24,8 +24,10 @@ inline bool shares_what_is_kept(const Router& r) { return answer(r.renorm_stage,
 inline bool shares_before_drop(const Router& r) { return shares_a_sum(r) && !shares_what_is_kept(r); }
 /// Is a weight the softmax of the chosen logits?
 inline bool weights_by_logits(const Router& r) {
-  return shares_a_sum(r) && couples_experts(r.score_function);
+  return shares_a_sum(r) && couples_experts(r.score_function) && r.renorm_epsilon == 0;
 }
+/// Do experts rank by their biased scores, or by their biased logits? scores, logits
+inline bool biases_logits(const Router& r) { return answer(r.selection_bias_on, {false, true}); }
 inline bool draws_second(const Router& r) { return answer(r.second_policy, {false, true}); }  // all, random
 
 inline bool has_groups(const Config& c) { return c.router.n_group > 1; }
@@ -48,7 +50,12 @@ inline bool choices_first(const Capacity& c) { return answer(c.order, {true, fal
 /// tokens, tokens_times_k
 inline bool counts_choices(const Capacity& c) { return answer(c.base, {false, true}); }
 inline bool rounds_inside(const Capacity& c) { return answer(c.inner_round, {false, true, true, true}); }
-/// per_expert_first
+/// Is the product rounded, and is it to nearest? none, floor, ceil, half_even
+inline bool rounds_outside(const Capacity& c) { return answer(c.outer_round, {false, true, true, true}); }
+inline bool rounds_to_nearest(const Capacity& c) {
+  return answer(c.outer_round, {false, false, false, true});
+}
+/// per_expert_first, factor_first
 inline bool divides_first(const Capacity& c) { return answer(c.eval_order, {true, false}); }
 /// exact, f64, f32
 inline bool is_exact(const Capacity& c) { return answer(c.arithmetic, {true, false, false}); }
@@ -59,19 +66,51 @@ inline bool keeps_x(DroppedOutput dropped) { return answer(dropped, {false, true
 inline bool scales_x(DroppedOutput dropped) { return answer(dropped, {false, false, true}); }
 inline bool leaves_x(DroppedOutput dropped) { return keeps_x(dropped) || scales_x(dropped); }
 
-/// Does the slope jump at 0? relu, gelu_erf, gelu_tanh, silu, identity, relu2
-inline bool has_kink(Activation a) { return answer(a, {true, false, false, false, false, false}); }
+/// Do weights multiply what goes into experts? output, input
+inline bool weighs_input(const Config& c) { return answer(c.combine.weight_location, {false, true}); }
+
+/// Does the slope jump at 0? relu, gelu_erf, gelu_tanh, silu, identity, relu2, quick_gelu
+inline bool has_kink(Activation a) { return answer(a, {true, false, false, false, false, false, false}); }
+inline bool is_silu(Activation a) { return answer(a, {false, false, false, true, false, false, false}); }
+/// Is it of degree two?
+inline bool squares(Activation a) { return answer(a, {false, false, false, false, false, true, false}); }
+/// Does act_alpha have a meaning?
+inline bool has_alpha(Activation a) { return answer(a, {false, false, false, false, false, false, true}); }
 inline bool has_bias(const Config& c) { return answer(c.experts.bias, {false, true}); }
-/// none, add, sigmoid_gate
-inline bool has_shared(const Shared& s) { return answer(s.mode, {false, true, true}); }
+inline bool clamps_gate(const Experts& e) { return e.clamp_gate_max > 0; }
+inline bool clamps_up(const Experts& e) { return e.clamp_up_abs > 0; }
+/// How many experts have weights.
+inline Index computed_experts(const Config& c) { return c.shape.num_experts - c.experts.identity_experts; }
+/// none, add, sigmoid_gate, average, weighted_mean
+inline bool has_shared(const Shared& s) { return answer(s.mode, {false, true, true, true, true}); }
 inline bool has_shared(const Config& c) { return has_shared(c.shared); }
-inline bool gates_shared(const Config& c) { return answer(c.shared.mode, {false, false, true}); }
+inline bool gates_shared(const Config& c) {
+  return answer(c.shared.mode, {false, false, true, false, false});
+}
+/// Is y a mean of the shared expert's output and the rest? Of equal parts, or of as many as there are experts.
+inline bool averages_shared(const Config& c) {
+  return answer(c.shared.mode, {false, false, false, true, true});
+}
+/// How many parts the rest is of, beside the shared expert's one.
+inline Index routed_parts(const Config& c) {
+  const Index K = c.shape.top_k;
+  return answer(c.shared.mode, {Index{1}, Index{1}, Index{1}, Index{1}, K});
+}
+/// What the shared expert computes: as the others do, but with limits of its own.
+inline Experts shared_form(const Config& c) {
+  Experts form = c.experts;
+  form.clamp_gate_max = c.shared.clamp_gate_max, form.clamp_up_abs = c.shared.clamp_up_abs;
+  return form;
+}
 
 // losses: switch, z, cv_importance, cv_load
 inline bool is_balance(const Aux& a) { return answer(a.kind, {true, false, false, false}); }
 inline bool is_of_logits(const Aux& a) { return answer(a.kind, {false, true, false, false}); }
 inline bool is_of_importance(const Aux& a) { return answer(a.kind, {false, false, true, false}); }
 inline bool is_of_load(const Aux& a) { return answer(a.kind, {false, false, false, true}); }
+inline bool of_softmax(const Aux& a) {
+  return answer(a.p_source, {false, true});
+}  // normalised_score, softmax
 inline bool counts_first_only(const Aux& a) { return answer(a.f_source, {true, false}); }  // top1, all_k
 /// Does it count the experts that the scores alone would choose? selected, retopk_of_aux_scores
 inline bool counts_by_scores(const Aux& a) { return answer(a.f_from, {false, true}); }

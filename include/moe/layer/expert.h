@@ -29,6 +29,53 @@ inline constexpr ExpertStages kSharedStages{Tensor::shared_stage_gate,        Te
                                             Tensor::grad_shared_stage_hidden, Tensor::grad_shared_gate,
                                             Tensor::grad_shared_up,           Tensor::grad_shared_down};
 
+/// The activation of an expert, and its slope.
+template <typename Num>
+Num activated(const Experts& experts, const Num& z) {
+  return activate(experts.activation, z, experts.act_alpha);
+}
+template <typename Num>
+Num activated_slope(const Experts& experts, const Num& z) {
+  return activate_slope(experts.activation, z, experts.act_alpha);
+}
+
+/// The two halves of a gated expert as they meet.
+///   (X2)  g~ = min(g, clamp_gate_max),   u~ = min(max(u, -clamp_up_abs), clamp_up_abs) + up_offset
+template <typename Num>
+Num limited_gate(const Experts& experts, const Num& g) {
+  return clamps_gate(experts) ? at_most(g, configured<Num>(experts.clamp_gate_max)) : g;
+}
+template <typename Num>
+Num limited_up(const Experts& experts, const Num& u) {
+  const auto within = [&] {
+    const Num limit = configured<Num>(experts.clamp_up_abs);
+    return Num(-at_most(Num(-at_most(u, limit)), limit));
+  };
+  const Num v = clamps_up(experts) ? within() : u;
+  return experts.up_offset == 0 ? v : v + configured<Num>(experts.up_offset);
+}
+/// a times the slope of these: (X2').
+template <typename Num>
+Num through_gate(const Experts& experts, const Num& g, const Num& a) {
+  return clamps_gate(experts) ? a * at_most_slope(g, configured<Num>(experts.clamp_gate_max)) : a;
+}
+template <typename Num>
+Num through_up(const Experts& experts, const Num& u, const Num& a) {
+  const Num distance = approx(u) < 0 ? -u : u;
+  return clamps_up(experts) ? a * at_most_slope(distance, configured<Num>(experts.clamp_up_abs)) : a;
+}
+
+/// visit(z, bend) for every number whose place above or below `bend` decides what (X2) is there.
+template <typename Num, typename Visit>
+void each_bend(const Experts& experts, const Matrix<Num>& gate, const Matrix<Num>& up, Visit visit) {
+  const auto all = [&](const Matrix<Num>& z, double bend) {
+    for (Index i = 0; i < z.size(); ++i) visit(z.data()[i], bend);
+  };
+  if (has_kink(experts.activation)) all(experts.glu ? gate : up, 0);
+  if (clamps_gate(experts)) all(gate, experts.clamp_gate_max);
+  if (clamps_up(experts)) all(up, experts.clamp_up_abs), all(up, -experts.clamp_up_abs);
+}
+
 /// What goes out of the first two maps becomes what goes into the third.   g, u (N, F) -> h (N, F)
 ///   (X2)
 template <typename Num>
@@ -36,17 +83,18 @@ Matrix<Num> hidden_forward(const Experts& experts, const Matrix<Num>& gate, cons
   Matrix<Num> h(up.rows(), up.cols());
   for (Index i = 0; i < up.size(); ++i) {
     const Num& u = up.data()[i];
-    h.data()[i] =
-        experts.glu ? activate(experts.activation, gate.data()[i]) * u : activate(experts.activation, u);
+    h.data()[i] = experts.glu
+                      ? activated(experts, limited_gate(experts, gate.data()[i])) * limited_up(experts, u)
+                      : activated(experts, u);
   }
   return h;
 }
 
 /// One expert, gated or not.   x (N, D) -> out (N, D)
 ///   (X1)  g = x gate^T + b_gate,   u = x up^T + b_up
-///   (X2)  h_nf = act(g_nf) u_nf    or, ungated,    h_nf = act(u_nf)
+///   (X2)  h_nf = act(g~_nf) u~_nf  or, ungated,    h_nf = act(u_nf)
 ///   (X3)  out = h down^T + b_down
-/// Source: Shazeer, GLU Variants Improve Transformer (2020), eq. 5 and 6; ungated: eq. 1.
+/// Source: Shazeer, GLU Variants Improve Transformer (2020), eq. 5 and 6; ungated: eq. 1; limits: openai/gpt-oss, DeepSeek-V4.
 template <typename Num>
 ExpertTrace<Num> expert_forward(const Experts& experts, Matrix<Num> x, const ExpertParams<Num>& weight,
                                 const ExpertStages& at = kRoutedStages) {
@@ -79,22 +127,30 @@ struct ExpertGrads {
 template <typename Num>
 Matrix<Num> gate_backward(const Experts& experts, const ExpertTrace<Num>& a, const Matrix<Num>& dh) {
   Matrix<Num> dg(dh.rows(), dh.cols());
-  for (Index i = 0; i < dg.size(); ++i)
-    dg.data()[i] = dh.data()[i] * a.up.data()[i] * activate_slope(experts.activation, a.gate.data()[i]);
+  for (Index i = 0; i < dg.size(); ++i) {
+    const Num &g = a.gate.data()[i], &u = a.up.data()[i];
+    const Num slope = activated_slope(experts, limited_gate(experts, g));
+    dg.data()[i] = through_gate(experts, g, dh.data()[i] * limited_up(experts, u) * slope);
+  }
   return dg;
 }
 template <typename Num>
 Matrix<Num> up_backward(const Experts& experts, const ExpertTrace<Num>& a, const Matrix<Num>& dh) {
   Matrix<Num> du(dh.rows(), dh.cols());
-  for (Index i = 0; i < du.size(); ++i)
-    du.data()[i] = dh.data()[i] * (experts.glu ? activate(experts.activation, a.gate.data()[i])
-                                               : activate_slope(experts.activation, a.up.data()[i]));
+  for (Index i = 0; i < du.size(); ++i) {
+    const Num &u = a.up.data()[i], &of_h = dh.data()[i];
+    du.data()[i] =
+        experts.glu
+            ? through_up(experts, u, of_h * activated(experts, limited_gate(experts, a.gate.data()[i])))
+            : of_h * activated_slope(experts, u);
+  }
   return du;
 }
 
 /// The vector-Jacobian product of expert_forward.   dout (N, D) -> dx (N, D) and the gradients of stages and weights
 ///   (X3')  dh = dout down,                          ddown = dout^T h,   db_down = sum_n dout_n
-///   (X2')  dg_nf = dh_nf u_nf act'(g_nf),           du_nf = dh_nf act(g_nf)   or   du_nf = dh_nf act'(u_nf)
+///   (X2')  dg_nf = dh_nf u~_nf act'(g~_nf) [g_nf < clamp_gate_max],   du_nf = dh_nf act(g~_nf) [|u_nf| < clamp_up_abs]
+///          or, ungated,   du_nf = dh_nf act'(u_nf)
 ///   (X1')  dx = dg gate + du up,                    dgate = dg^T x,   dup = du^T x,   db likewise
 template <typename Num>
 ExpertGrads<Num> expert_backward(const Experts& experts, const ExpertTrace<Num>& a,

@@ -24,8 +24,8 @@ struct Decisions {
   Plan plan;
 };
 
-/// What experts are ranked and scored by.   x (T, D), W (E, D) -> z, or with noise h, (T, E)
-///   (R0)  z = x W^T;   with noise   h = z + n s   by (N1)
+/// What experts are ranked and scored by.   x (T, D), W (E, D), b (E) or absent -> z, or with noise h, (T, E)
+///   (R0)  z = x W^T + b;   with noise   h = z + n s   by (N1)
 template <typename Num>
 struct RouterLogits {
   Matrix<Num> logits;
@@ -33,7 +33,8 @@ struct RouterLogits {
 };
 template <typename Num>
 RouterLogits<Num> logits_forward(const Config& config, const Matrix<Num>& x, const Params<Num>& params) {
-  Matrix<Num> z = stored(Tensor::router_logits, [&] { return linear_forward(x, params.router); });
+  Matrix<Num> z =
+      stored(Tensor::router_logits, [&] { return linear_forward(x, params.router, params.router_bias); });
   if (!has_noise(config)) return {std::move(z), {}};
   NoiseTrace<Num> noise{
       std::move(z),
@@ -170,6 +171,37 @@ Losses<Num> losses_forward(const Config& config, const Trace<Num>& a, const Matr
   return loss;
 }
 
+/// What goes into expert e: (G1), or where weights multiply it (G2).
+template <typename Num>
+Matrix<Num> input_of(const Config& config, const Trace<Num>& a, Index e) {
+  return weighs_input(config) ? rows_of(a.in, a.dispatch.first(e), a.dispatch.count(e))
+                              : gather_forward(a.x, a.dispatch, e);
+}
+
+/// All experts, one after the other.   x (T, D) -> in, gate, up, hidden, out
+///   (X4)  out = xg    for each of the last identity_experts
+template <typename Num>
+void experts_forward(const Config& config, const Params<Num>& params, Trace<Num>& a) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const Index computed = computed_experts(config), rows = a.dispatch.first(computed);
+  if (weighs_input(config))
+    a.in = stored(Tensor::expert_in, [&] { return weigh_forward(a.x, a.router.weights, a.dispatch); });
+  if (config.experts.glu) a.gate.resize(rows, F);
+  a.up.resize(rows, F), a.hidden.resize(rows, F), a.out.resize(a.dispatch.N(), D);
+  for (Index e = 0; e < E; ++e) {
+    const Index first = a.dispatch.first(e);
+    if (e >= computed) {
+      place_rows(stored(Tensor::expert_out, [&] { return input_of(config, a, e); }), first, a.out);
+      continue;
+    }
+    ExpertTrace<Num> of_e = expert_forward(config.experts, input_of(config, a, e), at(params.expert, e));
+    if (config.experts.glu) place_rows(std::move(of_e.gate), first, a.gate);
+    place_rows(std::move(of_e.up), first, a.up);
+    place_rows(std::move(of_e.hidden), first, a.hidden);
+    place_rows(std::move(of_e.out), first, a.out);
+  }
+}
+
 /// The layer for given decisions.
 template <typename Num>
 Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const Decisions& decisions) {
@@ -189,21 +221,9 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
     a.router.weights = Matrix<Num>::Constant(T, K, Num(1));
   }
 
-  const Index N = a.dispatch.N();
-  if (config.experts.glu) a.gate.resize(N, F);
-  a.up.resize(N, F), a.hidden.resize(N, F), a.out.resize(N, D);
-  for (Index e = 0; e < E; ++e) {
-    const Index first = a.dispatch.first(e);
-    ExpertTrace<Num> of_e =
-        expert_forward(config.experts, gather_forward(a.x, a.dispatch, e), at(params.expert, e));
-    if (config.experts.glu) place_rows(std::move(of_e.gate), first, a.gate);
-    place_rows(std::move(of_e.up), first, a.up);
-    place_rows(std::move(of_e.hidden), first, a.hidden);
-    place_rows(std::move(of_e.out), first, a.out);
-  }
+  experts_forward(config, params, a);
   if (has_shared(config)) a.shared = shared_forward(config, a.x, params.shared, params.shared_gate);
-  Combined<Num> c =
-      combine_forward(config.capacity.dropped_output, a.router.weights, a.dispatch, a.out, a.x, a.shared.y);
+  Combined<Num> c = combine_forward(config, a.router.weights, a.dispatch, a.out, a.x, a.shared.y);
   a.weighted = std::move(c.weighted);
   a.y = std::move(c.y);
   a.loss = losses_forward(config, a, all_rows(params.dy));
@@ -214,11 +234,18 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
 template <typename Num>
 ExpertTrace<Num> expert_trace(const Config& config, const Trace<Num>& a, Index e) {
   const Index first = a.dispatch.first(e), n = a.dispatch.count(e);
-  return {gather_forward(a.x, a.dispatch, e),
+  return {input_of(config, a, e),
           config.experts.glu ? rows_of(a.gate, first, n) : Matrix<Num>(),
           rows_of(a.up, first, n),
           rows_of(a.hidden, first, n),
           {}};
+}
+
+/// visit(z, bend) for every number whose place above or below `bend` decides what (X2) is, of all experts.
+template <typename Num, typename Visit>
+void each_bend(const Config& config, const Trace<Num>& a, Visit visit) {
+  each_bend(config.experts, a.gate, a.up, visit);
+  if (has_shared(config)) each_bend(shared_form(config), a.shared.expert.gate, a.shared.expert.up, visit);
 }
 
 /// From the gradient of the router's weights and the losses to that of its logits, g.logits, with noise g.noisy_logits.
@@ -234,7 +261,7 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
     const Num each = configured<Num>(aux.coefficient);
     if (is_balance(aux))
       balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch, each,
-                       ds);
+                       ds, dh);
     if (is_of_logits(aux)) z_loss_backward(a.router.logits, a.router.logsumexp, each, dh);
     if (is_of_importance(aux)) {
       const StageScope<Num> of_weights(Tensor::grad_router_topk_weights);
@@ -272,45 +299,67 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
   }
   g.router_weight = stored(Tensor::grad_router_weight,
                            [&] { return linear_backward_weight(g.logits, a.x, params.router.loop); });
+  if (config.router.logit_bias)
+    g.router_bias = stored(Tensor::grad_router_bias, [&] { return linear_backward_bias(g.logits); });
   g.x += linear_backward(g.logits, params.router);
   if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, config.shape.num_experts);
+}
+
+/// The vector-Jacobian product of experts_forward.   g.out (N, D) -> g.gate, g.up, g.hidden, those of weights to take(e, ...), and
+/// g.in (N, D), that of what went in: the rows of (G1')
+///   (X4')  dxg = dout    for each of the last identity_experts
+template <typename Num, typename Take>
+void experts_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Take take,
+                      Grads<Num>& g) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const Index computed = computed_experts(config), rows = a.dispatch.first(computed);
+  if (config.experts.glu) g.gate.resize(rows, F);
+  g.up.resize(rows, F), g.hidden.resize(rows, F), g.in.resize(a.dispatch.N(), D);
+  for (Index e = 0; e < E; ++e) {
+    const Index first = a.dispatch.first(e);
+    Matrix<Num> dout = rows_of(g.out, first, a.dispatch.count(e));
+    if (e >= computed) {
+      place_rows(std::move(dout), first, g.in);
+      continue;
+    }
+    ExpertGrads<Num> of_e =
+        expert_backward(config.experts, expert_trace(config, a, e), at(params.expert, e), dout);
+    if (config.experts.glu) place_rows(std::move(of_e.gate), first, g.gate);
+    place_rows(std::move(of_e.up), first, g.up);
+    place_rows(std::move(of_e.hidden), first, g.hidden);
+    place_rows(std::move(of_e.x), first, g.in);
+    take(e, std::move(of_e.weight));
+  }
 }
 
 /// The gradient of losses.total. The experts' weights have large ones: take(e, ExpertWeightGrads<Num>) gets them one
 /// expert at a time.
 template <typename Num, typename Take>
 Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Take take) {
-  const auto [T, D, F, E, K] = Letters(config);
   const StageScope<Num> stage(Tensor::grad_x);  // what belongs to no other adds up to it
-  const DroppedOutput dropped = config.capacity.dropped_output;
-  CombineGrads<Num> dcombine =
-      combine_backward(dropped, a.router.weights, a.dispatch, a.out, a.x, all_rows(params.dy));
+  const Matrix<Num> dy = all_rows(params.dy);
+  CombineGrads<Num> dcombine = combine_backward(config, a.router.weights, a.dispatch, a.out, a.x,
+                                                averages_shared(config) ? routed_share(config, dy) : dy);
   Grads<Num> g;
   g.x = std::move(dcombine.x);
   g.topk_weights = std::move(dcombine.weight);
   g.out = std::move(dcombine.out);
+  experts_backward(config, params, a, take, g);
+  Matrix<Num> dxg = std::move(g.in);
+  if (weighs_input(config)) {
+    g.in = stored(Tensor::grad_expert_in, [&] { return std::move(dxg); });
+    dxg = weigh_backward(g.in, a.x, a.router.weights, a.dispatch, g.topk_weights);
+  }
   if (has_router(config)) router_backward(config, params, a, g);
   if (has_shared(config)) {
-    SharedGrads<Num> dshared =
-        shared_backward(config, a.x, a.shared, params.shared, params.shared_gate, all_rows(params.dy));
+    SharedGrads<Num> dshared = shared_backward(config, a.x, a.shared, params.shared, params.shared_gate,
+                                               averages_shared(config) ? shared_share(config, dy) : dy);
     g.x += dshared.x;
     g.shared = std::move(dshared.weight);
     g.shared_gate = std::move(dshared.gate_weight);
   }
-
-  const Index N = a.dispatch.N();
-  if (config.experts.glu) g.gate.resize(N, F);
-  g.up.resize(N, F), g.hidden.resize(N, F);
-  for (Index e = 0; e < E; ++e) {
-    const Index first = a.dispatch.first(e);
-    ExpertGrads<Num> of_e = expert_backward(config.experts, expert_trace(config, a, e), at(params.expert, e),
-                                            rows_of(g.out, first, a.dispatch.count(e)));
-    gather_backward(of_e.x, a.dispatch, e, g.x);
-    if (config.experts.glu) place_rows(std::move(of_e.gate), first, g.gate);
-    place_rows(std::move(of_e.up), first, g.up);
-    place_rows(std::move(of_e.hidden), first, g.hidden);
-    take(e, std::move(of_e.weight));
-  }
+  for (Index e = 0; e < config.shape.num_experts; ++e)
+    gather_backward(rows_of(dxg, a.dispatch.first(e), a.dispatch.count(e)), a.dispatch, e, g.x);
   g.x = stored(Tensor::grad_x, [&] { return std::move(g.x); });
   return g;
 }

@@ -51,9 +51,22 @@ Num balance_factor(const Aux& aux, Index E, Index K, const Part& part) {
   return Num(0);
 }
 
+/// p_t of (B1), for one token.
+template <typename Num>
+void shares_in_loss(const Aux& aux, ScoreFunction function, const Routing<Num>& r, Index t, Num* p) {
+  const Index E = r.scores.cols();
+  if (of_softmax(aux))
+    softmax(row(r.logits, t), E, p);
+  else if (couples_experts(function))
+    std::copy_n(row(r.scores, t), E, p);
+  else
+    normalize(row(r.scores, t), E, p);
+}
+
 /// The load-balancing loss; 1 for even shares when every token counts once.   scores (T, E) -> L
 ///   (B1)  L = A mean_e f_e P_e,   A = E^2 (E2_mean) or 1 (none),   f_e = c_e / S, or c_e / (S K) if f_divide_by_k
-///         P_e = 1/S sum_t p_te,   p_te = s_te / sum_j s_tj, which for softmax is s_te;   L = 0 for T = 0
+///         P_e = 1/S sum_t p_te,   p_te = s_te / sum_j s_tj, which for softmax is s_te, or (p_source softmax) the softmax of z;
+///         L = 0 for T = 0
 ///         over S = T tokens, or, with scope group, the mean of the groups of S tokens
 /// Source: Switch Transformer eq. 4 to 6; GShard algorithm 1 (multiply none); DeepSeek-V3 eq. 17 to 20 (scope group).
 template <typename Num>
@@ -67,10 +80,7 @@ Num balance_forward(const Aux& aux, ScoreFunction function, Index num_groups, co
     const std::vector<Num> c = counted_load(aux, r, plan, part);
     std::vector<Num> terms;
     for (Index t = part.first; t < part.first + part.count; ++t) {
-      if (couples_experts(function))
-        std::copy_n(row(r.scores, t), E, p.data());
-      else
-        normalize(row(r.scores, t), E, p.data());
+      shares_in_loss(aux, function, r, t, p.data());
       for (Index e = 0; e < E; ++e) terms.push_back(at(c, e) * at(p, e));
     }
     const Num total = sum(terms.data(), static_cast<Index>(terms.size()));
@@ -79,11 +89,11 @@ Num balance_forward(const Aux& aux, ScoreFunction function, Index num_groups, co
   return loss;
 }
 
-/// Its gradient in the scores, times dL, added to ds.   -> ds (T, E)
-///   (B1')  dp_te = A / E c_e / (S S) dL, or / (S S K), over the number of groups;   ds_t = normalize'(dp_t)
+/// Its gradient in the scores, times dL, added to ds, or in the logits, added to dz.   -> ds, dz (T, E)
+///   (B1')  dp_te = A / E c_e / (S S) dL, or / (S S K), over the number of groups;   ds_t = normalize'(dp_t) or dz_t = softmax'(dp_t)
 template <typename Num>
 void balance_backward(const Aux& aux, ScoreFunction function, Index num_groups, const Routing<Num>& r,
-                      const Plan& plan, const Num& dL, Matrix<Num>& ds) {
+                      const Plan& plan, const Num& dL, Matrix<Num>& ds, Matrix<Num>& dz) {
   const Index T = r.scores.rows(), E = r.scores.cols(), K = r.expert.cols();
   if (T == 0) return;
   std::vector<Num> p = buffer<Num>(E), dp = buffer<Num>(E), dt = buffer<Num>(E);
@@ -92,13 +102,15 @@ void balance_backward(const Aux& aux, ScoreFunction function, Index num_groups, 
     const Num each = dL * balance_factor<Num>(aux, E, K, part);
     for (Index e = 0; e < E; ++e) at(dp, e) = each * at(c, e);
     for (Index t = part.first; t < part.first + part.count; ++t) {
-      if (couples_experts(function)) {
+      shares_in_loss(aux, function, r, t, p.data());
+      if (of_softmax(aux))
+        softmax_backward(p.data(), dp.data(), E, dt.data());
+      else if (couples_experts(function))
         dt = dp;
-      } else {
-        normalize(row(r.scores, t), E, p.data());
+      else
         normalize_backward(row(r.scores, t), p.data(), dp.data(), E, dt.data());
-      }
-      for (Index e = 0; e < E; ++e) ds(t, e) += at(dt, e);
+      Matrix<Num>& to = of_softmax(aux) ? dz : ds;
+      for (Index e = 0; e < E; ++e) to(t, e) += at(dt, e);
     }
   }
 }

@@ -16,6 +16,8 @@ struct Plan {
 
   Index N() const { return static_cast<Index>(order.size()); }
   Index first(Index e) const { return at(offsets, e); }
+  /// The rows of all experts before e; all there are, in a plan of which only their number is known.
+  Index rows_before(Index e) const { return offsets.empty() ? N() : first(e); }
   Index count(Index e) const { return at(offsets, e + 1) - at(offsets, e); }
   Index token(Index n) const { return at(order, n) / row.cols(); }
 };

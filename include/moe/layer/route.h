@@ -24,18 +24,31 @@ struct Routing {
   Matrix<Num> next_bias;    // (1, E) where the selection bias is updated
 };
 
+/// The n scores that share a weight of 1, and epsilon, whose share is nobody's.
+template <typename Num>
+std::vector<Num> with_epsilon(const Router& router, const Num* s, Index n) {
+  std::vector<Num> all(s, s + n);
+  all.push_back(configured<Num>(router.renorm_epsilon));
+  return all;
+}
+
 /// The shares of n choices of one token, from their logits z and scores s.   -> p (n)
-///   (R3)   p_k = s_k   or, renorm Sum,   s_k / sum_j s_j, which is softmax of the chosen z if s is a softmax:
-///          computed so, an expert that was not chosen gets a gradient of exactly zero;   w_k = factor p_k
+///   (R3)   p_k = s_k   or, renorm Sum,   s_k / (sum_j s_j + epsilon), which without epsilon is softmax of the chosen z if s is a
+///          softmax: computed so, an expert that was not chosen gets a gradient of exactly zero;   w_k = factor p_k
 template <typename Num>
 void share_forward(const Router& router, const Num* z, const Num* s, Index n, Num* p) {
   if (!shares_a_sum(router)) {
     std::copy_n(s, n, p);
-  } else if (couples_experts(router.score_function)) {
+  } else if (weights_by_logits(router)) {
     softmax(z, n, p);
     cover(p, n, [&](Num* other) { normalize(s, n, other); });  // from the scores as they were stored
-  } else {
+  } else if (router.renorm_epsilon == 0) {
     normalize(s, n, p);
+  } else {
+    const std::vector<Num> all = with_epsilon(router, s, n);
+    std::vector<Num> shares = all;
+    normalize(all.data(), n + 1, shares.data());
+    std::copy_n(shares.begin(), n, p);
   }
 }
 /// The shares that decisions are made by: as they are stored.
@@ -45,13 +58,21 @@ void weights_to_rank(const Router& router, const Num* z, const Num* s, Index n, 
   share_forward(router, z, s, n, p);
   for (Index k = 0; k < n; ++k) store(p[k], Tensor::router_topk_weights);
 }
-///   (R3')  dp_k = factor dw_k;   ds_k = dp_k   or   ds_k = (dp_k - sum_j p_j dp_j) / sum_j s_j
+///   (R3')  dp_k = factor dw_k;   ds_k = dp_k   or   ds_k = (dp_k - sum_j p_j dp_j) / (sum_j s_j + epsilon)
 template <typename Num>
 void share_backward(const Router& router, const Num* s, const Num* p, const Num* dp, Index n, Num* ds) {
-  if (!shares_a_sum(router))
+  if (!shares_a_sum(router)) {
     std::copy_n(dp, n, ds);
-  else
+  } else if (router.renorm_epsilon == 0) {
     normalize_backward(s, p, dp, n, ds);
+  } else {
+    const std::vector<Num> all = with_epsilon(router, s, n);
+    std::vector<Num> shares = all, of_shares(dp, dp + n), of_all = all;
+    normalize(all.data(), n + 1, shares.data());
+    of_shares.push_back(Num(0));
+    normalize_backward(all.data(), shares.data(), of_shares.data(), n + 1, of_all.data());
+    std::copy_n(of_all.begin(), n, ds);
+  }
 }
 
 /// The slots of token t that take part in (R3): all, or with renorm_stage AfterDrop those that were kept.
@@ -112,6 +133,7 @@ void weights_forward(const Router& router, const Matrix<Num>& b, const IdMatrix&
         for (Index i = 0; i < n; ++i) r.shares(t, at(slots, i)) = at(p, i);
         for (Index k = 0; k < K; ++k) w(t, k) = factor * r.shares(t, k);
         r.denominator(t, 0) = sum(s.data(), n);
+        if (router.renorm_epsilon > 0) r.denominator(t, 0) += configured<Num>(router.renorm_epsilon);
         for (Index g = 0; G > 1 && g < G; ++g)
           r.group_scores(t, g) = group_key(router, row(r.logits, t), row(r.scores, t), b.data(), E, g).score;
       }

@@ -16,12 +16,13 @@ struct SharedTrace {
 /// The expert that sees every token.   x (T, D), v (1, D) -> y (T, D)
 ///   (H1)  y_t = f(x_t),   f as (X1) to (X3)
 ///   (H2)  y_t = sigmoid(<v, x_t>) f(x_t)     mode sigmoid_gate
+/// With mode average or weighted_mean the layer's result is a mean of this and the rest: (H3).
 /// Source: DeepSeekMoE, arXiv 2401.06066, eq. 9; the gate: Qwen2 MoE of huggingface/transformers.
 template <typename Num>
 SharedTrace<Num> shared_forward(const Config& config, const Matrix<Num>& x, const ExpertParams<Num>& weight,
                                 const Weight<Num>& gate) {
   SharedTrace<Num> a;
-  a.expert = expert_forward(config.experts, x, weight, kSharedStages);
+  a.expert = expert_forward(shared_form(config), x, weight, kSharedStages);
   a.y = a.expert.out;
   if (!gates_shared(config)) return a;
   a.gate_logit = stored(Tensor::shared_stage_gate_logit, [&] { return linear_forward(x, gate); });
@@ -49,8 +50,9 @@ SharedGrads<Num> shared_backward(const Config& config, const Matrix<Num>& x, con
                                  const ExpertParams<Num>& weight, const Weight<Num>& gate,
                                  const Matrix<Num>& dy) {
   const Index T = x.rows(), D = x.cols();
+  const Experts form = shared_form(config);
   if (!gates_shared(config)) {
-    ExpertGrads<Num> of_expert = expert_backward(config.experts, a.expert, weight, dy, kSharedStages);
+    ExpertGrads<Num> of_expert = expert_backward(form, a.expert, weight, dy, kSharedStages);
     return {std::move(of_expert.x), std::move(of_expert.weight), {}};
   }
   const Matrix<Num> df = stored(Tensor::grad_shared_stage_out, [&] {
@@ -66,7 +68,7 @@ SharedGrads<Num> shared_backward(const Config& config, const Matrix<Num>& x, con
     }
     return dz;
   });
-  ExpertGrads<Num> of_expert = expert_backward(config.experts, a.expert, weight, df, kSharedStages);
+  ExpertGrads<Num> of_expert = expert_backward(form, a.expert, weight, df, kSharedStages);
   SharedGrads<Num> g{std::move(of_expert.x), std::move(of_expert.weight), {}};
   g.x += linear_backward(da, gate);
   g.gate_weight = stored(Tensor::grad_shared_gate_weight, [&] { return linear_backward_weight(da, x); });

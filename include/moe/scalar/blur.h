@@ -47,5 +47,10 @@ template <>
 inline double blur<GeluTanhSlope>(double z) {
   return 1 + 4 * z * (1 + z * z);
 }
+/// ... of an f with a number of its own, which has an overload where it depends on that.
+template <typename F>
+inline double blur(const F&, double z) {
+  return blur<F>(z);
+}
 
 }  // namespace moe

@@ -147,6 +147,14 @@ struct Bound {
   /// (Q6)  |relu(a) - relu(b)| <= |a - b|; the slope is known where the sign is
   friend Bound relu(const Bound& z) { return {std::max(z.v, 0.0), z.v + z.e <= 0 ? 0 : z.e}; }
   friend Bound relu_slope(const Bound& z) { return {z.v > 0 ? 1.0 : 0.0, std::abs(z.v) > z.e ? 0.0 : 1.0}; }
+  /// (Q6)  likewise |min(a, l) - min(b, m)| <= max(|a - b|, |l - m|)
+  friend Bound at_most(const Bound& z, const Bound& limit) {
+    if (z.v + z.e <= limit.v - limit.e) return z;
+    return {std::min(z.v, limit.v), z.v - z.e >= limit.v + limit.e ? limit.e : std::max(z.e, limit.e)};
+  }
+  friend Bound at_most_slope(const Bound& z, const Bound& limit) {
+    return {z.v < limit.v ? 1.0 : 0.0, std::abs(z.v - limit.v) > z.e + limit.e ? 0.0 : 1.0};
+  }
 
   friend void store(Bound& a, Tensor id) {
     const Profile& profile = current_profile();
@@ -208,8 +216,8 @@ Bound smooth(const F& f, const Bound& z) {
     return f(z).e;
   }();
   const double own = 0x1p-45 * (1 + std::abs(z.v));  // y.v and y.d are doubles
-  const double moved = (std::abs(y.d) + own) * z.e + F::curvature() / 2 * z.e * z.e + own * std::abs(y.v);
-  const double lost = blur<F>(std::abs(z.v) + z.e) * current_result().u;
+  const double moved = (std::abs(y.d) + own) * z.e + f.curvature() / 2 * z.e * z.e + own * std::abs(y.v);
+  const double lost = blur(f, std::abs(z.v) + z.e) * current_result().u;
   return {y.v, Bound::up(std::min(op_by_op, moved + (op_by_op - without)) + lost)};
 }
 

@@ -115,6 +115,13 @@ class Exact {
   friend Exact relu(const Exact& z) { return !z.known_ ? unknown() : z.sum() > 0 ? z.settled() : z.makes(0); }
   friend Exact relu_slope(const Exact& z) { return z.known_ ? z.makes(z.sum() > 0 ? 1 : 0) : unknown(); }
 
+  friend Exact at_most(const Exact& z, const Exact& limit) {
+    return !z.known_ ? unknown() : approx(z) > approx(limit) ? limit.with(z.need_) : z.settled();
+  }
+  friend Exact at_most_slope(const Exact& z, const Exact& limit) {
+    return z.known_ ? z.makes(approx(z) < approx(limit) ? 1 : 0) : unknown();
+  }
+
   friend bool greater(const Exact& a, const Exact& b) {
     if (!a.known_ || !b.known_) throw Undecided("the order of a number that is not dyadic");
     return approx(a) > approx(b);

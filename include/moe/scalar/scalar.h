@@ -92,6 +92,16 @@ Num relu_slope(const Num& z) {
   return greater(z, Num(0)) ? Num(1) : Num(0);
 }
 
+/// min(z, limit), and its slope in z; at z = limit that is 0.
+template <typename Num>
+Num at_most(const Num& z, const Num& limit) {
+  return greater(limit, z) ? z : limit;
+}
+template <typename Num>
+Num at_most_slope(const Num& z, const Num& limit) {
+  return greater(limit, z) ? Num(1) : Num(0);
+}
+
 /// a_i is also what other(b) writes to b_i, by another formula in use. Exact scalars have it already; one that states what
 /// any correct evaluation does covers both.
 template <typename Num, typename Other>

@@ -105,6 +105,18 @@ struct Spread {
     return {z.v > 0 ? 1.0 : 0.0, z.v * z.v < 64 * z.var ? 1.0 : 0.0};
   }
 
+  friend Spread at_most(const Spread& z, const Spread& limit) {
+    if (z.v < limit.v) return z;
+    return {limit.v, near(z, limit) ? z.var + limit.var : limit.var};
+  }
+  friend Spread at_most_slope(const Spread& z, const Spread& limit) {
+    return {z.v < limit.v ? 1.0 : 0.0, near(z, limit) ? 1.0 : 0.0};
+  }
+  /// ... exactly at the limit, too: implementations have 0, 1 and 1/2 there.
+  static bool near(const Spread& a, const Spread& b) {
+    return (a.v - b.v) * (a.v - b.v) <= 64 * (a.var + b.var);
+  }
+
   friend Spread unstored(const Spread& a, Tensor id) {
     return {a.v, a.var + uniform(a.v, current_profile().of(id))};
   }
@@ -153,7 +165,7 @@ inline Spread sigmoid(const Spread& z) {
 template <typename F>
 Spread smooth(const F& f, const Spread& z) {
   const Dual<double> y = f(Dual<double>(z.v, 1.0));
-  const double lost = blur<F>(std::abs(z.v)) * current_profile().inside.u;
+  const double lost = blur(f, std::abs(z.v)) * current_profile().inside.u;
   return {y.v, y.d * y.d * z.var + f(Spread(z.v)).var + lost * lost / 3};
 }
 

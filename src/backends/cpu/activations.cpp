@@ -45,51 +45,103 @@ inline Sigmoids sigmoids(float z) {
 }
 
 struct FastSilu {  // (A4), (A4')
-  static float value(float z) { return z * sigmoids(z).of; }
-  static float slope(float z) {
+  float value(float z) const { return z * sigmoids(z).of; }
+  float slope(float z) const {
     const Sigmoids s = sigmoids(z);
     return s.of * (1 + z * s.of_minus);
   }
 };
+struct FastQuickGelu {  // (A7), (A7')
+  float alpha;
+  float value(float z) const { return z * sigmoids(alpha * z).of; }
+  float slope(float z) const { return FastSilu().slope(alpha * z); }
+};
 struct FastRelu {  // (A1), (A1')
-  static float value(float z) { return z > 0 ? z : 0.0F; }
-  static float slope(float z) { return z > 0 ? 1.0F : 0.0F; }
+  float value(float z) const { return z > 0 ? z : 0.0F; }
+  float slope(float z) const { return z > 0 ? 1.0F : 0.0F; }
 };
 /// The others are rare, and taken from the layer.
 template <Activation kActivation>
 struct FromLayer {
-  static float value(float z) { return moe::activate(kActivation, z); }
-  static float slope(float z) { return activate_slope(kActivation, z); }
+  float value(float z) const { return moe::activate(kActivation, z); }
+  float slope(float z) const { return activate_slope(kActivation, z); }
 };
 
+/// The numbers of (X2); a limit that there is not is infinite.
+struct Limits {
+  float gate, up, offset;
+  explicit Limits(const Experts& e)
+      : gate(clamps_gate(e) ? static_cast<float>(e.clamp_gate_max) : HUGE_VALF),
+        up(clamps_up(e) ? static_cast<float>(e.clamp_up_abs) : HUGE_VALF),
+        offset(static_cast<float>(e.up_offset)) {}
+  float of_gate(float g) const { return g > gate ? gate : g; }
+  float of_up(float u) const { return (u > up ? up : u < -up ? -up : u) + offset; }
+};
+bool has_limits(const Experts& e) { return clamps_gate(e) || clamps_up(e) || e.up_offset != 0; }
+
 template <typename F>
-[[gnu::always_inline]] inline void forward(const float* z, const float* u, Index n, float* h) {
+[[gnu::always_inline]] inline void forward(F f, const float* z, const float* u, Index n, float* h) {
   if (u == nullptr)
-    for (Index j = 0; j < n; ++j) h[j] = F::value(z[j]);
+    for (Index j = 0; j < n; ++j) h[j] = f.value(z[j]);
   else
-    for (Index j = 0; j < n; ++j) h[j] = F::value(z[j]) * u[j];
+    for (Index j = 0; j < n; ++j) h[j] = f.value(z[j]) * u[j];
 }
 template <typename F>
-[[gnu::always_inline]] inline void backward(const float* z, const float* u, const float* dh, Index n,
+[[gnu::always_inline]] inline void backward(F f, const float* z, const float* u, const float* dh, Index n,
                                             float* dz, float* du) {
   if (du != nullptr)
-    for (Index j = 0; j < n; ++j) du[j] = dh[j] * F::value(z[j]);
+    for (Index j = 0; j < n; ++j) du[j] = dh[j] * f.value(z[j]);
   if (u == nullptr)
-    for (Index j = 0; j < n; ++j) dz[j] = dh[j] * F::slope(z[j]);
+    for (Index j = 0; j < n; ++j) dz[j] = dh[j] * f.slope(z[j]);
   else
-    for (Index j = 0; j < n; ++j) dz[j] = dh[j] * u[j] * F::slope(z[j]);
+    for (Index j = 0; j < n; ++j) dz[j] = dh[j] * u[j] * f.slope(z[j]);
+}
+/// The same within limits, which only gated experts have.
+template <typename F>
+[[gnu::always_inline]] inline void forward(F f, const Limits& l, const float* z, const float* u, Index n,
+                                           float* h) {
+  for (Index j = 0; j < n; ++j) h[j] = f.value(l.of_gate(z[j])) * l.of_up(u[j]);
+}
+template <typename F>
+[[gnu::always_inline]] inline void backward(F f, const Limits& l, const float* z, const float* u,
+                                            const float* dh, Index n, float* dz, float* du) {
+  for (Index j = 0; j < n; ++j) {
+    const float v = dh[j] * f.value(l.of_gate(z[j]));
+    du[j] = std::abs(u[j]) < l.up ? v : 0.0F;
+  }
+  for (Index j = 0; j < n; ++j) {
+    const float v = dh[j] * l.of_up(u[j]) * f.slope(l.of_gate(z[j]));
+    dz[j] = z[j] < l.gate ? v : 0.0F;
+  }
 }
 
-MOE_VECTORISED void silu(const float* z, const float* u, Index n, float* h) { forward<FastSilu>(z, u, n, h); }
+MOE_VECTORISED void silu(const float* z, const float* u, Index n, float* h) {
+  forward(FastSilu(), z, u, n, h);
+}
 MOE_VECTORISED void silu_back(const float* z, const float* u, const float* dh, Index n, float* dz,
                               float* du) {
-  backward<FastSilu>(z, u, dh, n, dz, du);
+  backward(FastSilu(), z, u, dh, n, dz, du);
+}
+MOE_VECTORISED void silu(const Limits& l, const float* z, const float* u, Index n, float* h) {
+  forward(FastSilu(), l, z, u, n, h);
+}
+MOE_VECTORISED void silu_back(const Limits& l, const float* z, const float* u, const float* dh, Index n,
+                              float* dz, float* du) {
+  backward(FastSilu(), l, z, u, dh, n, dz, du);
+}
+MOE_VECTORISED void quick_gelu(float alpha, const Limits& l, const float* z, const float* u, Index n,
+                               float* h) {
+  forward(FastQuickGelu{alpha}, l, z, u, n, h);
+}
+MOE_VECTORISED void quick_gelu_back(float alpha, const Limits& l, const float* z, const float* u,
+                                    const float* dh, Index n, float* dz, float* du) {
+  backward(FastQuickGelu{alpha}, l, z, u, dh, n, dz, du);
 }
 
-/// use(F()) for the F of an activation other than SiLU, which nearly all layers have and which is above.
+/// use(f) for the f of an activation.
 template <typename Use>
-void with(Activation activation, Use use) {
-  switch (activation) {
+void with(const Experts& e, Use use) {
+  switch (e.activation) {
     case Activation::Relu:
       return use(FastRelu());
     case Activation::GeluErf:
@@ -97,27 +149,38 @@ void with(Activation activation, Use use) {
     case Activation::GeluTanh:
       return use(FromLayer<Activation::GeluTanh>());
     case Activation::Silu:
-      return;
+      return use(FastSilu());
     case Activation::Identity:
       return use(FromLayer<Activation::Identity>());
     case Activation::Relu2:
       return use(FromLayer<Activation::Relu2>());
+    case Activation::QuickGelu:
+      return use(FastQuickGelu{static_cast<float>(e.act_alpha)});
   }
 }
 
-bool is_silu(Activation a) { return answer(a, {false, false, false, true, false, false}); }
-
 }  // namespace
 
-void activate(Activation activation, const float* z, const float* u, Index n, float* h) {
-  if (is_silu(activation)) return silu(z, u, n, h);
-  with(activation, [&]<typename F>(F) { forward<F>(z, u, n, h); });
+// SiLU and a gated quick GELU, which nearly all layers have, are vectorised.
+
+void activate(const Experts& e, const float* z, const float* u, Index n, float* h) {
+  const bool limited = u != nullptr && has_limits(e);
+  const Limits l(e);
+  if (is_silu(e.activation)) return limited ? silu(l, z, u, n, h) : silu(z, u, n, h);
+  if (has_alpha(e.activation) && u != nullptr)
+    return quick_gelu(static_cast<float>(e.act_alpha), l, z, u, n, h);
+  with(e, [&](auto f) { limited ? forward(f, l, z, u, n, h) : forward(f, z, u, n, h); });
 }
 
-void activate_back(Activation activation, const float* z, const float* u, const float* dh, Index n, float* dz,
+void activate_back(const Experts& e, const float* z, const float* u, const float* dh, Index n, float* dz,
                    float* du) {
-  if (is_silu(activation)) return silu_back(z, u, dh, n, dz, du);
-  with(activation, [&]<typename F>(F) { backward<F>(z, u, dh, n, dz, du); });
+  const bool limited = u != nullptr && has_limits(e);
+  const Limits l(e);
+  if (is_silu(e.activation))
+    return limited ? silu_back(l, z, u, dh, n, dz, du) : silu_back(z, u, dh, n, dz, du);
+  if (has_alpha(e.activation) && u != nullptr)
+    return quick_gelu_back(static_cast<float>(e.act_alpha), l, z, u, dh, n, dz, du);
+  with(e, [&](auto f) { limited ? backward(f, l, z, u, dh, n, dz, du) : backward(f, z, u, dh, n, dz, du); });
 }
 
 }  // namespace moe::cpu

@@ -35,6 +35,7 @@ void Layer::backward() {
   combine_back();
   shared_back();
   run_experts_back();
+  weigh_back();
   weights_back();
   router_back();
   gather_back();
@@ -48,15 +49,20 @@ void Layer::combine_back() {
   g_.x.prepare(T, D);
   dout_.prepare(routed_.dispatch.N(), D, storage_);
   parallel_for(T, [&, D = D, K = K](Index t) {
-    thread_local std::vector<float> line;
-    line.resize(static_cast<std::size_t>(D));
+    thread_local std::vector<float> line, part;
+    line.resize(static_cast<std::size_t>(D)), part.resize(line.size());
     const float* dy = a_.dy.row(t);
+    if (averages_shared(config_)) {
+      scale(routed_share(), dy, D, part.data());
+      dy = part.data();
+    }
     std::fill_n(g_.x.row(t), D, 0.0F);
     for (Index k = 0; k < K; ++k)
       if (const Index n = routed_.dispatch.row(t, k); n >= 0) {
-        routed_grads_.topk_weights(t, k) =
-            static_cast<double>(dot_of(a_.out.row(n), dy, D, of_slot(a_.out, t, k + 1)));
-        scale(weights_(t, k), dy, D, line.data());
+        if (!weighs_input(config_))
+          routed_grads_.topk_weights(t, k) =
+              static_cast<double>(dot_of(a_.out.row(n), dy, D, of_slot(a_.out, t, k + 1)));
+        scale(weight_of(t, k), dy, D, line.data());
         keep(line.data(), D, {&dout_, n}, 0, 0);
       }
     if (!leaves_x(dropped) || !all_dropped(routed_.dispatch, t)) return;
@@ -73,9 +79,13 @@ void Layer::shared_back() {
   const bool gated = gates_shared(config_);
   Matrix<float> da(T, 1);
   parallel_for(T, [&](Index t) {
-    if (!gated) return shared_dout_.put(t, 0, a_.dy.row(t), D);
     thread_local std::vector<float> line;
     line.resize(static_cast<std::size_t>(D));
+    if (averages_shared(config_)) {
+      scale(shared_share(), a_.dy.row(t), D, line.data());
+      return shared_dout_.put(t, 0, line.data(), D);
+    }
+    if (!gated) return shared_dout_.put(t, 0, a_.dy.row(t), D);
     scale(sigmoid(a_.gate_logit(t, 0)), a_.dy.row(t), D, line.data());
     shared_dout_.put(t, 0, line.data(), D);  // not stored by any profile: f32
     da(t, 0) = dot_of(a_.shared_out.row(t), a_.dy.row(t), D) * SigmoidSlope()(a_.gate_logit(t, 0));
@@ -90,8 +100,11 @@ void Layer::shared_back() {
 /// (X3') to (X1'), but for the gradients of weights.
 void Layer::run_experts_back() {
   const auto [T, D, F, E, K] = Letters(config_);
-  const Index N = routed_.dispatch.N(), parts = config_.experts.glu ? 2 : 1, Fs = config_.shared.ffn_size;
-  g_.hidden.prepare(N, F), dpre_.prepare(N, parts * F, storage_), g_.dx_rows.prepare(N, D);
+  const Index N = routed_.dispatch.N(), rows_computed = routed_.dispatch.first(computed_experts(config_)),
+              parts = config_.experts.glu ? 2 : 1, Fs = config_.shared.ffn_size;
+  g_.hidden.prepare(rows_computed, F), dpre_.prepare(rows_computed, parts * F, storage_);
+  g_.dx_rows.prepare(N, D);
+  for (Index n = rows_computed; n < N; ++n) dout_.get(n, 0, D, g_.dx_rows.row(n));  // (X4')
   if (has_shared(config_))
     g_.shared_hidden.prepare(T, Fs), shared_dpre_.prepare(T, parts * Fs, shared_storage_),
         g_.shared_x.prepare(T, D);
@@ -110,10 +123,24 @@ void Layer::run_experts_back() {
   run_tiles(work_, &Expert::in_back, &Work::dpre, &Work::dx);
 }
 
+/// (G2'); gather_back does the rest of it.
+void Layer::weigh_back() {
+  if (!weighs_input(config_)) return;
+  const auto [T, D, F, E, K] = Letters(config_);
+  parallel_for(T, [&, D = D, K = K](Index t) {
+    for (Index k = 0; k < K; ++k)
+      if (const Index n = routed_.dispatch.row(t, k); n >= 0) {
+        keep(g_.dx_rows.row(n), D);
+        routed_grads_.topk_weights(t, k) += static_cast<double>(dot_of(g_.dx_rows.row(n), a_.x.row(t), D));
+      }
+  });
+}
+
 /// (X2') on a tile of the gradient of hidden.
 void Layer::slope(const Work& work, const Tile& tile, float* dhidden) const {
   const Index F = work.expert->F, n = tile.width;
-  const bool glu = config_.experts.glu;
+  const Experts form = form_of(work);
+  const bool glu = form.glu;
   thread_local std::vector<float> made;
   made.resize(static_cast<std::size_t>(2 * n));
   float *dz = made.data(), *du = dz + n;
@@ -122,7 +149,7 @@ void Layer::slope(const Work& work, const Tile& tile, float* dhidden) const {
     const float *g = work.gate + at, *u = work.up + at;
     float* dh = dhidden + i * n;
     keep(dh, n), std::copy_n(dh, n, work.dhidden + at);
-    activate_back(config_.experts.activation, glu ? g : u, glu ? u : nullptr, dh, n, dz, glu ? du : nullptr);
+    activate_back(form, glu ? g : u, glu ? u : nullptr, dh, n, dz, glu ? du : nullptr);
     keep(dz, n, work.dpre, tile.first + i, tile.column);
     if (glu) keep(du, n, work.dpre, tile.first + i, F + tile.column);
   }
@@ -191,6 +218,10 @@ void Layer::router_back() {
   };
   if (has_noise(config_)) linear_back(dr, Tensor::router_noise_weight, noise_router_back_, g_.noise_weight);
   linear_back(routed_grads_.logits, Tensor::router_weight, router_back_, g_.router_weight);
+  if (config_.router.logit_bias) {
+    g_.router_bias = routed_grads_.logits.colwise().sum().cast<float>();
+    keep(g_.router_bias.data(), E);
+  }
   if (config_.router.selection_bias) routed_grads_.selection_bias = zeros<double>(1, E);
 }
 
@@ -201,7 +232,8 @@ void Layer::gather_back() {
     float* dx = g_.x.row(t);
     for (Index k = 0; k < K; ++k)
       if (const float* part = of_slot(g_.dx_rows, t, k); part != nullptr)
-        add(part, D, dx, of_slot(g_.dx_rows, t, k + 1));
+        weighs_input(config_) ? add_scaled(weights_(t, k), part, D, dx)
+                              : add(part, D, dx, of_slot(g_.dx_rows, t, k + 1));
     if (has_shared(config_)) add(g_.shared_x.row(t), D, dx);
     keep(dx, D);
   });

@@ -29,6 +29,7 @@ class Chooser {
     closed_.assign(static_cast<std::size_t>(E), 0);
     score_.assign(z, z + E);
     if (b != nullptr || router.n_group > 1) score(router.score_function, z, E, score_.data());
+    if (biases_logits(router)) score_.assign(z, z + E);
     for (Index e = 0; b != nullptr && e < E; ++e) at(score_, e) += b[e];
     if (router.n_group > 1) close_groups(router, E);
     if (b == nullptr) score_.assign(z, z + E);  // (R4): logits still differ where scores have saturated

@@ -20,11 +20,13 @@ Layer::Layer(Config config, const Inputs& inputs, Format dtype)
   Floats bias;
   load_matrix(inputs, Tensor::router_selection_bias, 1, E, storage_, bias);
   selection_bias_ = widened(bias, 0, bias.rows());
+  load_matrix(inputs, Tensor::router_bias, 1, E, storage_, router_bias_);
   load_matrix(inputs, Tensor::shared_gate_weight, 1, D, storage_, shared_gate_);
   experts_.resize(static_cast<std::size_t>(E + (has_shared(config_) ? 1 : 0)));
   // Weights that are only a recipe may be more than fits: they are made where an expert is first used.
   if (inputs.at(Tensor::experts_up).bytes.empty()) return;
-  for (Index e = 0; e < static_cast<Index>(experts_.size()); ++e) expert_of(e);
+  for (Index e = 0; e < static_cast<Index>(experts_.size()); ++e)
+    if (e < computed_experts(config_) || e == E) expert_of(e);
 }
 
 Expert& Layer::expert_of(Index e) {
@@ -92,19 +94,23 @@ void Layer::route() {
   weights_ = r.weights.cast<float>();
 }
 
-/// (R0): z (T, E) = x times one of the router's maps.
-void Layer::map_tokens(const Linear& map, Matrix<double>& z) const {
+/// (R0): z (T, E) = x times one of the router's maps, plus b (1, E) or nothing.
+void Layer::map_tokens(const Linear& map, const Floats& b, Matrix<double>& z) const {
   z.resize(config_.shape.num_tokens, map.outputs());
   run_tiles(map, z.rows(), a_.x.row(0), [&](const Tile& tile, const float* made) {
-    for (Index i = 0; i < tile.rows; ++i)
-      std::copy_n(made + i * tile.width, tile.width, row(z, tile.first + i) + tile.column);
+    for (Index i = 0; i < tile.rows; ++i) {
+      const float* sums = made + i * tile.width;
+      double* to = row(z, tile.first + i) + tile.column;
+      std::copy_n(sums, tile.width, to);
+      for (Index j = 0; b.rows() > 0 && j < tile.width; ++j) to[j] = sums[j] + b.row(0)[tile.column + j];
+    }
   });
 }
 
 Decisions Layer::choose() {
   const auto [T, D, F, E, K] = Letters(config_);
   const Matrix<double>& z = routed_.router.logits;
-  map_tokens(router_, routed_.router.logits);
+  map_tokens(router_, router_bias_, routed_.router.logits);
   const double* bias = selection_bias_.size() > 0 ? selection_bias_.data() : nullptr;
   IdMatrix expert(T, K);
   in_parallel(T, [&, E = E, K = K](Index first, Index last) {
@@ -116,7 +122,7 @@ Decisions Layer::choose() {
 
 Decisions Layer::choose_noisily() {
   Routing<double>& r = routed_.router;
-  map_tokens(router_, r.noise.clean), map_tokens(noise_router_, r.noise.raw);
+  map_tokens(router_, router_bias_, r.noise.clean), map_tokens(noise_router_, Floats(), r.noise.raw);
   r.noise.noise = std::move(noise_);
   r.logits = noise_forward(config_.noise, r.noise);
   NoisyChoice choice = choose_noisy(config_.noise, r.noise, r.logits, config_.shape.top_k);
@@ -153,21 +159,23 @@ Losses<double> Layer::losses() const {
 /// The rows of every expert beside each other, and who works on which.
 void Layer::gather() {
   const auto [T, D, F, E, K] = Letters(config_);
-  const Index N = routed_.dispatch.N();
+  const Index N = routed_.dispatch.N(), computed = computed_experts(config_),
+              rows_computed = routed_.dispatch.first(computed);
   gathered_.prepare(N, D, storage_);
-  parallel_for(T, [&, D = D, K = K](Index t) {
+  parallel_for(T, [&, K = K](Index t) {
     Index first = -1;  // where it is already, in its format
     for (Index k = 0; k < K; ++k) {
       const Index n = routed_.dispatch.row(t, k);
       if (n < 0) continue;
-      first < 0 ? gathered_.put(n, 0, a_.x.row(t), D) : gathered_.copy(first, n);
+      gather_row(t, k, first, n);
       first = n;
     }
   });
-  if (config_.experts.glu) a_.gate.prepare(N, F);
-  a_.up.prepare(N, F), hidden_.prepare(N, F, storage_), a_.out.prepare(N, D);
+  if (config_.experts.glu) a_.gate.prepare(rows_computed, F);
+  a_.up.prepare(rows_computed, F), hidden_.prepare(rows_computed, F, storage_), a_.out.prepare(N, D);
+  for (Index n = rows_computed; n < N; ++n) gathered_.get(n, 0, D, a_.out.row(n));  // (X4)
   work_.clear();
-  for (Index e = 0; e < E; ++e) {
+  for (Index e = 0; e < computed; ++e) {
     const Index first = routed_.dispatch.first(e), rows = routed_.dispatch.count(e);
     if (rows == 0) continue;
     float* gate = config_.experts.glu ? a_.gate.row(first) : nullptr;
@@ -197,6 +205,18 @@ void Layer::gather() {
                      a_.shared_out.row(0)});
 }
 
+/// Row n of (G1), which row `same` has already if that is not negative, or (G2).
+void Layer::gather_row(Index t, Index k, Index same, Index n) {
+  const Index D = config_.shape.hidden_size;
+  if (weighs_input(config_)) {
+    thread_local std::vector<float> line;
+    line.resize(static_cast<std::size_t>(D));
+    scale(weights_(t, k), a_.x.row(t), D, line.data());
+    return keep(line.data(), D, {&gathered_, n}, 0, 0);
+  }
+  same < 0 ? gathered_.put(n, 0, a_.x.row(t), D) : gathered_.copy(same, n);
+}
+
 /// (X1) to (X3)
 void Layer::run_experts() {
   run_tiles(work_, &Expert::in, &Work::x,
@@ -223,10 +243,25 @@ void Layer::finish_out() {
   });
 }
 
+Experts Layer::form_of(const Work& work) const {
+  return work.e == config_.shape.num_experts ? shared_form(config_) : config_.experts;
+}
+/// (H3): what y has of the rest and of the shared expert; 1 where it is no mean.
+float Layer::routed_share() const {
+  const auto n = static_cast<float>(routed_parts(config_));
+  return averages_shared(config_) ? n / (n + 1) : 1.0F;
+}
+float Layer::shared_share() const {
+  return averages_shared(config_) ? 1 / (static_cast<float>(routed_parts(config_)) + 1) : 1.0F;
+}
+/// What a row is multiplied by where rows are combined.
+float Layer::weight_of(Index t, Index k) const { return weighs_input(config_) ? 1.0F : weights_(t, k); }
+
 /// (X2) on a tile of the pre-activations: of gate and then of the same columns of up, or of up alone.
 void Layer::activate(const Work& work, const Tile& tile, float* made) const {
   const Expert& expert = *work.expert;
-  const bool glu = config_.experts.glu;
+  const Experts form = form_of(work);
+  const bool glu = form.glu;
   const Index n = glu ? tile.width / 2 : tile.width, column = glu ? tile.column / 2 : tile.column;
   for (Index i = 0; expert.up_bias.size() > 0 && i < tile.rows; ++i) {
     float *g = made + i * tile.width, *u = glu ? g + n : g;
@@ -242,7 +277,7 @@ void Layer::activate(const Work& work, const Tile& tile, float* made) const {
     const float *g = made + i * tile.width, *u = glu ? g + n : g;
     std::copy_n(u, n, work.up + at);
     if (glu) std::copy_n(g, n, work.gate + at);
-    cpu::activate(config_.experts.activation, g, glu ? u : nullptr, n, h);
+    cpu::activate(form, g, glu ? u : nullptr, n, h);
     keep(h, n, work.hidden, tile.first + i, column);
   }
 }
@@ -257,7 +292,7 @@ void Layer::run_shared() {
     scale(sigmoid(a_.gate_logit(t, 0)), a_.shared_out.row(t), D, a_.gated_out.row(t));
   });
 }
-const Floats& Layer::shared_output() const { return !gates_shared(config_) ? a_.shared_out : a_.gated_out; }
+const Floats& Layer::shared_output() const { return gates_shared(config_) ? a_.gated_out : a_.shared_out; }
 
 /// The row of token t's choice k among those of experts; null where it was dropped, and beyond the last choice.
 const float* Layer::of_slot(const Floats& rows, Index t, Index k) const {
@@ -277,10 +312,15 @@ void Layer::combine() {
     const auto add_weighted = storage_ == Storage::BF16 ? add_scaled_in_bf16 : add_scaled;
     for (Index k = 0; k < K; ++k)
       if (const float* out = of_slot(a_.out, t, k); out != nullptr)
-        add_weighted(weights_(t, k), out, D, y, of_slot(a_.out, t, k + 1));
+        add_weighted(weight_of(t, k), out, D, y, of_slot(a_.out, t, k + 1));
     if (leaves_x(dropped) && all_dropped(routed_.dispatch, t))
       add_scaled(keeps_x(dropped) ? 1.0F : weights_(t, 0), a_.x.row(t), D, y);
-    if (has_shared(config_)) add(shared_output().row(t), D, y);
+    if (averages_shared(config_)) {
+      scale(routed_share(), y, D, y);
+      add_scaled(shared_share(), shared_output().row(t), D, y);
+    } else if (has_shared(config_)) {
+      add(shared_output().row(t), D, y);
+    }
     keep(y, D);
     if (!a_.dy.empty()) at(a_.task, t) = dot_of(y, a_.dy.row(t), D);
   });

@@ -27,7 +27,7 @@ struct Stages {
 struct StageGrads {
   Floats x, hidden, dx_rows;       // (T, D), (N, F), (N, D)
   Floats shared_hidden, shared_x;  // (T, Fs), (T, D)
-  Matrix<float> router_weight, noise_weight, shared_gate;
+  Matrix<float> router_weight, router_bias, noise_weight, shared_gate;
 };
 
 class Layer final : public LoadedLayer {
@@ -43,12 +43,17 @@ class Layer final : public LoadedLayer {
   // forward.cpp
   void read_batch(const Inputs& batch);
   void route();
-  void map_tokens(const Linear& map, Matrix<double>& z) const;
+  void map_tokens(const Linear& map, const Floats& b, Matrix<double>& z) const;
   Decisions choose_noisily();
   Decisions choose();
   void score_all();
   void gather();
+  void gather_row(Index t, Index k, Index same, Index n);
   void run_experts();
+  Experts form_of(const Work& work) const;
+  float weight_of(Index t, Index k) const;
+  float routed_share() const;
+  float shared_share() const;
   void activate(const Work& work, const Tile& tile, float* made) const;
   void finish_out();
   void run_shared();
@@ -63,6 +68,7 @@ class Layer final : public LoadedLayer {
   void combine_back();
   void shared_back();
   void run_experts_back();
+  void weigh_back();
   void slope(const Work& work, const Tile& tile, float* dhidden) const;
   void weights_back();
   void router_back();
@@ -80,6 +86,7 @@ class Layer final : public LoadedLayer {
   std::vector<Expert> experts_;  // E, and the shared one; without maps until they are used
   Linear router_, noise_router_, router_back_, noise_router_back_;
   Matrix<double> selection_bias_;  // (1, E)
+  Floats router_bias_;             // (1, E)
   Floats shared_gate_;             // (1, D)
 
   // The last batch.

@@ -35,15 +35,16 @@ Trace<double> Layer::trace() const {
   const Index T = config_.shape.num_tokens, N = a.dispatch.N(), D = config_.shape.hidden_size;
   a.x = widened(a_.x, 0, T);
   a.gate = widened(a_.gate, 0, a_.gate.rows());
-  a.up = widened(a_.up, 0, N);
+  a.up = widened(a_.up, 0, a_.up.rows());
   a.hidden = widened(hidden_, 0, config_.shape.ffn_size);
+  if (weighs_input(config_)) a.in = widened(gathered_, 0, D);
   a.out = widened(a_.out, 0, N);
   a.weighted.resize(N, D);
   for (Index t = 0; t < T; ++t)
     for (Index k = 0; k < config_.shape.top_k; ++k)
       if (const Index n = a.dispatch.row(t, k); n >= 0) {
         Matrix<float> v(1, D);
-        scale(weights_(t, k), a_.out.row(n), D, v.data());  // as `combine` made them
+        scale(weight_of(t, k), a_.out.row(n), D, v.data());  // as `combine` made them
         keep(v.data(), D);
         a.weighted.row(n) = v.cast<double>();
       }
@@ -58,11 +59,13 @@ Grads<double> Layer::grads(const Take& take) const {
   keep_as_float(g.topk_weights, g.logits, g.noisy_logits, g.scores);
   g.x = widened(g_.x, 0, T);
   g.router_weight = widened(g_.router_weight);
+  g.router_bias = widened(g_.router_bias);
   g.noise_weight = widened(g_.noise_weight);
   if (config_.experts.glu) g.gate = widened(dpre_, 0, F);
   g.up = widened(dpre_, dpre_.cols() - F, F);
   g.hidden = widened(g_.hidden, 0, g_.hidden.rows());
   g.out = widened(dout_, 0, D);
+  if (weighs_input(config_)) g.in = widened(g_.dx_rows, 0, g_.dx_rows.rows());
   g.shared_gate = widened(g_.shared_gate);
   const auto of_expert = [&, D = D, E = E](Index e, Index width) {
     const WeightGrads& given = at(dweights_, e);
@@ -75,7 +78,7 @@ Grads<double> Layer::grads(const Take& take) const {
     none.up_bias = zeros<double>(1, width), none.down_bias = zeros<double>(1, D);
     return none;
   };
-  for (Index e = 0; e < E; ++e) take(e, of_expert(e, F));
+  for (Index e = 0; e < computed_experts(config_); ++e) take(e, of_expert(e, F));
   if (has_shared(config_)) g.shared = of_expert(E, config_.shared.ffn_size);
   return g;
 }
@@ -89,7 +92,21 @@ Matrix<double> Layer::rows(Tensor id, Index first, Index n) const {
 namespace {
 
 /// Beyond what all backends compute.
-const std::vector<Known> kAlsoComputed{{"router.score_function", {"sqrtsoftplus"}}};
+const std::vector<Known> kAlsoComputed{{"router.score_function", {"sqrtsoftplus"}},
+                                       {"router.logit_bias"},
+                                       {"router.selection_bias_on", {"logits"}},
+                                       {"router.renorm_epsilon"},
+                                       {"combine.weight_location", {"input"}},
+                                       {"experts.activation", {"quick_gelu"}},
+                                       {"experts.act_alpha"},
+                                       {"experts.clamp_gate_max"},
+                                       {"experts.clamp_up_abs"},
+                                       {"experts.up_offset"},
+                                       {"experts.identity_experts"},
+                                       {"shared.mode", {"average", "weighted_mean"}},
+                                       {"aux.p_source", {"softmax"}},
+                                       {"shared.clamp_gate_max"},
+                                       {"shared.clamp_up_abs"}};
 
 }  // namespace
 

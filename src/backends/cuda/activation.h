@@ -50,8 +50,10 @@ __host__ __device__ A activate(Activation activation, A z) {
       return z;
     case Activation::Relu2:
       return z > 0 ? z * z : 0;
+    case Activation::QuickGelu:
+      break;
   }
-  return z;
+  return static_cast<A>(NAN);  // what this backend declines
 }
 
 template <typename A>
@@ -70,8 +72,10 @@ __host__ __device__ A activate_slope(Activation activation, A z) {
       return 1;
     case Activation::Relu2:
       return z > 0 ? 2 * z : 0;
+    case Activation::QuickGelu:
+      break;
   }
-  return z;
+  return static_cast<A>(NAN);  // what this backend declines
 }
 
 }  // namespace moe::cuda

@@ -1,0 +1,121 @@
+#include <doctest/doctest.h>
+
+#include "../asked.h"
+#include "moe/layer/conventions.h"
+
+using namespace moe;
+
+TEST_CASE("conventions: which scores, weights and noise (R2), (R3), (R5), (R6), (N1)") {
+  CHECK(yes<ScoreFunction>([](auto f) { return has_router(f); }) == "softmax sigmoid sqrtsoftplus");
+  CHECK(yes<ScoreFunction>(couples_experts) == "softmax");
+  CHECK(yes<ScoreFunction>(opposites_cancel) == "sigmoid");
+  CHECK(yes(&Router::renorm, shares_a_sum) == "sum");
+  CHECK(yes(&Router::renorm_stage, shares_what_is_kept) == "after_drop");
+  CHECK(yes(&Router::selection_bias_on, biases_logits) == "logits");
+  CHECK(yes(&Router::second_policy, draws_second) == "random");
+  CHECK(yes(&Router::group_score, sums_best_of_group) == "sum_topn");
+  CHECK(yes<NoiseKind>([](NoiseKind kind) {
+          Config c;
+          c.noise.kind = kind;
+          return has_noise(c);
+        }) == "gaussian_learned");
+  Router r;
+  r.renorm = Renorm::Sum;
+  CHECK((shares_before_drop(r) && weights_by_logits(r)));
+  r.renorm_epsilon = 1e-6;
+  CHECK(!weights_by_logits(r));
+  r.renorm_epsilon = 0;
+  r.renorm_stage = RenormStage::AfterDrop, r.score_function = ScoreFunction::Sigmoid;
+  CHECK(!(shares_before_drop(r) || weights_by_logits(r)));
+  r.group_score = GroupScore::SumTopn, r.group_score_n = 3;
+  CHECK(counted_in_group(r) == 3);
+  r.group_score = GroupScore::Max;
+  CHECK(counted_in_group(r) == 1);
+}
+
+TEST_CASE("conventions: which places (P1), (P2), (C3)") {
+  CHECK(yes(&Capacity::mode, has_factor) == "factor");
+  CHECK(yes(&Capacity::mode, has_fixed) == "fixed");
+  CHECK(yes(&Capacity::mode, [](const Capacity& c) { return has_capacity(c); }) == "factor fixed");
+  CHECK(yes(&Capacity::priority, ranks_tokens) == "bpr_top1");
+  CHECK(yes(&Capacity::priority, ranks_assignments) == "weight");
+  CHECK(yes(&Capacity::priority, ranks_by_numbers) == "bpr_top1 weight");
+  CHECK(yes(&Capacity::order, choices_first) == "choice_major");
+  CHECK(yes(&Capacity::base, counts_choices) == "tokens_times_k");
+  CHECK(yes(&Capacity::inner_round, rounds_inside) == "floor ceil half_even");
+  CHECK(yes(&Capacity::outer_round, rounds_outside) == "floor ceil half_even");
+  CHECK(yes(&Capacity::outer_round, rounds_to_nearest) == "half_even");
+  CHECK(yes(&Capacity::eval_order, divides_first) == "per_expert_first");
+  CHECK(yes(&Capacity::arithmetic, is_exact) == "exact");
+  CHECK(parts_of(Scope::Batch, 5) == 1);
+  CHECK(parts_of(Scope::Group, 5) == 5);
+  CHECK(yes<DroppedOutput>(keeps_x) == "identity");
+  CHECK(yes<DroppedOutput>(scales_x) == "scaled_identity");
+  CHECK(yes<DroppedOutput>(leaves_x) == "identity scaled_identity");
+}
+
+TEST_CASE("conventions: which experts (A1) to (A7), (X1), (X2), (X4), (H1)") {
+  CHECK(yes<Activation>(has_alpha) == "quick_gelu");
+  CHECK(yes<WeightLocation>([](WeightLocation value) {
+          Config c;
+          c.combine.weight_location = value;
+          return weighs_input(c);
+        }) == "input");
+  Config limited;
+  limited.experts.clamp_gate_max = 1, limited.shared.clamp_up_abs = 2, limited.experts.up_offset = 3;
+  CHECK((clamps_gate(limited.experts) && !clamps_up(limited.experts)));
+  CHECK((!clamps_gate(shared_form(limited)) && clamps_up(shared_form(limited))));
+  CHECK(shared_form(limited).up_offset == 3);
+  limited.shape.num_experts = 5, limited.experts.identity_experts = 2;
+  CHECK(computed_experts(limited) == 3);
+  CHECK(yes<Activation>(has_kink) == "relu");
+  CHECK(yes<Activation>(is_silu) == "silu");
+  CHECK(yes<Activation>(squares) == "relu2");
+  const auto bias = [](ExpertBias value) {
+    Config c;
+    c.experts.bias = value;
+    return has_bias(c);
+  };
+  CHECK(yes<ExpertBias>(bias) == "per_expert");
+  CHECK(yes(&Shared::mode, [](const Shared& s) { return has_shared(s); }) ==
+        "add sigmoid_gate average weighted_mean");
+  const auto averages = [](SharedMode value) {
+    Config c;
+    c.shared.mode = value;
+    return averages_shared(c);
+  };
+  CHECK(yes<SharedMode>(averages) == "average weighted_mean");
+  Config parts;
+  parts.shape.top_k = 3, parts.shared.mode = SharedMode::WeightedMean;
+  CHECK(routed_parts(parts) == 3);
+  parts.shared.mode = SharedMode::Average;
+  CHECK(routed_parts(parts) == 1);
+  const auto gated = [](SharedMode value) {
+    Config c;
+    c.shared.mode = value;
+    return gates_shared(c);
+  };
+  CHECK(yes<SharedMode>(gated) == "sigmoid_gate");
+}
+
+TEST_CASE("conventions: which losses (B1), (Z1), (M1), (M2), and updates (U1)") {
+  CHECK(yes(&Aux::kind, is_balance) == "switch");
+  CHECK(yes(&Aux::kind, is_of_logits) == "z");
+  CHECK(yes(&Aux::kind, is_of_importance) == "cv_importance");
+  CHECK(yes(&Aux::kind, is_of_load) == "cv_load");
+  CHECK(yes(&Aux::f_source, counts_first_only) == "top1");
+  CHECK(yes(&Aux::p_source, of_softmax) == "softmax");
+  CHECK(yes(&Aux::f_from, counts_by_scores) == "retopk_of_aux_scores");
+  CHECK(yes<LoadStage>(after_drops) == "post_drop");
+  const auto updates = [](BiasUpdate value) {
+    Config c;
+    c.bias_update.kind = value;
+    return updates_bias(c);
+  };
+  CHECK(yes<BiasUpdate>(updates) == "sign");
+  Config c;
+  c.aux = {Aux{.name = "a", .kind = AuxKind::Switch, .f_from = LoadFrom::RetopkOfAuxScores}};
+  CHECK((has_retopk(c) && !has_load_loss(c)));
+  c.aux.front().kind = AuxKind::CvLoad;
+  CHECK((!has_retopk(c) && has_load_loss(c)));
+}
