@@ -9,45 +9,86 @@
 namespace moe {
 namespace {
 
-/// Which rows of each matrix are the tensor's: gate and up may be the halves of one.
-enum class Rows { All, First, Second };
+/// Which rows of each matrix are the tensor's: gate and up may be one, as two halves or, where the file has biases of it, in turns.
+enum class Rows { All, Gate, Up };
 
-/// One way to keep a tensor of layer I: its name after "model.layers.I.", with {e} where each expert has its own.
-struct NamedPlace {
+/// One way to keep a tensor of a layer: its name within the block, with {e} where each expert has its own.
+struct NamedPart {
   const char* name = "";
   Tensor id = Tensor::router_weight;
   Rows rows = Rows::All;
+  bool in_out = false;  // where no shape tells: matrices are (in, out), not (out, in)
 };
 
-// Mixtral; DeepSeek, Kimi, GLM, dots, Qwen, OLMoE; the fused form of huggingface/transformers 5; Jamba; Granite.
-constexpr NamedPlace kPlaces[] = {
-    {"block_sparse_moe.gate.weight", Tensor::router_weight},
-    {"mlp.gate.weight", Tensor::router_weight},
-    {"feed_forward.router.weight", Tensor::router_weight},
-    {"block_sparse_moe.router.layer.weight", Tensor::router_weight},
-    {"mlp.gate.e_score_correction_bias", Tensor::router_selection_bias},
-    {"block_sparse_moe.experts.{e}.w1.weight", Tensor::experts_gate},
-    {"mlp.experts.{e}.gate_proj.weight", Tensor::experts_gate},
-    {"mlp.experts.gate_up_proj", Tensor::experts_gate, Rows::First},
-    {"feed_forward.experts.{e}.gate_proj.weight", Tensor::experts_gate},
-    {"block_sparse_moe.input_linear.weight", Tensor::experts_gate, Rows::First},
-    {"block_sparse_moe.experts.{e}.w3.weight", Tensor::experts_up},
-    {"mlp.experts.{e}.up_proj.weight", Tensor::experts_up},
-    {"mlp.experts.gate_up_proj", Tensor::experts_up, Rows::Second},
-    {"feed_forward.experts.{e}.up_proj.weight", Tensor::experts_up},
-    {"block_sparse_moe.input_linear.weight", Tensor::experts_up, Rows::Second},
-    {"block_sparse_moe.experts.{e}.w2.weight", Tensor::experts_down},
-    {"mlp.experts.{e}.down_proj.weight", Tensor::experts_down},
-    {"mlp.experts.down_proj", Tensor::experts_down},
-    {"feed_forward.experts.{e}.down_proj.weight", Tensor::experts_down},
-    {"block_sparse_moe.output_linear.weight", Tensor::experts_down},
-    {"mlp.shared_experts.gate_proj.weight", Tensor::shared_gate},
-    {"mlp.shared_expert.gate_proj.weight", Tensor::shared_gate},
-    {"mlp.shared_experts.up_proj.weight", Tensor::shared_up},
-    {"mlp.shared_expert.up_proj.weight", Tensor::shared_up},
-    {"mlp.shared_experts.down_proj.weight", Tensor::shared_down},
-    {"mlp.shared_expert.down_proj.weight", Tensor::shared_down},
-    {"mlp.shared_expert_gate.weight", Tensor::shared_gate_weight},
+// Where the layers of a model are, where the block is in a layer, and what may be in a block.
+constexpr const char* kLayers[] = {"model.layers.",
+                                   "model.language_model.layers.",
+                                   "language_model.model.layers.",
+                                   "thinker.model.layers.",
+                                   "backbone.layers.",
+                                   "transformer.blocks.",
+                                   "layers."};
+constexpr const char* kBlocks[] = {
+    "block_sparse_moe.", "mlp.", "feed_forward.", "mixer.", "ffn.", "moe.", ""};
+constexpr NamedPart kParts[] = {
+    {"gate.weight", Tensor::router_weight},
+    {"router.weight", Tensor::router_weight},
+    {"router.layer.weight", Tensor::router_weight},
+    {"router.gate.weight", Tensor::router_weight},
+    {"router.classifier.weight", Tensor::router_weight},
+    {"gate.wg.weight", Tensor::router_weight},
+    {"router.bias", Tensor::router_bias},
+    {"gate.e_score_correction_bias", Tensor::router_selection_bias},
+    {"router.e_score_correction_bias", Tensor::router_selection_bias},
+    {"e_score_correction_bias", Tensor::router_selection_bias},
+    {"experts.e_score_correction_bias", Tensor::router_selection_bias},
+    {"moe_statics.e_score_correction_bias", Tensor::router_selection_bias},
+    {"gate.moe_statics.e_score_correction_bias", Tensor::router_selection_bias},
+    {"expert_bias", Tensor::router_selection_bias},
+    {"gate.expert_bias", Tensor::router_selection_bias},
+    {"router.expert_bias", Tensor::router_selection_bias},
+    {"gate.bias", Tensor::router_selection_bias},
+    {"experts.{e}.w1.weight", Tensor::experts_gate},
+    {"experts.{e}.gate_proj.weight", Tensor::experts_gate},
+    {"experts.gate_up_proj", Tensor::experts_gate, Rows::Gate},
+    {"experts.mlp.w1", Tensor::experts_gate},
+    {"input_linear.weight", Tensor::experts_gate, Rows::Gate},
+    {"experts.fc1.weight", Tensor::experts_gate, Rows::Gate, true},
+    {"experts.{e}.w3.weight", Tensor::experts_up},
+    {"experts.{e}.up_proj.weight", Tensor::experts_up},
+    {"experts.up_proj", Tensor::experts_up},
+    {"experts.gate_up_proj", Tensor::experts_up, Rows::Up},
+    {"experts.mlp.v1", Tensor::experts_up},
+    {"input_linear.weight", Tensor::experts_up, Rows::Up},
+    {"experts.fc1.weight", Tensor::experts_up, Rows::Up, true},
+    {"experts.{e}.w2.weight", Tensor::experts_down},
+    {"experts.{e}.down_proj.weight", Tensor::experts_down},
+    {"experts.down_proj", Tensor::experts_down},
+    {"output_linear.weight", Tensor::experts_down},
+    {"experts.fc2.weight", Tensor::experts_down, Rows::All, true},
+    {"experts.mlp.w2", Tensor::experts_down, Rows::All, true},
+    {"experts.gate_up_proj_bias", Tensor::experts_gate_bias, Rows::Gate},
+    {"experts.gate_up_proj_bias", Tensor::experts_up_bias, Rows::Up},
+    {"experts.down_proj_bias", Tensor::experts_down_bias},
+    {"shared_experts.gate_proj.weight", Tensor::shared_gate},
+    {"shared_expert.gate_proj.weight", Tensor::shared_gate},
+    {"shared_mlp.gate_proj.weight", Tensor::shared_gate},
+    {"shared_experts.linear_gate.weight", Tensor::shared_gate},
+    {"shared_experts.w1.weight", Tensor::shared_gate},
+    {"shared_experts.gate_up_proj.weight", Tensor::shared_gate, Rows::Gate},
+    {"shared_mlp.input_linear.weight", Tensor::shared_gate, Rows::Gate},
+    {"shared_experts.up_proj.weight", Tensor::shared_up},
+    {"shared_expert.up_proj.weight", Tensor::shared_up},
+    {"shared_mlp.up_proj.weight", Tensor::shared_up},
+    {"shared_experts.w3.weight", Tensor::shared_up},
+    {"shared_experts.gate_up_proj.weight", Tensor::shared_up, Rows::Up},
+    {"shared_mlp.input_linear.weight", Tensor::shared_up, Rows::Up},
+    {"shared_experts.down_proj.weight", Tensor::shared_down},
+    {"shared_expert.down_proj.weight", Tensor::shared_down},
+    {"shared_mlp.down_proj.weight", Tensor::shared_down},
+    {"shared_experts.w2.weight", Tensor::shared_down},
+    {"shared_mlp.output_linear.weight", Tensor::shared_down},
+    {"shared_expert_gate.weight", Tensor::shared_gate_weight},
 };
 /// What a layer has in place of a mixture, which the config need not say: some models begin or alternate with such layers.
 constexpr const char* kDense[] = {"mlp.gate_proj.weight", "feed_forward.gate_proj.weight"};
@@ -65,6 +106,11 @@ class Checkpoint {
   }
   const std::string& path() const { return path_; }
   bool has(const std::string& name) const { return files_of_.count(name) > 0; }
+  /// Is there a tensor whose name begins so?
+  bool has_any(const std::string& start) const {
+    const auto found = files_of_.lower_bound(start);
+    return found != files_of_.end() && found->first.starts_with(start);
+  }
   Array load(const std::string& name) {
     const auto found = files_of_.find(name);
     if (found == files_of_.end()) throw Error(name, path_ + ": must hold a tensor " + name);
@@ -81,39 +127,86 @@ class Checkpoint {
   std::map<std::string, SafetensorsFile> opened_;
 };
 
-std::string name_at(const NamedPlace& place, Index layer, Index e) {
-  std::string name = "model.layers." + std::to_string(layer) + '.' + place.name;
+std::string for_expert(std::string name, Index e) {
   if (const std::size_t at = name.find("{e}"); at != std::string::npos)
     name.replace(at, 3, std::to_string(e));
   return name;
 }
 
-/// Appends the rows of the tensor `name` that `rows` means; `dims` are those of the appended part.
-void append(Checkpoint& file, const std::string& name, Rows rows, const Dims& dims, Array& all) {
-  const Array one = file.load(name);
-  Dims stored = dims;
-  if (rows != Rows::All) stored[dims.size() - 2] *= 2;
+/// The matrices of a stored tensor, of which a part is wanted.
+struct Layout {
+  Index matrices, rows, cols;  // of the part: (rows, cols) each
+  Rows which;
+  bool transposed, in_turns;
+
+  /// Where element (i, j) of matrix m lies, counted in elements.
+  Index place(Index m, Index i, Index j) const {
+    const Index all = which == Rows::All ? rows : 2 * rows, first = which == Rows::Up ? 1 : 0;
+    if (which != Rows::All) i = in_turns ? 2 * i + first : i + first * rows;
+    return m * all * cols + (transposed ? j * all + i : i * cols + j);
+  }
+};
+
+/// Appends the part of the tensor `name` that is meant; `dims` are those of the part. A vector of each expert counts as columns of 1.
+void append(Checkpoint& file, const std::string& name, const NamedPart& part, bool in_turns, const Dims& dims,
+            Index most, Array& all) {
+  Array one = file.load(name);
+  if (dims.size() == 3 && one.dims.size() == 2 &&
+      one.dims[0] % dims[0] == 0)  // all experts, one below the other
+    one.dims = {dims[0], one.dims[0] / dims[0], one.dims[1]};
+  const bool vectors = part.id == Tensor::experts_gate_bias || part.id == Tensor::experts_up_bias;
+  Layout to{dims.size() == 3 || vectors ? dims[0] : 1,
+            vectors ? dims[1] : dims[dims.size() == 1 ? 0 : dims.size() - 2],
+            vectors || dims.size() == 1 ? 1 : dims.back(),
+            part.rows,
+            false,
+            in_turns};
+  const Index stored_rows = part.rows == Rows::All ? to.rows : 2 * to.rows;
+  const auto shape = [&](Index matrices, bool transposed) {
+    Dims d;
+    if (dims.size() == 3 || vectors) d.push_back(matrices);
+    if (vectors || dims.size() == 1) return d.push_back(stored_rows), d;
+    d.push_back(transposed ? to.cols : stored_rows), d.push_back(transposed ? stored_rows : to.cols);
+    return d;
+  };
+  // Experts without weights may have some all the same, which nothing reads.
+  const auto fits = [&](bool transposed) {
+    return one.dims == shape(to.matrices, transposed) || one.dims == shape(most, transposed) ||
+           (dims.size() == 1 && one.dims == Dims{1, dims[0]});
+  };
   const std::string where = file.path() + ": " + name + ": ";
-  require(one.dims == stored, where + "shape", shape_text(one.dims), "must be ", shape_text(stored));
+  require(fits(false) || (dims.size() == 3 && fits(true)), where + "shape", shape_text(one.dims), "must be ",
+          shape_text(shape(to.matrices, false)));
+  to.transposed = dims.size() == 3 && fits(true) && (part.in_out || in_turns || !fits(false));
   if (!all.bytes.empty() && one.format != all.format)
     throw Error(name, where + "dtype = " + info_of(one.format).name + " must be that of the other experts, " +
                           info_of(all.format).name);
   all.format = one.format;
-  const std::size_t matrices = dims.size() < 3 ? 1 : static_cast<std::size_t>(dims[0]),
-                    size = one.bytes.size() / matrices, part = rows == Rows::All ? size : size / 2;
-  for (std::size_t m = 0; m < matrices; ++m) {
-    const auto* begin = one.bytes.data() + m * size + (rows == Rows::Second ? part : 0);
-    all.bytes.insert(all.bytes.end(), begin, begin + part);
-  }
+  const auto size = static_cast<std::size_t>(info_of(one.format).bytes);
+  const Index run = to.transposed ? 1 : to.cols;  // of neighbours that stay neighbours
+  for (Index m = 0; m < to.matrices; ++m)
+    for (Index i = 0; i < to.rows; ++i)
+      for (Index j = 0; j < to.cols; j += run) {
+        const auto* begin = one.bytes.data() + static_cast<std::size_t>(to.place(m, i, j)) * size;
+        all.bytes.insert(all.bytes.end(), begin, begin + static_cast<std::size_t>(run) * size);
+      }
 }
 
-Array read(Checkpoint& file, const NamedPlace& place, const Dims& dims, Index layer) {
+Array read(Checkpoint& file, const std::string& name, const NamedPart& part, bool in_turns, const Dims& dims,
+           Index most) {
   Array all{Format::F64, dims, {}, {}};
-  const bool each = std::string(place.name).find("{e}") != std::string::npos;
-  const Dims part = each ? Dims(dims.begin() + 1, dims.end()) : dims;
+  const bool each = name.find("{e}") != std::string::npos;
+  const Dims of_one = each ? Dims(dims.begin() + 1, dims.end()) : dims;
   for (Index e = 0; e < (each ? dims[0] : 1); ++e)
-    append(file, name_at(place, layer, e), place.rows, part, all);
+    append(file, for_expert(name, e), part, in_turns, of_one, most, all);
   return all;
+}
+
+/// "model.layers.3." as the file has it; the first way to say it where it has none.
+std::string start_of(const Checkpoint& file, Index layer) {
+  for (const char* layers : kLayers)
+    if (const std::string start = layers + std::to_string(layer) + '.'; file.has_any(start)) return start;
+  return kLayers[0] + std::to_string(layer) + '.';
 }
 
 }  // namespace
@@ -127,23 +220,29 @@ std::vector<std::string> checkpoint_files(const std::string& path) {
 
 Inputs checkpoint_weights(const std::string& path, const Config& config, Index layer) {
   Checkpoint file(path);
+  const std::string start = start_of(file, layer);
   for (const char* dense : kDense)
-    if (const std::string name = name_at({dense, Tensor::count}, layer, 0); file.has(name))
-      throw Error("--layer", path + ": layer " + std::to_string(layer) + " is dense: it has " + name);
+    if (file.has(start + dense))
+      throw Error("--layer",
+                  path + ": layer " + std::to_string(layer) + " is dense: it has " + start + dense);
   std::map<Tensor, Dims> wanted;
   for (const InputInfo& info : inputs_of(config))
     if (info.id != Tensor::x && info.id != Tensor::dy) wanted[info.id] = info.dims;
   Inputs found;
   std::map<Tensor, std::string> names;  // under which a tensor could have been found
-  for (const NamedPlace& place : kPlaces) {
-    const std::string name = name_at(place, layer, 0);
-    names[place.id] += (names[place.id].empty() ? "" : " or ") + name;
-    if (!file.has(name)) continue;
-    if (wanted.count(place.id) == 0)
-      throw Error(name,
-                  path + ": " + name + " is " + name_of(place.id) + ", which is not an input of this config");
-    found[place.id] = read(file, place, wanted[place.id], layer);
-  }
+  for (const char* block : kBlocks)
+    for (const NamedPart& part : kParts) {
+      const std::string name = start + block + part.name, first = for_expert(name, 0);
+      if (std::string(block) == "mlp.") names[part.id] += (names[part.id].empty() ? "" : " or ") + first;
+      if (!file.has(first)) continue;
+      if (wanted.count(part.id) == 0) {
+        if (file.load(first).size() == 0) continue;  // of an expert of no width
+        throw Error(first, path + ": " + first + " is " + name_of(part.id) +
+                               ", which is not an input of this config");
+      }
+      const bool in_turns = file.has(start + block + "experts.gate_up_proj_bias");
+      found[part.id] = read(file, name, part, in_turns, wanted[part.id], config.shape.num_experts);
+    }
   for (const auto& [id, dims] : wanted)
     if (found.count(id) == 0)
       throw Error(name_of(id), path + ": must hold " + name_of(id) + " as " +

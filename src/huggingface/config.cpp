@@ -1,79 +1,46 @@
-#include "fields.h"
+#include "families.h"
 #include "moe/huggingface.h"
+#include "moe/nearest.h"
 
 namespace moe {
 namespace {
 
-/// Are the weights of the choices divided by their sum: never, always, or where norm_topk_prob says so?
-enum class Sum { Never, Always, AsAsked };
-/// What else is in the block. DeepSeek's: shared experts, groups, a factor, and its own loss.
-enum class Extras { None, GatedExpert, DeepSeek };
-
-/// A family of models in which all layers with a router are of one kind: the keys and the mathematics of that kind.
-struct Family {
-  const char* model_type;
-  const char* ffn_size;  // the key of F
-  ScoreFunction score;   // sigmoids come with a selection bias
-  Sum sum;
-  Extras extras;
-  const char* block;  // the class of huggingface/transformers with this mathematics, and the commit read
-};
-
-constexpr const char* kFfn = "intermediate_size";
-constexpr const char* kMoeFfn = "moe_intermediate_size";
-constexpr const char* kQwen = "Qwen2MoeSparseMoeBlock at commit 001f85b38fb4";
-constexpr const char* kDeepSeek = "DeepseekV3MoE at commit 000c33fdfde1";
-// clang-format off
-constexpr Family kFamilies[] = {
-    {"mixtral", kFfn, ScoreFunction::Softmax, Sum::Always, Extras::None,
-     "MixtralSparseMoeBlock at commit 008f5c8c29be"},
-    {"granitemoe", kFfn, ScoreFunction::Softmax, Sum::Always, Extras::None, "GraniteMoeMoE at commit 013458c1caaa"},
-    {"jamba", kFfn, ScoreFunction::Softmax, Sum::Never, Extras::None, "JambaSparseMoeBlock at commit 0159620269de"},
-    {"olmoe", kFfn, ScoreFunction::Softmax, Sum::AsAsked, Extras::None, "OlmoeSparseMoeBlock at commit 052b1dcdbe75"},
-    {"qwen2_moe", kMoeFfn, ScoreFunction::Softmax, Sum::AsAsked, Extras::GatedExpert, kQwen},
-    {"qwen3_moe", kMoeFfn, ScoreFunction::Softmax, Sum::AsAsked, Extras::None,
-     "Qwen3MoeSparseMoeBlock at commit 00eb11666852"},
-    {"qwen3_next", kMoeFfn, ScoreFunction::Softmax, Sum::AsAsked, Extras::GatedExpert, kQwen},
-    {"deepseek_v2", kMoeFfn, ScoreFunction::Softmax, Sum::Never, Extras::DeepSeek,
-     "DeepseekV2MoE at commit ecd75d532efe"},
-    {"deepseek_v3", kMoeFfn, ScoreFunction::Sigmoid, Sum::AsAsked, Extras::DeepSeek, kDeepSeek},
-    {"kimi_k2", kMoeFfn, ScoreFunction::Sigmoid, Sum::AsAsked, Extras::DeepSeek, kDeepSeek},
-    {"glm4_moe", kMoeFfn, ScoreFunction::Sigmoid, Sum::AsAsked, Extras::DeepSeek, kDeepSeek},
-    {"dots1", kMoeFfn, ScoreFunction::Sigmoid, Sum::AsAsked, Extras::DeepSeek, kDeepSeek},
-};
-constexpr std::pair<const char*, Activation> kActivations[] = {
-    {"silu", Activation::Silu}, {"swish", Activation::Silu}, {"relu", Activation::Relu},
-    {"gelu", Activation::GeluErf}, {"gelu_pytorch_tanh", Activation::GeluTanh}};
-// clang-format on
+using namespace huggingface;
 
 const Family& family_of(const Fields& json) {
-  std::string known;
-  for (const Family& family : kFamilies) {
-    if (json.at("model_type") == family.model_type) return family;
-    known += (known.empty() ? "" : ", ") + std::string(family.model_type);
+  const Json& type = json.at("model_type");
+  std::vector<std::string> known;
+  for (const Family& family : families()) {
+    if (type == family.model_type) return family;
+    known.emplace_back(family.model_type);
   }
-  json.refuse("model_type", "must be one of " + known);
+  json.refuse("model_type", "must be one of " + enumerated(known) +
+                                did_you_mean(type.is_string() ? type.get<std::string>() : "", known));
 }
 
-/// E goes by three names, of which versions of one family use different ones.
-Index num_experts(const Fields& json) {
+/// A size that goes by several names, of which versions of one family use different ones.
+Index size_called(const Fields& json, std::initializer_list<const char*> names, Index least = 1) {
   std::vector<const char*> keys;
-  for (const char* key : {"num_experts", "num_local_experts", "n_routed_experts"})
+  for (const char* key : names)
     if (json.has(key)) keys.push_back(key);
-  if (keys.empty()) return json.whole("num_experts");
+  if (keys.empty()) return json.whole(*names.begin(), least);
   for (const char* key : keys)
     if (json.at(key) != json.at(keys.front()))
       json.refuse(key, "must equal " + std::string(keys.front()) + " = " + shown(json.at(keys.front())));
-  return json.whole(keys.front());
+  return json.whole(keys.front(), least);
+}
+bool has_any(const Fields& json, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(), [&](const char* key) { return json.has(key); });
 }
 
 Activation activation(const Fields& json) {
+  const char* key = json.has("mlp_hidden_act") ? "mlp_hidden_act" : "hidden_act";
   std::string known;
-  for (const auto& [name, activation] : kActivations) {
-    if (json.at("hidden_act") == name) return activation;
+  for (const auto& [name, activation] : activations()) {
+    if (json.at(key) == name) return activation;
     known += (known.empty() ? "" : ", ") + std::string(name);
   }
-  json.refuse("hidden_act", "must be one of " + known);
+  json.refuse(key, "must be one of " + known);
 }
 
 /// Of equal mathematics, the loss of huggingface/transformers' load_balancing_loss_func for one layer, (B1).
@@ -98,38 +65,58 @@ std::vector<Aux> sequence_loss(const Fields& json, bool by_scores) {
 }
 
 /// DeepSeek's groups: the best score of each, or the two best where a bias takes part.
-void read_groups(const Fields& json, Router& router) {
-  const bool sigmoid = !couples_experts(router.score_function);
+void read_groups(const Fields& json, const Kind& kind, Router& router) {
+  const bool by_best = couples_experts(kind.score) && kind.sum == Sum::Never;  // DeepSeek-V2
   const Json method =
-      json.has("topk_method") ? json.at("topk_method") : Json(sigmoid ? "noaux_tc" : "greedy");
-  if (method == (sigmoid ? "noaux_tc" : "group_limited_greedy")) {
-    router.n_group = json.whole("n_group");
+      json.has("topk_method") ? json.at("topk_method") : Json(by_best ? "greedy" : "noaux_tc");
+  if (method == (by_best ? "group_limited_greedy" : "noaux_tc")) {
+    if (!has_any(json, {"n_group", "num_expert_group"})) return;
+    router.n_group = size_called(json, {"n_group", "num_expert_group"});
     router.topk_group = json.whole("topk_group");
-    router.group_score = sigmoid ? GroupScore::SumTopn : GroupScore::Max;
-  } else if (sigmoid || method != "greedy") {
-    json.refuse("topk_method", sigmoid ? "must be noaux_tc" : "must be greedy or group_limited_greedy");
+    router.group_score = by_best ? GroupScore::Max : GroupScore::SumTopn;
+  } else if (!by_best || method != "greedy") {
+    json.refuse("topk_method", by_best ? "must be greedy or group_limited_greedy" : "must be noaux_tc");
   }
 }
 
-void read_deepseek(const Fields& json, Config& c) {
-  const bool sigmoid = !couples_experts(c.router.score_function);
-  json.only("scoring_func", sigmoid ? "sigmoid" : "softmax");
-  if (!sigmoid)
-    json.only("norm_topk_prob", false);  // DeepSeek's code divides, that of huggingface/transformers does not
-  read_groups(json, c.router);
-  c.router.routed_scaling_factor = json.real("routed_scaling_factor");
-  const Index n = json.has("n_shared_experts") ? json.whole("n_shared_experts", 0) : 0;
-  if (n > 0) c.shared = {SharedMode::Add, n * c.shape.ffn_size};
-  c.aux = sequence_loss(json, sigmoid);
+void read_deepseek(const Fields& json, const Kind& kind, Config& c) {
+  const bool sigmoid = !couples_experts(kind.score);
+  // dots1 as released calls its sigmoids by the method of choosing.
+  if (!sigmoid || !json.has("scoring_func") || json.at("scoring_func") != "noaux_tc")
+    json.only("scoring_func", sigmoid ? "sigmoid" : "softmax");
+  read_groups(json, kind, c.router);
+  if (kind.loss == Loss::DeepSeek) c.aux = sequence_loss(json, sigmoid);
 }
 
-/// What huggingface/transformers computes and this layer does not: of weight only where every score of a token is near 0.
-std::string differences(const Config& c) {
-  const bool sigmoid = !couples_experts(c.router.score_function);
-  const char* text = "";
-  if (sigmoid && has_denominator(c)) text = "adds 1e-20 to the sum of the weights";
-  if (!sigmoid && has_groups(c)) text = "lets experts of closed groups compete with a score of 0";
-  return *text == '\0' ? "" : std::string(", which ") + text + "; this layer does not";
+void read_shared(const Fields& json, SharedExpert shared, Config& c) {
+  static const std::initializer_list<const char*> kHowMany{"n_shared_experts", "num_shared_experts",
+                                                           "moe_num_shared_experts"};
+  static const std::initializer_list<const char*> kWidth{"shared_expert_intermediate_size",
+                                                         "shared_intermediate_size", "share_expert_dim"};
+  if (shared == SharedExpert::Several) {
+    const Index n = has_any(json, kHowMany) ? size_called(json, kHowMany, 0) : 0;
+    if (n > 0) c.shared = {SharedMode::Add, n * c.shape.ffn_size};
+  } else if (shared != SharedExpert::None) {
+    const Index Fs = size_called(json, kWidth, 0);
+    if (Fs > 0) c.shared = {shared == SharedExpert::Gated ? SharedMode::SigmoidGate : SharedMode::Add, Fs};
+  }
+}
+
+/// What huggingface/transformers computes and this layer does not: of weight only where every score of a token is near 0; and
+/// what the file asks for and neither does, here.
+std::string differences(const Fields& json, const Config& c, const Family& family) {
+  std::vector<std::string> all;
+  if (has_denominator(c) && family.kind.adds_epsilon)
+    all.emplace_back("which adds 1e-20 to the sum of the weights; this layer does not");
+  if (couples_experts(c.router.score_function) && has_groups(c))
+    all.emplace_back("which lets experts of closed groups compete with a score of 0; this layer does not");
+  if (json.has("router_jitter_noise") && json.real("router_jitter_noise") != 0)
+    all.emplace_back("which multiplies x by noise in training; this is evaluation");
+  if (family.kind.sum == Sum::Never && json.has("norm_topk_prob") && json.truth("norm_topk_prob"))
+    all.emplace_back("which does not look at norm_topk_prob");
+  std::string text;
+  for (const std::string& one : all) text += ", " + one;
+  return text;
 }
 
 /// The message of validate with the keys of the file in place of our fields.
@@ -144,34 +131,78 @@ std::string in_its_words(std::string text, const Family& family) {
   return text;
 }
 
+/// DBRX has its sizes in an object of their own, under other names, and a power of the sum that can only be 1 here; LFM2 does
+/// not say that its activation is SiLU.
+Json in_usual_words(const Json& json, const std::string& file) {
+  const Json type = json.value("model_type", Json());
+  if (type == "lfm2_moe") {
+    Json usual = json;
+    usual["hidden_act"] = "silu";
+    return usual;
+  }
+  if (type != "dbrx") return json;
+  const Json inner = json.value("ffn_config", Json::object());
+  const Fields ffn(inner, file), outer(json, file);
+  Json usual{{"model_type", "dbrx"},
+             {"hidden_size", outer.at("d_model")},
+             {"intermediate_size", ffn.at("ffn_hidden_size")},
+             {"num_experts", ffn.at("moe_num_experts")},
+             {"num_experts_per_tok", ffn.at("moe_top_k")},
+             {"norm_topk_prob", ffn.has("moe_normalize_expert_weights")}};
+  ffn.only("moe_normalize_expert_weights", 1.0);
+  const Json act = ffn.has("ffn_act_fn") ? ffn.at("ffn_act_fn") : Json::object();
+  usual["hidden_act"] = act.is_object() ? act.value("name", Json("silu")) : act;
+  if (ffn.has("moe_loss_weight")) usual["router_aux_loss_coef"] = ffn.at("moe_loss_weight");
+  return usual;
+}
+
+/// The object in which the layers of a model are described: the file's, or that of its text model.
+const Json& of_text(const Json& root) {
+  const Json* at = &root;
+  const auto known = [&] {
+    return std::any_of(families().begin(), families().end(), [&](const Family& family) {
+      return at->value("model_type", Json()) == family.model_type;
+    });
+  };
+  while (!known()) {
+    const Json* inner = nullptr;
+    for (const char* key : {"text_config", "thinker_config", "llm_config", "language_config"})
+      if (at->contains(key) && (*at)[key].is_object() && inner == nullptr) inner = &(*at)[key];
+    if (inner == nullptr) return known() ? *at : root;
+    at = inner;
+  }
+  return *at;
+}
+
 }  // namespace
 
 ForeignConfig config_from_huggingface(const Json& root, const std::string& file) {
-  const Fields json(root, file);
+  const Json text = in_usual_words(of_text(root), file);
+  const Fields json(text, file);
   const Family& family = family_of(json);
-  json.only("router_jitter_noise", 0.0);  // noise would be an input
+  const Kind& kind = family.kind;
   json.only("mlp_bias", false);
   Config c;
-  c.shape = {16, json.whole("hidden_size"), json.whole(family.ffn_size), num_experts(json),
-             json.whole("num_experts_per_tok")};
+  c.shape = {16, json.whole("hidden_size"), json.whole(family.ffn_size),
+             size_called(json, {"num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"}),
+             size_called(json, {"num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k"})};
   c.experts.activation = activation(json);
-  c.router.score_function = family.score;
-  c.router.selection_bias = !couples_experts(family.score);
-  if (family.sum == Sum::Always || (family.sum == Sum::AsAsked && json.truth("norm_topk_prob")))
+  c.router.score_function = kind.score;
+  c.router.selection_bias = kind.biased;
+  const char* asked = json.has("moe_renormalize") ? "moe_renormalize" : "norm_topk_prob";
+  if (kind.sum == Sum::Always || (kind.sum == Sum::AsAsked && json.truth(asked)))
     c.router.renorm = Renorm::Sum;
-  if (family.extras == Extras::DeepSeek)
-    read_deepseek(json, c);
-  else
-    c.aux = switch_loss(json);
-  if (family.extras == Extras::GatedExpert)
-    if (const Index Fs = json.whole("shared_expert_intermediate_size", 0); Fs > 0)
-      c.shared = {SharedMode::SigmoidGate, Fs};
+  if (kind.factor != nullptr) c.router.routed_scaling_factor = json.real(kind.factor);
+  if (kind.groups == Groups::DeepSeek) read_deepseek(json, kind, c);
+  if (kind.loss == Loss::Softmax) c.aux = switch_loss(json);
+  read_shared(json, kind.shared, c);
+  if (family.amend != nullptr) family.amend(json, c);
   try {
     validate(c);
   } catch (const Error& e) {
     throw Error(e.field, file + ": " + in_its_words(e.what(), family));
   }
-  return {c, std::string("huggingface/transformers, ") + family.block + differences(c)};
+  return {c, std::string("huggingface/transformers, ") + family.block + differences(json, c, family)};
 }
 
 }  // namespace moe

@@ -116,7 +116,7 @@ TEST_CASE("files: Mixtral as Hugging Face has it, shrunk, on weights under its o
   CHECK(y("a.json") == y("b.json"));
   const Done missing = run(folder, "run ./config.json" + shrink + "--weights model.safetensors --layer 4");
   CHECK(missing.code == 2);
-  CHECK(missing.err.find("must hold router.weight as model.layers.4.block_sparse_moe.gate.weight") !=
+  CHECK(missing.err.find("must hold router.weight as model.layers.4.mlp.gate.weight") !=
         std::string::npos);
   write(folder / "llama.json", R"({"model_type":"llama"})");
   CHECK(run(folder, "run ./llama.json")
