@@ -47,6 +47,9 @@ def beyond(config, router, parts=()):
     """Says which fields a config has that a paper does not know, if any."""
     known = {"shape", "router", "capacity", "experts", "aux", *parts}
     fields = sorted(set(config) - known) + sorted(f"router.{name}" for name in set(config["router"]) - set(router))
+    fields += sorted(f"experts.{name}" for name in set(config["experts"]) - {"glu", "activation", "bias"})
+    fields += sorted(f"shared.{name}" for name in set(config.get("shared", {})) - {"mode", "ffn_size"})
+    fields += ["aux.p_source" for aux in config["aux"] if "p_source" in aux]
     return "has " + ", ".join(fields) if fields else None
 
 

@@ -125,6 +125,10 @@ class Tally:
                 print(f"    {case['id']}: {name} " + ("is missing" if name not in mine else f"is off by {e:.3g} units"))
 
 
+# Systems that no paper states whole, or that are fields of others: torch_layer.py and families.py compare them.
+OF_CLIENTS = {f"presets/{name}" for name in ("deepseek_v4", "expert_choice", "gpt_oss", "llama4", "longcat_flash")}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("paths", nargs="*", type=pathlib.Path, help="golden files or folders; without any, all of golden/")
@@ -133,6 +137,7 @@ def main():
     paths = options.paths or [pathlib.Path(__file__).resolve().parents[2] / "golden"]
     files = sorted(f for p in paths for f in (p.glob("**/*.json") if p.is_dir() else [p]))
     presets = {case["id"] for path in files for _, group in golden.groups(path) for case in group if case["id"].startswith("presets/")}
+    presets -= OF_CLIENTS
     failures = cases = 0
     for name in PEERS:
         peer, tally = importlib.import_module(name), Tally()

@@ -14,6 +14,7 @@ ACTIVATIONS = {
     "silu": lambda x: x * sigmoid(x),  # Swish with beta = 1
     "identity": lambda x: x,
     "relu2": lambda x: np.where(x > 0, x, 0.0) ** 2,
+    "quick_gelu": lambda x: x * sigmoid(1.702 * x),
 }
 
 

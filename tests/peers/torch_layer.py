@@ -18,7 +18,7 @@ from capacity import capacity
 from mistakes import MISTAKES
 
 ACTIVATIONS = {"silu": F.silu, "relu": F.relu, "gelu_erf": F.gelu, "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
-               "identity": lambda z: z, "relu2": lambda z: F.relu(z).square()}
+               "identity": lambda z: z, "relu2": lambda z: F.relu(z).square(), "quick_gelu": None}
 SCORES = {"softmax": lambda z: torch.softmax(z, 1), "sigmoid": torch.sigmoid, "sqrtsoftplus": lambda z: F.softplus(z).sqrt()}
 DTYPES = {"f64": torch.float64, "f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
@@ -27,10 +27,14 @@ EXPRESSED = {section: dict(fields) for section, fields in wire.EXPRESSED.items()
 EXPRESSED["router"]["renorm_stage"] = ["before_drop", "after_drop"]
 EXPRESSED["capacity"].update({"priority": ["fcfs", "bpr_top1", "weight"],
                               "dropped_output": ["zero", "identity", "scaled_identity"]})
-EXPRESSED["experts"].update({"activation": list(ACTIVATIONS), "bias": ["none", "per_expert"]})
-EXPRESSED["shared"]["mode"] = ["none", "add", "sigmoid_gate"]
+EXPRESSED["router"].update({"logit_bias": [True], "selection_bias_on": ["scores", "logits"], "renorm_epsilon": wire.weight})
+EXPRESSED["combine"] = {"weight_location": ["output", "input"]}
+LIMITS = {"clamp_gate_max": wire.weight, "clamp_up_abs": wire.weight}
+EXPRESSED["experts"].update({"activation": list(ACTIVATIONS), "bias": ["none", "per_expert"], "act_alpha": wire.positive_number,
+                             "up_offset": wire.number, "identity_experts": wire.count, **LIMITS})
+EXPRESSED["shared"].update({"mode": ["none", "add", "sigmoid_gate", "average", "weighted_mean"], **LIMITS})
 EXPRESSED["bias_update"]["count"] = ["pre_drop", "post_drop"]
-LOSS = {**wire.LOSS, "f_stage": ["pre_drop", "post_drop"]}
+LOSS = {**wire.LOSS, "f_stage": ["pre_drop", "post_drop"], "p_source": ["normalised_score", "softmax"]}
 
 
 class Layer:
@@ -67,7 +71,8 @@ class Layer:
         """The router: ids, kept and weights (T, K)."""
         router, a, s = self.config["router"], self.a, self.stages
         x = a["x"].to(self.routes_in)
-        z = h = self.at("router.logits", F.linear(x, a["router.weight"].to(self.routes_in)))
+        bias = a["router.bias"].to(self.routes_in) if "router.bias" in a else None
+        z = h = self.at("router.logits", F.linear(x, a["router.weight"].to(self.routes_in), bias))
         if "router.noise_weight" in a:
             self.sigma = F.softplus(F.linear(x, a["router.noise_weight"].to(self.routes_in))) + self.config["noise"]["epsilon"]
             h = self.at("router.noisy_logits", z + a["noise.gaussian_learned"] * self.sigma)
@@ -75,7 +80,8 @@ class Layer:
         scores = self.at("router.scores", SCORES[router["score_function"]](h))
         chosen_by = h  # not the scores: large logits have scores of 1, or of 0
         if router["selection_bias"] or router["n_group"] > 1:
-            chosen_by = self.open_experts(scores + a.get("router.selection_bias", 0.0))
+            ranked = h if router.get("selection_bias_on") == "logits" else scores
+            chosen_by = self.open_experts(ranked + a.get("router.selection_bias", 0.0))
         ids = chosen_by.topk(self.config["shape"]["top_k"], dim=1).indices
         if routing:
             ids = torch.tensor(routing["router.topk_ids"])
@@ -111,7 +117,7 @@ class Layer:
         if self.mistake == "bias-leaked":
             w = w + self.a.get("router.selection_bias", torch.zeros(self.h.shape[1]))[self.ids]
         if router["renorm"] == "sum" and self.mistake != "no-renorm":
-            w = w / positive(self.at("router.denominator", w.sum(1)))[:, None]
+            w = w / positive(self.at("router.denominator", w.sum(1) + router.get("renorm_epsilon", 0)))[:, None]
         elif self.mistake == "softmax-after-topk":
             w = torch.softmax(self.h.gather(1, self.ids), 1)
         return self.at("router.topk_weights", router["routed_scaling_factor"] * w)
@@ -157,19 +163,28 @@ class Layer:
         if self.config["router"]["score_function"] != "none":
             self.stages["router.topk_ids"] = ids.to(torch.int32)
 
-    def activate(self, gate, up):
-        """act(gate) up, or act(up) without a gate."""
-        activation = ACTIVATIONS[self.config["experts"]["activation"]]
-        return activation(up) if gate is None else activation(gate) * up
+    def activate(self, gate, up, section="experts"):
+        """act(gate) up within the limits of the section, or act(up) without a gate."""
+        form, limits = self.config["experts"], self.config[section]
+        alpha = form.get("act_alpha", 1.702)
+        activation = ACTIVATIONS[form["activation"]] or (lambda z: z * torch.sigmoid(alpha * z))
+        if gate is None:
+            return activation(up)
+        if limits.get("clamp_gate_max"):
+            gate = gate.clamp(max=limits["clamp_gate_max"])
+        if limits.get("clamp_up_abs"):
+            up = up.clamp(-limits["clamp_up_abs"], limits["clamp_up_abs"])
+        return activation(gate) * (up + form["up_offset"] if form.get("up_offset") else up)
 
     def each(self, x, name):
         """The rows of every expert through one of its maps."""
         weight, bias = self.a[f"experts.{name}"], self.a.get(f"experts.{name}_bias")
+        rows = self.rows[:len(weight)]  # the others have no weights
         if self.grouped:
-            y = F.grouped_mm(x, weight.transpose(1, 2), offs=self.rows.cumsum(0).to(torch.int32))
-            return y if bias is None else y + bias.repeat_interleave(self.rows, dim=0)
+            y = F.grouped_mm(x, weight.transpose(1, 2), offs=rows.cumsum(0).to(torch.int32))
+            return y if bias is None else y + bias.repeat_interleave(rows, dim=0)
         biases = [None] * len(weight) if bias is None else bias.unbind()
-        return torch.cat([F.linear(rows, w, b) for rows, w, b in zip(x.split(self.rows.tolist()), weight.unbind(), biases)])
+        return torch.cat([F.linear(part, w, b) for part, w, b in zip(x.split(rows.tolist()), weight.unbind(), biases)])
 
     def experts(self, ids, kept, w):
         a, T, K, glu = self.a, len(self.a["x"]), ids.shape[1], self.config["experts"]["glu"]
@@ -180,8 +195,13 @@ class Layer:
         if w is not None:
             narrow = w.to(self.dtype)
             row_weight = narrow.flatten()[self.order][:, None]
-        early = w is not None and self.mistake == "weight-before-expert"
+        inward = w is not None and self.config.get("combine", {}).get("weight_location") == "input"
+        early = inward or (w is not None and self.mistake == "weight-before-expert")
         x = x * row_weight if early else x
+        if inward:
+            x = self.at("expert.in", x)
+        computed = int(self.rows[:len(a["experts.up"])].sum())
+        x, unchanged = x[:computed], x[computed:]
         gate = self.at("expert.gate", self.each(x, "gate")) if glu else None
         up = self.at("expert.up", self.each(x, "up"))
         if glu and self.mistake == "gate-up-swapped":
@@ -190,7 +210,7 @@ class Layer:
             hidden = F.gelu(gate) * up
         else:
             hidden = self.activate(gate, up)
-        out = self.at("expert.out", self.each(self.at("expert.hidden", hidden), "down"))
+        out = self.at("expert.out", torch.cat([self.each(self.at("expert.hidden", hidden), "down"), unchanged]))
         weighted = self.at("combine.weighted", out * row_weight if w is not None and not early else out * 1)
         if self.mistake == "dropped-slot" and K > 1:
             weighted = weighted * (self.order % K < K - 1)[:, None]
@@ -202,13 +222,16 @@ class Layer:
         left = self.config["capacity"].get("dropped_output", "zero")
         if left != "zero":
             y = torch.where(kept.any(1, keepdim=True), y, a["x"] if left == "identity" else narrow[:, :1] * a["x"])
+        parts = {"average": 1, "weighted_mean": K}.get(self.config["shared"]["mode"])
+        if parts is not None:
+            return (parts * y + self.shared()) / (parts + 1)
         return y + self.shared() if "shared.up" in a else y
 
     def shared(self):
         """The expert that sees every token."""
         x, a = self.a["x"], self.a
         gate = F.linear(x, a["shared.gate"]) if "shared.gate" in a else None
-        f = F.linear(self.activate(gate, F.linear(x, a["shared.up"])), a["shared.down"])
+        f = F.linear(self.activate(gate, F.linear(x, a["shared.up"]), "shared"), a["shared.down"])
         return torch.sigmoid(F.linear(x, a["shared.gate_weight"])) * f if "shared.gate_weight" in a else f
 
     def need_grouped(self, x):
@@ -229,6 +252,7 @@ class Layer:
         counted = counted[:, :1] if aux["f_source"] == "top1" else counted
         f = counted.sum(1).to(scores.dtype).view(groups, T // groups, E).mean(1)
         p = scores if self.config["router"]["score_function"] == "softmax" else scores / positive(scores.sum(1, keepdim=True))
+        p = torch.softmax(self.h, 1) if aux.get("p_source") == "softmax" else p
         P = p.view(groups, T // groups, E).mean(1)
         loss = (f * P).sum(1).mean() * (E if aux["multiply"] == "E2_mean" else 1 / E)
         return loss / K if aux["f_divide_by_k"] else loss

@@ -28,6 +28,10 @@ def count(value):
     return type(value) is int and 0 <= value < 2**31
 
 
+def weight(value):
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
 def positive_number(value):
     return type(value) in (int, float) and 0 < value < math.inf
 
@@ -81,7 +85,7 @@ def inspect_config(config, expressed=EXPRESSED, losses=LOSS):
     for key in config:
         need(key in expressed or key == "aux", key, "is not a section of a layer")
     for key, fields in expressed.items():
-        inspect(config.get(key), fields, key)
+        inspect(config.get(key, {}), fields, key)
     need(isinstance(config.get("aux"), list), "aux", "must be an array")
     for i, loss in enumerate(config["aux"]):
         inspect(loss, losses, f"aux.{i}")
@@ -95,13 +99,16 @@ def shapes(config):
     """The inputs of a layer."""
     shape, router, shared = config["shape"], config["router"], config["shared"].get("ffn_size")
     T, D, F, E = (shape[key] for key in ("num_tokens", "hidden_size", "ffn_size", "num_experts"))
-    inputs = {"x": [T, D], "dy": [T, D], "experts.up": [E, F, D], "experts.down": [E, D, F]}
+    computed = E - config["experts"].get("identity_experts", 0)
+    inputs = {"x": [T, D], "dy": [T, D], "experts.up": [computed, F, D], "experts.down": [computed, D, F]}
     if config["experts"]["glu"]:
-        inputs["experts.gate"] = [E, F, D]
+        inputs["experts.gate"] = [computed, F, D]
     if config["experts"].get("bias") == "per_expert":
         inputs.update({f"{name}_bias": dims[:2] for name, dims in inputs.items() if name.startswith("experts.")})
     if router["score_function"] != "none":
         inputs["router.weight"] = [E, D]
+    if router.get("logit_bias"):
+        inputs["router.bias"] = [E]
     if router.get("selection_bias"):
         inputs["router.selection_bias"] = [E]
     if router.get("second_policy") == "random":
