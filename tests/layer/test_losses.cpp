@@ -7,13 +7,13 @@ using namespace moe;
 namespace {
 
 // Three tokens, two experts: first choices 0, 0, 1, second choices the other.
-const IdMatrix expert = ids({{0, 1}, {0, 1}, {1, 0}});
-Plan uniform_plan(Index C) { return make_plan(expert, rank_assignments({}, 3, 2, {}), 2, C, 1, {}); }
+const IdMatrix kExpert = ids({{0, 1}, {0, 1}, {1, 0}});
+Plan uniform_plan(Index C) { return make_plan(kExpert, rank_assignments({}, 3, 2, {}), 2, C, 1, {}); }
 
 Routing<double> routing(const Matrix<double>& scores) {
   Routing<double> r;
   r.scores = scores;
-  r.expert = expert;
+  r.expert = kExpert;
   return r;
 }
 const Part kAll{0, 3, 1};
