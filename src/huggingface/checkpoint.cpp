@@ -111,13 +111,15 @@ class Checkpoint {
     const auto found = files_of_.lower_bound(start);
     return found != files_of_.end() && found->first.starts_with(start);
   }
-  Array load(const std::string& name) {
-    const auto found = files_of_.find(name);
-    if (found == files_of_.end()) throw Error(name, path_ + ": must hold a tensor " + name);
-    return open(found->second).load(name);
-  }
+  Array load(const std::string& name) { return holder_of(name).load(name); }
+  const Dims& dims(const std::string& name) { return holder_of(name).dims(name); }
 
  private:
+  const SafetensorsFile& holder_of(const std::string& name) {
+    const auto found = files_of_.find(name);
+    if (found == files_of_.end()) throw Error(name, path_ + ": must hold a tensor " + name);
+    return open(found->second);
+  }
   const SafetensorsFile& open(const std::string& file) {
     return opened_.try_emplace(file, file).first->second;
   }
@@ -177,7 +179,7 @@ void append(Checkpoint& file, const std::string& name, const NamedPart& part, bo
   const std::string where = file.path() + ": " + name + ": ";
   require(fits(false) || (dims.size() == 3 && fits(true)), where + "shape", shape_text(one.dims), "must be ",
           shape_text(shape(to.matrices, false)));
-  to.transposed = dims.size() == 3 && fits(true) && (part.in_out || in_turns || !fits(false));
+  to.transposed = dims.size() == 3 && fits(true) && (part.in_out || !fits(false));
   if (!all.bytes.empty() && one.format != all.format)
     throw Error(name, where + "dtype = " + info_of(one.format).name + " must be that of the other experts, " +
                           info_of(all.format).name);
@@ -190,6 +192,18 @@ void append(Checkpoint& file, const std::string& name, const NamedPart& part, bo
         const auto* begin = one.bytes.data() + static_cast<std::size_t>(to.place(m, i, j)) * size;
         all.bytes.insert(all.bytes.end(), begin, begin + static_cast<std::size_t>(run) * size);
       }
+}
+
+/// Are the fused matrices of the experts of a block (in, out)? gate and up together are square where 2 F = D, down where F = D:
+/// one of them says it.
+bool lies_in_out(Checkpoint& file, const std::string& experts, const Config& config) {
+  const Index D = config.shape.hidden_size, F = config.shape.ffn_size;
+  const auto is = [&](const char* name, Index rows, Index cols) {
+    if (rows == cols || !file.has(experts + name)) return false;
+    const Dims& dims = file.dims(experts + name);
+    return dims.size() == 3 && dims[1] == rows && dims[2] == cols;
+  };
+  return is("gate_up_proj", D, 2 * F) || is("down_proj", F, D);
 }
 
 Array read(Checkpoint& file, const std::string& name, const NamedPart& part, bool in_turns, const Dims& dims,
@@ -236,12 +250,15 @@ Inputs checkpoint_weights(const std::string& path, const Config& config, Index l
       if (std::string(block) == "mlp.") names[part.id] += (names[part.id].empty() ? "" : " or ") + first;
       if (!file.has(first)) continue;
       if (wanted.count(part.id) == 0) {
-        if (file.load(first).size() == 0) continue;  // of an expert of no width
+        if (product(file.dims(first)) == 0) continue;  // of an expert of no width
         throw Error(first, path + ": " + first + " is " + name_of(part.id) +
                                ", which is not an input of this config");
       }
-      const bool in_turns = file.has(start + block + "experts.gate_up_proj_bias");
-      found[part.id] = read(file, name, part, in_turns, wanted[part.id], config.shape.num_experts);
+      const std::string experts = start + block + "experts.";
+      const bool in_turns = file.has(experts + "gate_up_proj_bias");
+      NamedPart meant = part;
+      meant.in_out = part.in_out || lies_in_out(file, experts, config);
+      found[part.id] = read(file, name, meant, in_turns, wanted[part.id], config.shape.num_experts);
     }
   for (const auto& [id, dims] : wanted)
     if (found.count(id) == 0)
