@@ -18,8 +18,9 @@ from safetensors.torch import save_file
 from torch.overrides import TorchFunctionMode
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
+F = 24  # in every type below
 WIDE = {"hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "num_hidden_layers": 2,
-        "vocab_size": 64, "intermediate_size": 24, "moe_intermediate_size": 24, "max_position_embeddings": 64, "pad_token_id": 0}
+        "vocab_size": 64, "intermediate_size": F, "moe_intermediate_size": F, "max_position_embeddings": 64, "pad_token_id": 0}
 MLA = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8,
        "first_k_dense_replace": 0, "n_routed_experts": 8, "num_experts_per_tok": 2, "n_group": 4, "topk_group": 2}
 LOCAL, PLAIN = {"num_local_experts": 8, "num_experts_per_tok": 2}, {"num_experts": 8, "num_experts_per_tok": 2}
@@ -58,10 +59,10 @@ TYPES = {
     "solar_open": GLM, "sarvam_moe": GLM, "mimo_v2_flash": {**GLM, "n_shared_experts": None}, "hy_v4": {**GLM, **INDEX, "swiglu_limit": 0.25},
     "mistral4": {**GLM, "n_group": 2},
     "nemotron_h": {**GLM, "moe_shared_expert_intermediate_size": 20, "layers_block_type": ["moe", "moe"]},
-    "longcat_flash": {"n_routed_experts": 6, "zero_expert_num": 2, "moe_topk": 3, "expert_ffn_hidden_size": 24, "ffn_hidden_size": 24,
+    "longcat_flash": {"n_routed_experts": 6, "zero_expert_num": 2, "moe_topk": 3, "expert_ffn_hidden_size": F, "ffn_hidden_size": F,
                       "q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8,
                       "num_layers": 2},
-    "llama4_text": {"num_local_experts": 8, "num_experts_per_tok": 2, "interleave_moe_layer_step": 1, "intermediate_size_mlp": 24},
+    "llama4_text": {"num_local_experts": 8, "num_experts_per_tok": 2, "interleave_moe_layer_step": 1, "intermediate_size_mlp": F},
     "gpt_oss": {**LOCAL, "swiglu_limit": 0.25, "layer_types": ["full_attention", "full_attention"]},
     "afmoe": {**PLAIN, "num_dense_layers": 0}, "hy_v3": {**PLAIN, "first_k_dense_replace": 0}, "minimax_m2": LOCAL,
     "lfm2_moe": {**PLAIN, "num_dense_layers": 0, "layer_types": ["full_attention", "full_attention"]},
@@ -75,7 +76,7 @@ TYPES = {
     "minimax_m3_vl_text": {**LOCAL, "shared_intermediate_size": 20, "swiglu_limit": 0.25, "mlp_layer_types": ["sparse", "sparse"]},
     "step3p5": {**MLA, "share_expert_dim": 20, "mlp_layer_types": ["sparse", "sparse"]},
     "dbrx": {"d_model": 32, "n_heads": 2, "n_layers": 2,
-             "ffn_config": {"ffn_hidden_size": 24, "moe_num_experts": 8, "moe_top_k": 2, "hidden_size": 32},
+             "ffn_config": {"ffn_hidden_size": F, "moe_num_experts": 8, "moe_top_k": 2, "hidden_size": 32},
              "attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0}},
     "laguna": {**PLAIN, "shared_expert_intermediate_size": 20, "num_attention_heads_per_layer": [2, 2]},
 }
@@ -91,10 +92,16 @@ class Double(TorchFunctionMode):
         return func(*map(wide, args), **{key: wide(value) for key, value in (kwargs or {}).items()})
 
 
-def model_of(kind):
+def with_width(fields, width):
+    """The same fields, with another F wherever there is one."""
+    sizes = {key: with_width(value, width) if isinstance(value, dict) else value for key, value in fields.items()}
+    return {key: width if value == F else value for key, value in sizes.items()}
+
+
+def model_of(kind, width=F):
     keys = AutoConfig.for_model(kind).to_dict()
     usual = {key: value for key, value in WIDE.items() if key in keys or key == "intermediate_size"}
-    theirs = AutoConfig.for_model(kind, **{**usual, **TYPES[kind]})
+    theirs = AutoConfig.for_model(kind, **with_width({**usual, **TYPES[kind]}, width))
     theirs._experts_implementation = "eager"
     for cls in (AutoModelForCausalLM, AutoModel):
         try:
@@ -122,9 +129,9 @@ def block_of(model):
     return block, int(parts[layer]), getattr(holder, "shared_mlp", None)
 
 
-def compared(program, kind, folder):
+def compared(program, kind, folder, width=F):
     torch.manual_seed(7)
-    model = model_of(kind).eval()
+    model = model_of(kind, width).eval()
     with torch.no_grad():
         for tensor in [*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())]:
             tensor.copy_(torch.randn_like(tensor) * (0.5 if tensor.dim() > 1 else 0.25))
@@ -155,6 +162,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", type=pathlib.Path, help="moe-oracle")
     parser.add_argument("types", nargs="*", help="model types; none: all")
+    parser.add_argument("--ffn", type=int, default=F, help="F beside a D of 32; with 16 or 32 some matrices are square")
     parser.add_argument("--page", action="store_true", help="print the rows of docs/PEERS.md")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -162,7 +170,7 @@ def main():
     for kind in options.types or TYPES:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                error, reason = compared(str(options.program), kind, pathlib.Path(folder))
+                error, reason = compared(str(options.program), kind, pathlib.Path(folder), options.ffn)
             except Exception as fault:  # a model that transformers itself does not make
                 error, reason = None, f"{type(fault).__name__}: {fault}"
         wrong += error is None or not error <= 1e-12

@@ -112,7 +112,7 @@ struct Spread {
   friend Spread at_most_slope(const Spread& z, const Spread& limit) {
     return {z.v < limit.v ? 1.0 : 0.0, near(z, limit) ? 1.0 : 0.0};
   }
-  /// ... exactly at the limit, too: implementations have 0, 1 and 1/2 there.
+  /// ... exactly at the limit, too: PyTorch has 0 there, JAX 1/2.
   static bool near(const Spread& a, const Spread& b) {
     return (a.v - b.v) * (a.v - b.v) <= 64 * (a.var + b.var);
   }
