@@ -47,7 +47,7 @@ Inputs named_tensors(const SafetensorsFile& file, bool activations) {
   for (const std::string& name : file.names()) {
     const std::optional<Tensor> id = tensor_called(name);
     if (!id) throw Error(name, file.path() + ": " + name + " is not the name of a tensor here");
-    if (*id <= kLastInput && is_activation(*id) == activations) inputs[*id] = file.load(name);
+    if (is_input(info_of(*id)) && is_activation(*id) == activations) inputs[*id] = file.load(name);
   }
   return inputs;
 }

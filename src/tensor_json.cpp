@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "moe/encode.h"
+#include "moe/tensors.h"
 
 namespace moe {
 namespace {
@@ -201,13 +202,7 @@ class Reader {
 Json TensorWriter::operator()(const std::string& name, const Array& array) {
   const Array a = array.bytes.empty() && array.size() > kDrawn ? array : materialized(array);
   Json json{{"dtype", info_of(a.format).name}, {"shape", a.dims}};
-  for (const TensorInfo& info : kTensors) {
-    if (name != info.name) continue;
-    Json axes = Json::array();
-    std::istringstream list(info.axes);
-    for (std::string axis; std::getline(list, axis, ',');) axes.push_back(axis);
-    json["axes"] = std::move(axes);
-  }
+  if (const auto id = tensor_called(name)) json["axes"] = axes_of(info_of(*id));
   if (a.size() <= kInline)
     json["data"] = numbers(a);
   else if (a.size() <= kBase64)

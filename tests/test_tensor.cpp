@@ -1,19 +1,7 @@
-#include <set>
-
 #include "moe/tensor.h"
 #include "support.h"
 
 using namespace moe;
-
-TEST_CASE("tensor: every tensor has a name of its own, and axes") {
-  std::set<std::string> names;
-  for (const TensorInfo& info : kTensors) {
-    CHECK(names.insert(info.name).second);
-    CHECK(std::string(info.axes) != "");
-  }
-  CHECK(std::string(name_of(Tensor::grad_experts_down_bias)) == "grad.experts.down_bias");
-  CHECK(std::string(name_of(Tensor::dispatch_kept)) == "dispatch.kept");
-}
 
 TEST_CASE("tensor: rows in, rows out") {
   Matrix<double> m = zeros<double>(3, 2);

@@ -4,6 +4,7 @@
 
 #include "moe/array.h"
 #include "moe/params.h"
+#include "moe/tensors.h"
 
 namespace moe {
 
@@ -18,36 +19,32 @@ struct InputInfo {
   int shift;
 };
 
-/// The inputs of a layer in the order of every file.
 ///   (S1)  shift = 6 for x, dy and Gaussian noise, 10 for biases, 8 for uniform noise,
-///         6 + (floor(log2 fan_in) + 1) div 2 for weights
-inline std::vector<InputInfo> inputs_of(const Config& config) {
-  const auto [T, D, F, E, K] = Letters(config);
-  const Index computed = computed_experts(config);
-  const auto weight = [](Index fan_in) {
-    return 6 + static_cast<int>(std::bit_width(static_cast<std::uint64_t>(fan_in))) / 2;
-  };
-  std::vector<InputInfo> list{{Tensor::x, {T, D}, 1, 6}, {Tensor::dy, {T, D}, 6, 6}};
-  if (has_router(config)) list.push_back({Tensor::router_weight, {E, D}, 2, weight(D)});
-  if (config.router.logit_bias) list.push_back({Tensor::router_bias, {E}, 8, 10});
-  if (has_noise(config)) list.push_back({Tensor::router_noise_weight, {E, D}, 7, weight(D)});
-  if (config.router.selection_bias) list.push_back({Tensor::router_selection_bias, {E}, 9, 10});
-  if (has_noise(config)) list.push_back({Tensor::noise_gaussian_learned, {T, E}, 32, 6});
-  if (draws_second(config.router)) list.push_back({Tensor::noise_second_policy, {T}, 33, 8});
-  if (config.experts.glu) list.push_back({Tensor::experts_gate, {computed, F, D}, 3, weight(D)});
-  list.push_back({Tensor::experts_up, {computed, F, D}, 4, weight(D)});
-  list.push_back({Tensor::experts_down, {computed, D, F}, 5, weight(F)});
-  if (has_bias(config)) {
-    if (config.experts.glu) list.push_back({Tensor::experts_gate_bias, {computed, F}, 10, 10});
-    list.push_back({Tensor::experts_up_bias, {computed, F}, 11, 10});
-    list.push_back({Tensor::experts_down_bias, {computed, D}, 12, 10});
+///         6 + (floor(log2 fan_in) + 1) div 2 for weights, whose fan_in is their last axis
+inline int shift_of(const TensorInfo& info, const Dims& dims) {
+  switch (info.seeded) {
+    case Seeded::Bias:
+      return 10;
+    case Seeded::Uniform:
+      return 8;
+    case Seeded::Weight:
+      return 6 + static_cast<int>(std::bit_width(static_cast<std::uint64_t>(dims.back()))) / 2;
+    case Seeded::Activation:
+    case Seeded::No:
+      return 6;
   }
-  if (!has_shared(config)) return list;
-  const Index Fs = config.shared.ffn_size;
-  if (config.experts.glu) list.push_back({Tensor::shared_gate, {Fs, D}, 13, weight(D)});
-  list.push_back({Tensor::shared_up, {Fs, D}, 14, weight(D)});
-  list.push_back({Tensor::shared_down, {D, Fs}, 15, weight(Fs)});
-  if (gates_shared(config)) list.push_back({Tensor::shared_gate_weight, {1, D}, 16, weight(D)});
+  return 6;
+}
+
+/// The inputs of a layer in the order of every file.
+inline std::vector<InputInfo> inputs_of(const Config& config) {
+  std::vector<InputInfo> list;
+  for (const TensorInfo& info : kTensors) {
+    if (!is_input(info) || !info.present(config)) continue;
+    Dims dims = dims_of(info, config);
+    const int shift = shift_of(info, dims);
+    list.push_back({info.id, std::move(dims), info.stream, shift});
+  }
   return list;
 }
 
@@ -66,7 +63,7 @@ inline Inputs seeded_inputs(const Config& config, std::uint64_t seed = kDefaultS
   Inputs inputs;
   for (const InputInfo& i : inputs_of(config)) {
     const Stream stream{seed, i.stream, case_number};
-    if (i.id == Tensor::noise_second_policy)
+    if (info_of(i.id).seeded == Seeded::Uniform)
       inputs[i.id] = uniform_noise(stream, i.dims);
     else
       inputs[i.id] = Array{Format::BF16, i.dims, {}, Recipe{stream, i.shift}};

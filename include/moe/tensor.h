@@ -2,11 +2,8 @@
 
 #include <Eigen/Core>
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 #include <vector>
 
 namespace moe {
@@ -63,14 +60,15 @@ void place_rows(Matrix<Num>&& rows, Index first, Matrix<Num>& m) {
   std::move(rows.data(), rows.data() + rows.size(), row(m, first));
 }
 
-/// Every tensor with a name: the inputs, what an implementation may hold in memory, and the gradients.
+/// Every tensor with a name: the inputs, what an implementation may hold in memory, and the gradients. What is known of
+/// each is in the table of tensors.h.
 enum class Tensor {
   // clang-format off
-  x, dy, router_weight, router_bias, router_noise_weight, router_selection_bias, experts_gate, experts_up, experts_down,
-  experts_gate_bias, experts_up_bias, experts_down_bias,
+  x, dy, router_weight, router_bias, router_noise_weight, router_selection_bias,
+  experts_gate, experts_up, experts_down, experts_gate_bias, experts_up_bias, experts_down_bias,
   shared_gate, shared_up, shared_down, shared_gate_weight,
   noise_gaussian_learned, noise_second_policy,
-  router_logits, router_noise_raw, router_noisy_logits, router_scores, router_group_scores, router_logsumexp,
+  router_logits, router_noise_raw, router_noisy_logits, router_scores, router_logsumexp, router_group_scores,
   router_denominator, router_topk_ids, router_topk_weights,
   dispatch_counts, dispatch_offsets, dispatch_order, dispatch_kept,
   expert_in, expert_gate, expert_up, expert_hidden, expert_out, combine_weighted, y,
@@ -88,108 +86,5 @@ enum class Tensor {
   count
   // clang-format on
 };
-
-inline constexpr Tensor kLastInput = Tensor::noise_second_policy;
-
-/// How a tensor is called in every file and message, and what its axes are.
-struct TensorInfo {
-  const char* name;
-  const char* axes;
-};
-
-inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)> kTensors{{
-    {"x", "token,model"},
-    {"dy", "token,model"},
-    {"router.weight", "expert,model"},
-    {"router.bias", "expert"},
-    {"router.noise_weight", "expert,model"},
-    {"router.selection_bias", "expert"},
-    {"experts.gate", "expert,ffn,model"},
-    {"experts.up", "expert,ffn,model"},
-    {"experts.down", "expert,model,ffn"},
-    {"experts.gate_bias", "expert,ffn"},
-    {"experts.up_bias", "expert,ffn"},
-    {"experts.down_bias", "expert,model"},
-    {"shared.gate", "shared_ffn,model"},
-    {"shared.up", "shared_ffn,model"},
-    {"shared.down", "model,shared_ffn"},
-    {"shared.gate_weight", "one,model"},
-    {"noise.gaussian_learned", "token,expert"},
-    {"noise.second_policy", "token"},
-    {"router.logits", "token,expert"},
-    {"router.noise_raw", "token,expert"},  // a storage point, in no file
-    {"router.noisy_logits", "token,expert"},
-    {"router.scores", "token,expert"},
-    {"router.group_scores", "token,expert_group"},
-    {"router.logsumexp", "token"},
-    {"router.denominator", "token"},
-    {"router.topk_ids", "token,slot"},
-    {"router.topk_weights", "token,slot"},
-    {"dispatch.counts", "expert"},
-    {"dispatch.offsets", "expert+1"},
-    {"dispatch.order", "row"},
-    {"dispatch.kept", "token,slot"},
-    {"expert.in", "row,model"},
-    {"expert.gate", "row,ffn"},
-    {"expert.up", "row,ffn"},
-    {"expert.hidden", "row,ffn"},
-    {"expert.out", "row,model"},
-    {"combine.weighted", "row,model"},
-    {"y", "token,model"},
-    {"router.next_selection_bias", "expert"},
-    {"losses.task", "one"},  // this and the next are storage points, in no file
-    {"losses.aux", "one"},   // each of them
-    {"losses.total", "one"},
-    {"shared_stage.gate", "token,shared_ffn"},
-    {"shared_stage.up", "token,shared_ffn"},
-    {"shared_stage.hidden", "token,shared_ffn"},
-    {"shared_stage.out", "token,model"},
-    {"shared_stage.gate_logit", "token,one"},
-    {"shared_stage.weighted", "token,model"},
-    {"grad.x", "token,model"},
-    {"grad.router.weight", "expert,model"},
-    {"grad.router.bias", "expert"},
-    {"grad.router.noise_weight", "expert,model"},
-    {"grad.router.selection_bias", "expert"},
-    {"grad.router.logits", "token,expert"},
-    {"grad.router.noise_raw", "token,expert"},  // a storage point, in no file
-    {"grad.router.noisy_logits", "token,expert"},
-    {"grad.router.scores", "token,expert"},
-    {"grad.router.topk_weights", "token,slot"},
-    {"grad.expert.in", "row,model"},
-    {"grad.expert.gate", "row,ffn"},
-    {"grad.expert.up", "row,ffn"},
-    {"grad.expert.hidden", "row,ffn"},
-    {"grad.expert.out", "row,model"},
-    {"grad.experts.gate", "expert,ffn,model"},
-    {"grad.experts.up", "expert,ffn,model"},
-    {"grad.experts.down", "expert,model,ffn"},
-    {"grad.experts.gate_bias", "expert,ffn"},
-    {"grad.experts.up_bias", "expert,ffn"},
-    {"grad.experts.down_bias", "expert,model"},
-    {"grad.shared_stage.gate", "token,shared_ffn"},  // this and the next are storage points, in no file
-    {"grad.shared_stage.up", "token,shared_ffn"},
-    {"grad.shared_stage.hidden", "token,shared_ffn"},
-    {"grad.shared_stage.out", "token,model"},
-    {"grad.shared_stage.gate_logit", "token,one"},
-    {"grad.shared.gate", "shared_ffn,model"},
-    {"grad.shared.up", "shared_ffn,model"},
-    {"grad.shared.down", "model,shared_ffn"},
-    {"grad.shared.gate_weight", "one,model"},
-}};
-
-/// Has an input a gradient? What only weighs the result, and noise, have none.
-inline bool has_gradient(Tensor input) {
-  return input != Tensor::dy && input != Tensor::noise_gaussian_learned &&
-         input != Tensor::noise_second_policy;
-}
-
-inline std::optional<Tensor> tensor_called(std::string_view name) {
-  for (std::size_t i = 0; i < kTensors.size(); ++i)
-    if (name == kTensors[i].name) return static_cast<Tensor>(i);
-  return std::nullopt;
-}
-
-inline const char* name_of(Tensor id) { return kTensors[static_cast<std::size_t>(id)].name; }
 
 }  // namespace moe

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <cstdlib>
 #include <string>
 
 #include "moe/array.h"
 #include "moe/layer/expert.h"
 #include "moe/layer/route.h"
 #include "moe/layer/shared.h"
+#include "moe/tensors.h"
 
 namespace moe {
 
@@ -45,41 +47,135 @@ struct Grads {
   Matrix<Num> shared_gate;  // (1, D)
 };
 
+/// visit(numbers) with the tensor `id` of a trace: a Matrix of Num or of integers, or a vector of integers.
+template <typename Num, typename Visit>
+void with_tensor(const Trace<Num>& a, Tensor id, Visit visit) {
+  const bool noise = a.router.noise.clean.size() > 0;
+  switch (id) {
+    case Tensor::router_logits:
+      return visit(noise ? a.router.noise.clean : a.router.logits);
+    case Tensor::router_noisy_logits:
+      return visit(a.router.logits);
+    case Tensor::router_scores:
+      return visit(a.router.scores);
+    case Tensor::router_logsumexp:
+      return visit(a.router.logsumexp);
+    case Tensor::router_group_scores:
+      return visit(a.router.group_scores);
+    case Tensor::router_denominator:
+      return visit(a.router.denominator);
+    case Tensor::router_topk_ids:
+      return visit(a.router.expert);
+    case Tensor::router_topk_weights:
+      return visit(a.router.weights);
+    case Tensor::dispatch_counts:
+      return visit(a.dispatch.counts);
+    case Tensor::dispatch_offsets:
+      return visit(a.dispatch.offsets);
+    case Tensor::dispatch_order:
+      return visit(a.dispatch.order);
+    case Tensor::dispatch_kept:
+      return visit(a.dispatch.kept);
+    case Tensor::expert_in:
+      return visit(a.in);
+    case Tensor::expert_gate:
+      return visit(a.gate);
+    case Tensor::expert_up:
+      return visit(a.up);
+    case Tensor::expert_hidden:
+      return visit(a.hidden);
+    case Tensor::expert_out:
+      return visit(a.out);
+    case Tensor::combine_weighted:
+      return visit(a.weighted);
+    case Tensor::y:
+      return visit(a.y);
+    case Tensor::router_next_selection_bias:
+      return visit(a.router.next_bias);
+    default:
+      std::abort();  // no stage of a trace
+  }
+}
+/// Likewise with a gradient, and with one of the weights of one expert.
+template <typename Num, typename Visit>
+void with_tensor(const Grads<Num>& g, Tensor id, Visit visit) {
+  switch (id) {
+    case Tensor::grad_x:
+      return visit(g.x);
+    case Tensor::grad_router_weight:
+      return visit(g.router_weight);
+    case Tensor::grad_router_bias:
+      return visit(g.router_bias);
+    case Tensor::grad_router_noise_weight:
+      return visit(g.noise_weight);
+    case Tensor::grad_router_selection_bias:
+      return visit(g.selection_bias);
+    case Tensor::grad_router_logits:
+      return visit(g.logits);
+    case Tensor::grad_router_noisy_logits:
+      return visit(g.noisy_logits);
+    case Tensor::grad_router_scores:
+      return visit(g.scores);
+    case Tensor::grad_router_topk_weights:
+      return visit(g.topk_weights);
+    case Tensor::grad_expert_in:
+      return visit(g.in);
+    case Tensor::grad_expert_gate:
+      return visit(g.gate);
+    case Tensor::grad_expert_up:
+      return visit(g.up);
+    case Tensor::grad_expert_hidden:
+      return visit(g.hidden);
+    case Tensor::grad_expert_out:
+      return visit(g.out);
+    case Tensor::grad_shared_gate:
+      return visit(g.shared.gate);
+    case Tensor::grad_shared_up:
+      return visit(g.shared.up);
+    case Tensor::grad_shared_down:
+      return visit(g.shared.down);
+    case Tensor::grad_shared_gate_weight:
+      return visit(g.shared_gate);
+    default:
+      std::abort();  // no gradient
+  }
+}
+template <typename Num, typename Visit>
+void with_tensor(const ExpertWeightGrads<Num>& g, Tensor id, Visit visit) {
+  switch (id) {
+    case Tensor::grad_experts_gate:
+      return visit(g.gate);
+    case Tensor::grad_experts_up:
+      return visit(g.up);
+    case Tensor::grad_experts_down:
+      return visit(g.down);
+    case Tensor::grad_experts_gate_bias:
+      return visit(g.gate_bias);
+    case Tensor::grad_experts_up_bias:
+      return visit(g.up_bias);
+    case Tensor::grad_experts_down_bias:
+      return visit(g.down_bias);
+    default:
+      std::abort();  // no gradient of an expert's weights
+  }
+}
+
+inline RowCounts rows_of(const Config& config, const Plan& plan) {
+  return {plan.N(), plan.rows_before(computed_experts(config))};
+}
+
 /// The one list, in the order of every file: visit(name, dims of the tensor, first, elements, count) for every tensor that
 /// `config` has, where the `count` elements are those from flat index `first` on. Reals are Num; discrete results are
 /// int32, int64 or uint8.
 template <typename Num, typename Visit>
 void each_tensor(const Config& config, const Trace<Num>& a, Visit visit) {
-  const auto [T, D, F, E, K] = Letters(config);
-  const Index N = a.dispatch.N();
-  const auto of = [&](Tensor id, const Dims& dims, const auto* data) {
-    visit(std::string(name_of(id)), dims, Index{0}, data, product(dims));
-  };
-  if (has_router(config)) {
-    const bool noise = has_noise(config);
-    of(Tensor::router_logits, {T, E}, noise ? a.router.noise.clean.data() : a.router.logits.data());
-    if (noise) of(Tensor::router_noisy_logits, {T, E}, a.router.logits.data());
-    of(Tensor::router_scores, {T, E}, a.router.scores.data());
-    of(Tensor::router_logsumexp, {T}, a.router.logsumexp.data());
-    if (has_groups(config))
-      of(Tensor::router_group_scores, {T, config.router.n_group}, a.router.group_scores.data());
-    if (has_denominator(config)) of(Tensor::router_denominator, {T}, a.router.denominator.data());
-    of(Tensor::router_topk_ids, {T, K}, a.router.expert.data());
-    of(Tensor::router_topk_weights, {T, K}, a.router.weights.data());
-  }
-  of(Tensor::dispatch_counts, {E}, a.dispatch.counts.data());
-  of(Tensor::dispatch_offsets, {E + 1}, a.dispatch.offsets.data());
-  of(Tensor::dispatch_order, {N}, a.dispatch.order.data());
-  of(Tensor::dispatch_kept, {T, K}, a.dispatch.kept.data());
-  const Index computed = a.dispatch.rows_before(computed_experts(config));
-  if (weighs_input(config)) of(Tensor::expert_in, {N, D}, a.in.data());
-  if (config.experts.glu) of(Tensor::expert_gate, {computed, F}, a.gate.data());
-  of(Tensor::expert_up, {computed, F}, a.up.data());
-  of(Tensor::expert_hidden, {computed, F}, a.hidden.data());
-  of(Tensor::expert_out, {N, D}, a.out.data());
-  of(Tensor::combine_weighted, {N, D}, a.weighted.data());
-  of(Tensor::y, {T, D}, a.y.data());
-  if (a.router.next_bias.size() > 0) of(Tensor::router_next_selection_bias, {E}, a.router.next_bias.data());
+  const RowCounts rows = rows_of(config, a.dispatch);
+  each_info(config, {Role::Stage, Role::Decision}, [&](const TensorInfo& info) {
+    const Dims dims = dims_of(info, config, rows);
+    with_tensor(a, info.id, [&](const auto& numbers) {
+      visit(std::string(info.name), dims, Index{0}, numbers.data(), product(dims));
+    });
+  });
   const auto loss = [&](const std::string& name, const Num& value) {
     visit("loss." + name, Dims{}, Index{0}, &value, Index{1});
   };
@@ -87,53 +183,25 @@ void each_tensor(const Config& config, const Trace<Num>& a, Visit visit) {
   for (std::size_t i = 0; i < config.aux.size(); ++i) loss(config.aux[i].name, a.loss.aux[i]);
   loss("total", a.loss.total);
 }
-
 template <typename Num, typename Visit>
 void each_tensor(const Config& config, const Plan& plan, const Grads<Num>& g, Visit visit) {
-  const auto [T, D, F, E, K] = Letters(config);
-  const Index N = plan.N();
-  const auto of = [&](Tensor id, const Dims& dims, const Num* data) {
-    visit(std::string(name_of(id)), dims, Index{0}, data, product(dims));
-  };
-  of(Tensor::grad_x, {T, D}, g.x.data());
-  if (has_router(config)) {
-    of(Tensor::grad_router_weight, {E, D}, g.router_weight.data());
-    if (config.router.logit_bias) of(Tensor::grad_router_bias, {E}, g.router_bias.data());
-    if (has_noise(config)) of(Tensor::grad_router_noise_weight, {E, D}, g.noise_weight.data());
-    if (config.router.selection_bias) of(Tensor::grad_router_selection_bias, {E}, g.selection_bias.data());
-    of(Tensor::grad_router_logits, {T, E}, g.logits.data());
-    if (has_noise(config)) of(Tensor::grad_router_noisy_logits, {T, E}, g.noisy_logits.data());
-    of(Tensor::grad_router_scores, {T, E}, g.scores.data());
-    of(Tensor::grad_router_topk_weights, {T, K}, g.topk_weights.data());
-  }
-  const Index computed = plan.rows_before(computed_experts(config));
-  if (weighs_input(config)) of(Tensor::grad_expert_in, {N, D}, g.in.data());
-  if (config.experts.glu) of(Tensor::grad_expert_gate, {computed, F}, g.gate.data());
-  of(Tensor::grad_expert_up, {computed, F}, g.up.data());
-  of(Tensor::grad_expert_hidden, {computed, F}, g.hidden.data());
-  of(Tensor::grad_expert_out, {N, D}, g.out.data());
-  if (!has_shared(config)) return;
-  const Index Fs = config.shared.ffn_size;
-  if (config.experts.glu) of(Tensor::grad_shared_gate, {Fs, D}, g.shared.gate.data());
-  of(Tensor::grad_shared_up, {Fs, D}, g.shared.up.data());
-  of(Tensor::grad_shared_down, {D, Fs}, g.shared.down.data());
-  if (g.shared_gate.size() > 0) of(Tensor::grad_shared_gate_weight, {1, D}, g.shared_gate.data());
+  const RowCounts rows = rows_of(config, plan);
+  each_info(config, {Role::Gradient}, [&](const TensorInfo& info) {
+    const Dims dims = dims_of(info, config, rows);
+    with_tensor(g, info.id, [&](const Matrix<Num>& m) {
+      visit(std::string(info.name), dims, Index{0}, m.data(), product(dims));
+    });
+  });
 }
-
-/// ... and the gradients of the weights of expert e.
+/// The gradients of the weights of expert e.
 template <typename Num, typename Visit>
 void each_block(const Config& config, Index e, const ExpertWeightGrads<Num>& g, Visit visit) {
-  const auto [T, D, F, all, K] = Letters(config);
-  const Index E = computed_experts(config);
-  const auto of = [&](Tensor id, const Dims& dims, const Matrix<Num>& m) {
-    if (m.size() > 0) visit(std::string(name_of(id)), dims, e * m.size(), m.data(), m.size());
-  };
-  of(Tensor::grad_experts_gate, {E, F, D}, g.gate);
-  of(Tensor::grad_experts_up, {E, F, D}, g.up);
-  of(Tensor::grad_experts_down, {E, D, F}, g.down);
-  of(Tensor::grad_experts_gate_bias, {E, F}, g.gate_bias);
-  of(Tensor::grad_experts_up_bias, {E, F}, g.up_bias);
-  of(Tensor::grad_experts_down_bias, {E, D}, g.down_bias);
+  each_info(config, {Role::ExpertGradient}, [&](const TensorInfo& info) {
+    with_tensor(g, info.id, [&](const Matrix<Num>& m) {
+      if (m.size() > 0)  // a wrong layer may have none
+        visit(std::string(info.name), dims_of(info, config), e * m.size(), m.data(), m.size());
+    });
+  });
 }
 
 }  // namespace moe

@@ -59,7 +59,7 @@ void require_batch(const Config& config, const Inputs& batch) {
   at_tokens.shape.num_tokens = x->second.dims.empty() ? 0 : x->second.dims.front();
   for (const InputInfo& info : inputs_of(at_tokens)) {
     const bool optional = info.id == Tensor::dy;
-    if (info.id > Tensor::dy && has_gradient(info.id)) continue;  // weights
+    if (!is_of_batch(info.id)) continue;
     const auto found = batch.find(info.id);
     const std::string name = name_of(info.id);
     if (found == batch.end() && !optional) throw Error(name, name + " must be part of the batch");

@@ -12,9 +12,8 @@ class Reference final : public LoadedLayer {
 
   void forward(const Inputs& batch) override {
     require_batch(config_, batch);
-    for (const Tensor id :
-         {Tensor::x, Tensor::dy, Tensor::noise_gaussian_learned, Tensor::noise_second_policy})
-      if (batch.contains(id)) batch_[id] = batch.at(id);
+    for (const auto& [id, a] : batch)
+      if (is_of_batch(id)) batch_[id] = a;
     config_.shape.num_tokens = batch.at(Tensor::x).dims.front();
     validate(config_);
     trace_ = layer_forward(config_, params(), decide(config_, params()));

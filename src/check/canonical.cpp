@@ -4,9 +4,8 @@ namespace moe {
 namespace {
 
 std::string axes_of(const std::string& name) {
-  for (const TensorInfo& info : kTensors)
-    if (name == info.name) return info.axes;
-  return "";
+  const auto id = tensor_called(name);
+  return id ? info_of(*id).axes : "";
 }
 
 /// Block i of the result is block from(i) of `a`, each of `bytes` bytes.

@@ -25,10 +25,8 @@ struct Alone {
   Alone(const CheckCase& c, Index t) : config(c.config), inputs(c.golden.inputs) {
     config.shape.num_tokens = config.shape.num_groups = 1;
     config.capacity = {}, config.aux = {}, config.bias_update = {};
-    for (const Tensor id :
-         {Tensor::x, Tensor::dy, Tensor::noise_gaussian_learned, Tensor::noise_second_policy})
-      if (const auto found = inputs.find(id); found != inputs.end())
-        found->second = row_alone(found->second, t);
+    for (auto& [id, a] : inputs)
+      if (is_of_batch(id)) a = row_alone(a, t);
   }
 };
 

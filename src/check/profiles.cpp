@@ -12,66 +12,6 @@ struct NamedPrecision {
 constexpr std::array<NamedPrecision, 5> kNamedPrecisions{
     {{"f64", kBinary64}, {"f32", kBinary32}, {"tf32", kTf32}, {"bf16", kBfloat16}, {"f16", kBinary16}}};
 
-/// What a framework keeps in its narrow format: activations, rows of experts and the gradients of all these, the
-/// gradients of weights.
-constexpr std::array kActivations{Tensor::expert_gate,
-                                  Tensor::expert_up,
-                                  Tensor::expert_hidden,
-                                  Tensor::expert_out,
-                                  Tensor::combine_weighted,
-                                  Tensor::y,
-                                  Tensor::shared_stage_gate,
-                                  Tensor::shared_stage_up,
-                                  Tensor::shared_stage_hidden,
-                                  Tensor::shared_stage_out,
-                                  Tensor::shared_stage_gate_logit,
-                                  Tensor::shared_stage_weighted,
-                                  Tensor::grad_x,
-                                  Tensor::grad_router_weight,
-                                  Tensor::grad_router_noise_weight,
-                                  Tensor::grad_expert_gate,
-                                  Tensor::grad_expert_up,
-                                  Tensor::grad_expert_hidden,
-                                  Tensor::grad_expert_out,
-                                  Tensor::grad_experts_gate,
-                                  Tensor::grad_experts_up,
-                                  Tensor::grad_experts_down,
-                                  Tensor::grad_experts_gate_bias,
-                                  Tensor::grad_experts_up_bias,
-                                  Tensor::grad_experts_down_bias,
-                                  Tensor::grad_shared_stage_gate,
-                                  Tensor::grad_shared_stage_up,
-                                  Tensor::grad_shared_stage_hidden,
-                                  Tensor::grad_shared_stage_out,
-                                  Tensor::grad_shared_stage_gate_logit,
-                                  Tensor::grad_shared_gate,
-                                  Tensor::grad_shared_up,
-                                  Tensor::grad_shared_down,
-                                  Tensor::grad_shared_gate_weight};
-/// ... and what it keeps so where its router, too, has no wider format.
-constexpr std::array kRouter{Tensor::router_logits,         Tensor::router_noise_raw,
-                             Tensor::router_noisy_logits,   Tensor::router_scores,
-                             Tensor::router_topk_weights,   Tensor::grad_router_logits,
-                             Tensor::grad_router_noise_raw, Tensor::grad_router_noisy_logits,
-                             Tensor::grad_router_scores,    Tensor::grad_router_topk_weights};
-/// Where eager programs take several operators from one stored tensor to the next: each rounds.
-constexpr std::array kOfSeveralOperators{Tensor::expert_hidden,
-                                         Tensor::y,
-                                         Tensor::loss_task,
-                                         Tensor::loss_aux,
-                                         Tensor::loss_total,
-                                         Tensor::shared_stage_hidden,
-                                         Tensor::shared_stage_weighted,
-                                         Tensor::grad_x,
-                                         Tensor::grad_router_topk_weights,
-                                         Tensor::grad_expert_gate,
-                                         Tensor::grad_expert_up,
-                                         Tensor::grad_expert_out,
-                                         Tensor::grad_shared_stage_gate,
-                                         Tensor::grad_shared_stage_up,
-                                         Tensor::grad_shared_stage_out,
-                                         Tensor::grad_shared_stage_gate_logit};
-
 Profile any_order(std::string name, std::string words, Precision p) {
   Profile profile;
   profile.name = std::move(name), profile.words = std::move(words);
@@ -79,9 +19,14 @@ Profile any_order(std::string name, std::string words, Precision p) {
   return profile;
 }
 
-template <std::size_t n>
-void set(Profile::OfTensors& all, const std::array<Tensor, n>& tensors, const Precision& p) {
-  for (const Tensor id : tensors) all[static_cast<std::size_t>(id)] = p;
+/// The tensors of the table that `which` holds of.
+template <typename Which>
+void set(Profile::OfTensors& all, const Precision& p, Which which) {
+  for (const TensorInfo& info : kTensors)
+    if (which(info)) all[static_cast<std::size_t>(info.id)] = p;
+}
+void set_kept(Profile::OfTensors& all, const Precision& p, KeptAs kept_as) {
+  set(all, p, [&](const TensorInfo& info) { return info.kept_as == kept_as; });
 }
 
 /// R0 to R3: each has the roundings of the one before, and more.
@@ -92,14 +37,15 @@ std::vector<Profile> rungs(const std::string& prefix, const std::string& format,
     profile.name = prefix + name, profile.words = format + words;
     return all.emplace_back(std::move(profile));
   };
-  set(add("_store_fp32_acc", " stored with f32 sums").store, kActivations, p);
-  set(add("_store_router", " stored with f32 sums, logits and weights of the router, too").store, kRouter, p);
+  set_kept(add("_store_fp32_acc", " stored with f32 sums").store, p, KeptAs::AsActivation);
+  set_kept(add("_store_router", " stored with f32 sums, logits and weights of the router, too").store, p,
+             KeptAs::AsRouter);
   Profile& several =
       add("_round_elementwise",
           " stored with f32 sums, and rounded by each product of the GLU, sum of the combine and "
           "step of the losses and of the gradients of activations");
-  set(several.operators, kOfSeveralOperators, p);
-  set(several.store, std::array{Tensor::loss_task, Tensor::loss_aux, Tensor::loss_total}, p);
+  set(several.operators, p, [](const TensorInfo& info) { return info.steps == Steps::Several; });
+  set_kept(several.store, p, KeptAs::AsLoss);
   add("_every_op", ", every operation rounded").result = p;
   return all;
 }

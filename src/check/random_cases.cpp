@@ -42,8 +42,7 @@ std::vector<std::string> drawn_sets(Dice& dice, const std::string& preset) {
   } else if (preset != "gshard") {
     sets.push_back("shape.top_k=" + whole(1 + dice.below(std::min<Index>(E, 6))));
   }
-  if (dice.below(2) == 0)
-    sets.push_back("experts.activation=" + dice.any<Activation>());
+  if (dice.below(2) == 0) sets.push_back("experts.activation=" + dice.any<Activation>());
   if (dice.below(3) == 0)
     sets.push_back(std::string("experts.glu=") + (dice.below(2) == 0 ? "true" : "false"));
   if (dice.below(3) == 0) sets.push_back("experts.bias=" + dice.any<ExpertBias>());

@@ -10,12 +10,8 @@ namespace {
 
 /// The axes of a tensor; none where its name or its shape is not one of ours.
 std::vector<std::string> axes_of(const TensorVerdict& tensor) {
-  std::vector<std::string> axes;
-  for (const TensorInfo& info : kTensors) {
-    if (tensor.name != info.name) continue;
-    std::istringstream list(info.axes);
-    for (std::string axis; std::getline(list, axis, ',');) axes.push_back(axis);
-  }
+  const auto id = tensor_called(tensor.name);
+  const std::vector<std::string> axes = id ? axes_of(info_of(*id)) : std::vector<std::string>();
   return axes.size() == tensor.dims.size() ? axes : std::vector<std::string>();
 }
 

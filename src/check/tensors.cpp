@@ -5,27 +5,6 @@
 namespace moe {
 namespace {
 
-/// A pass of which only names and shapes are asked.
-struct Hollow {
-  Trace<double> trace;
-  Grads<double> grads;
-  ExpertWeightGrads<double> weight;
-
-  Hollow(const Config& config, const Plan& plan) {
-    trace.dispatch = plan;
-    trace.loss.aux.resize(config.aux.size());
-    if (updates_bias(config)) trace.router.next_bias = zeros<double>(1, config.shape.num_experts);
-    if (gates_shared(config)) grads.shared_gate = zeros<double>(1, config.shape.hidden_size);
-    const Matrix<double> some = zeros<double>(1, 1);
-    if (config.router.logit_bias) grads.router_bias = some;
-    weight.up = weight.down = some;
-    if (config.experts.glu) weight.gate = some;
-    if (!has_bias(config)) return;
-    weight.up_bias = weight.down_bias = some;
-    if (config.experts.glu) weight.gate_bias = some;
-  }
-};
-
 /// The names that a loss is computed from.
 std::vector<std::string> sources_of(const Aux& aux, const std::string& ranked) {
   switch (aux.kind) {
@@ -44,14 +23,19 @@ std::vector<std::string> sources_of(const Aux& aux, const std::string& ranked) {
 }  // namespace
 
 std::vector<TensorOf> tensors_of(const Config& config, const Plan& plan) {
+  const RowCounts rows = rows_of(config, plan);
   std::vector<TensorOf> all;
-  const auto visit = [&](const std::string& name, const Dims& dims, Index, const auto* data, Index) {
-    all.push_back({name, dims, std::is_floating_point_v<std::remove_cvref_t<decltype(*data)>>});
+  const auto add = [&](std::initializer_list<Role> roles) {
+    each_info(config, roles, [&](const TensorInfo& info) {
+      all.push_back({info.name, dims_of(info, config, rows), info.role != Role::Decision});
+    });
   };
-  const Hollow hollow(config, plan);
-  each_tensor(config, hollow.trace, visit);
-  each_block(config, 0, hollow.weight, visit);
-  each_tensor(config, plan, hollow.grads, visit);
+  add({Role::Stage, Role::Decision});
+  const auto loss = [&](const std::string& name) { all.push_back({"loss." + name, {}, true}); };
+  loss("task");
+  for (const Aux& aux : config.aux) loss(aux.name);
+  loss("total");
+  add({Role::ExpertGradient}), add({Role::Gradient});
   return all;
 }
 

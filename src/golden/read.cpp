@@ -26,7 +26,7 @@ const Json& list(const Json& json, const char* key, const std::string& where) {
 }
 
 Tensor input_called(const std::string& name, const std::string& where) {
-  if (const auto id = tensor_called(name); id && *id <= kLastInput) return *id;
+  if (const auto id = tensor_called(name); id && is_input(info_of(*id))) return *id;
   throw Error(name, where + ": " + name + " is not the name of an input");
 }
 

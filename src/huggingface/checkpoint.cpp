@@ -241,7 +241,7 @@ Inputs checkpoint_weights(const std::string& path, const Config& config, Index l
                   path + ": layer " + std::to_string(layer) + " is dense: it has " + start + dense);
   std::map<Tensor, Dims> wanted;
   for (const InputInfo& info : inputs_of(config))
-    if (info.id != Tensor::x && info.id != Tensor::dy) wanted[info.id] = info.dims;
+    if (!is_of_batch(info.id)) wanted[info.id] = info.dims;
   Inputs found;
   std::map<Tensor, std::string> names;  // under which a tensor could have been found
   for (const char* block : kBlocks)

@@ -1,0 +1,61 @@
+#include <set>
+
+#include "moe/tensors.h"
+#include "moe/trace.h"
+#include "support.h"
+
+using namespace moe;
+
+TEST_CASE("tensors: every tensor has a name of its own, and axes that have lengths") {
+  const Config config = small("mixtral");
+  std::set<std::string> names;
+  for (const TensorInfo& info : kTensors) {
+    CAPTURE(info.name);
+    CHECK(names.insert(info.name).second);
+    CHECK(tensor_called(info.name) == info.id);
+    CHECK(!axes_of(info).empty());
+    CHECK(dims_of(info, config).size() == axes_of(info).size());
+  }
+  CHECK(std::string(name_of(Tensor::grad_experts_down_bias)) == "grad.experts.down_bias");
+  CHECK(std::string(name_of(Tensor::dispatch_kept)) == "dispatch.kept");
+  CHECK(tensor_called("expert") == std::nullopt);
+}
+
+TEST_CASE("tensors: a gradient is of its input's shape, and there where its input is") {
+  for (const Config& config :
+       {small("mixtral"), small("shazeer2017"), small("dense"), small("gpt_oss", {"shape.top_k=2"}),
+        small("longcat_flash", {"shape.top_k=2", "experts.identity_experts=2"})}) {
+    for (const TensorInfo& info : kTensors) {
+      if (info.role != Role::Gradient && info.role != Role::ExpertGradient) continue;
+      CAPTURE(info.name);
+      const TensorInfo& of = info_of(*tensor_called(std::string(info.name).substr(5)));
+      CHECK(info.present(config) == of.present(config));
+      CHECK(dims_of(info, config, {7, 5}) == dims_of(of, config, {7, 5}));
+      CHECK((info.role == Role::ExpertGradient) == (of.role == Role::ExpertWeight));
+    }
+  }
+}
+
+TEST_CASE("tensors: experts without weights have no rows of hidden units, and no matrices") {
+  const Config config = small("longcat_flash", {"shape.top_k=2", "experts.identity_experts=2"});
+  const auto [T, D, F, E, K] = Letters(config);
+  const Index computed = computed_experts(config);
+  REQUIRE(computed < E);
+  CHECK(dims_of(info_of(Tensor::experts_up), config) == Dims{computed, F, D});
+  CHECK(dims_of(info_of(Tensor::router_weight), config) == Dims{E, D});
+  CHECK(dims_of(info_of(Tensor::expert_up), config, {9, 4}) == Dims{4, F});
+  CHECK(dims_of(info_of(Tensor::expert_out), config, {9, 4}) == Dims{9, D});
+}
+
+TEST_CASE("tensors: a trace has every stage of the table, and no other") {
+  const Config config = small("shazeer2017");
+  Trace<double> trace;
+  Grads<double> grads;
+  ExpertWeightGrads<double> weights;
+  for (const TensorInfo& info : kTensors) {
+    const auto seen = [](const auto&) {};
+    if (info.role == Role::Stage || info.role == Role::Decision) with_tensor(trace, info.id, seen);
+    if (info.role == Role::Gradient) with_tensor(grads, info.id, seen);
+    if (info.role == Role::ExpertGradient) with_tensor(weights, info.id, seen);
+  }
+}
