@@ -87,6 +87,9 @@ Arrays routing_trace(Config config, const Array& logits, const Array* selection_
   config.shape.num_tokens = logits.dims[0];
   validate(config);
   require(has_router(config), "router.score_function", "none", "has no use for router.logits");
+  const char* needs_more = "needs more than router.logits";
+  require(!config.router.expert_scale, "router.expert_scale", "true", needs_more);
+  require(!draws_second(config.router), "router.second_policy", "random", needs_more);
   const auto [T, D, F, E, K] = Letters(config);
   validate({Tensor::router_logits, {T, E}, 0, 0}, logits, "");
   Matrix<double> b;

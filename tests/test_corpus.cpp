@@ -33,19 +33,13 @@ TEST_CASE(
   CHECK(cases >= 80);
 }
 
-TEST_CASE("corpus: what lies in golden/ is what is proven now, byte for byte") {
-  const CorpusTotals totals = verify_corpus(MOE_ROOT "/golden", corpus(), "", kSilent);
-  for (const std::string& line : totals.differences) MESSAGE(line);
-  CHECK(totals.different == 0);
-  CHECK(totals.numbers > 100'000);
-  CHECK(totals.proven == totals.numbers);
-}
-
 TEST_CASE("corpus: one changed digit, a missing file, stale digests and a stale manifest are found") {
   const Scratch folder;
   std::vector<GoldenFile> files = corpus();
-  std::erase_if(files,
-                [](const GoldenFile& file) { return file.path.starts_with("full/"); });  // for their time
+  std::erase_if(
+      files, [](const GoldenFile& file) {  // the rest only takes time: `golden verify` has a test of its own
+        return !(file.path.starts_with("worked/") || file.path.starts_with("ties/"));
+      });
   const CorpusTotals written = write_corpus(folder / "golden", files, kSilent);
   const std::string path = folder / "golden/worked/layer.json";
   std::string text = read_text(path);

@@ -23,6 +23,7 @@ struct Narrow {
   friend Narrow log1p(Narrow a) { return {std::log1p(a.v)}; }
   friend Narrow sqrt(Narrow a) { return {std::sqrt(a.v)}; }
   friend Narrow erfc(Narrow a) { return {std::erfc(a.v)}; }
+  friend Narrow tanh(Narrow a) { return {std::tanh(a.v)}; }
   friend Narrow dot(const Narrow* a, const Narrow* b, Index n, Index step = 1) {
     Narrow total;
     for (Index i = 0; i < n; ++i) {

@@ -37,7 +37,8 @@ TEST_CASE("load: errors name the file, the field, the value and the rule") {
         (folder / "bad.json") + ": shape.top_k = 2 must not exceed shape.num_experts = 1");
   CHECK(error_of([] { load_config("mixtrall"); }) ==
         "CONFIG = \"mixtrall\" must be a preset (dense, shazeer2017, gshard, switch, expert_choice, mixtral, "
-        "deepseek_v3, deepseek_v4, llama4, longcat_flash, gpt_oss) or a path with / or .json; did you mean mixtral?");
+        "deepseek_v3, deepseek_v4, llama4, longcat_flash, gpt_oss) or a path with / or .json; did you mean "
+        "mixtral?");
   CHECK(
       error_of([] { load_config("./nothing.json"); }).starts_with("./nothing.json: must be a readable file"));
   CHECK(error_of([] { load_config("mixtral", {"shape.top_k=9"}); }) ==

@@ -1,5 +1,4 @@
 #include "moe/machine.h"
-
 #include "support.h"
 
 using namespace moe;

@@ -113,6 +113,10 @@ TEST_CASE("stats: logits that do not fit the config are refused") {
         "router.score_function = none has no use for router.logits");
   CHECK(error_with(small("deepseek_v3", {"router={\"selection_bias\":true}", "shape.top_k=2"}),
                    array_of({3, 4}, values.data())) == "router.selection_bias = nothing must be there");
+  CHECK(error_with(small("mixtral", {"router.expert_scale=true"}), array_of({3, 4}, values.data())) ==
+        "router.expert_scale = true needs more than router.logits");
+  CHECK(error_with(small("gshard", {"shape.num_tokens=6"}), array_of({4, 4}, values.data())) ==
+        "router.second_policy = random needs more than router.logits");
   CHECK(routing_stats(routing_trace(config, array_of({3, 4}, values.data()), nullptr)).load ==
         std::vector<Index>{3, 3, 0, 0});
 }

@@ -22,9 +22,11 @@ TEST_CASE("tensors: every tensor has a name of its own, and axes that have lengt
 }
 
 TEST_CASE("tensors: a gradient is of its input's shape, and there where its input is") {
-  for (const Config& config :
-       {small("mixtral"), small("shazeer2017"), small("dense"), small("gpt_oss", {"shape.top_k=2"}),
-        small("longcat_flash", {"shape.top_k=2", "experts.identity_experts=2"})}) {
+  const std::vector<std::string> all{"router.input=own", "router.expert_scale=true", "experts.latent_size=3",
+                                     "combine.norm=rms", "experts.bias=after_combine"};
+  for (const Config& config : {small("mixtral"), small("mixtral", all), small("shazeer2017"), small("dense"),
+                               small("gpt_oss", {"shape.top_k=2"}),
+                               small("longcat_flash", {"shape.top_k=2", "experts.identity_experts=2"})}) {
     for (const TensorInfo& info : kTensors) {
       if (info.role != Role::Gradient && info.role != Role::ExpertGradient) continue;
       CAPTURE(info.name);

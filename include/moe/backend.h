@@ -43,8 +43,9 @@ struct Backend {
   /// `inputs` has the weights, must outlive the layer and is what `params_of` takes. Throws CannotRun where a number does
   /// not fit `dtype`.
   std::unique_ptr<LoadedLayer> (*load)(const Config& config, const Inputs& inputs, Format dtype) = nullptr;
-  Format dtype = Format::F32;      // the one to use where none is asked for
-  std::string (*how)() = nullptr;  // what it computes with on this machine, if there is more to say than its name
+  Format dtype = Format::F32;  // the one to use where none is asked for
+  std::string (*how)() =
+      nullptr;  // what it computes with on this machine, if there is more to say than its name
   /// Times parts of the last batch of a layer of this backend; where it computes on a device of its own.
   std::vector<PartTime> (*times)(LoadedLayer& layer, bool backward, int repeats) = nullptr;
 };

@@ -41,9 +41,9 @@ enum class ScoreFunction { None, Softmax, Sigmoid, SqrtSoftplus };
 template <>
 inline constexpr std::array kSpelling<ScoreFunction>{"none", "softmax", "sigmoid", "sqrtsoftplus"};
 /// (R3), and whether a dropped choice takes part in its sum.
-enum class Renorm { None, Sum };
+enum class Renorm { None, Sum, L2 };
 template <>
-inline constexpr std::array kSpelling<Renorm>{"none", "sum"};
+inline constexpr std::array kSpelling<Renorm>{"none", "sum", "l2"};
 enum class RenormStage { BeforeDrop, AfterDrop };
 template <>
 inline constexpr std::array kSpelling<RenormStage>{"before_drop", "after_drop"};
@@ -58,6 +58,16 @@ enum class BiasOn { Scores, Logits };
 template <>
 inline constexpr std::array kSpelling<BiasOn>{"scores", "logits"};
 
+/// (R0): is what experts are chosen by x, or an input of its own?
+enum class RouterInput { Same, Own };
+template <>
+inline constexpr std::array kSpelling<RouterInput>{"same", "own"};
+
+/// (R1): experts of closed groups are no candidates, or candidates of the score 0.
+enum class ClosedGroups { Excluded, Zero };
+template <>
+inline constexpr std::array kSpelling<ClosedGroups>{"excluded", "zero"};
+
 /// (R5): how good a group of experts is.
 enum class GroupScore { Max, SumTopn };
 template <>
@@ -65,17 +75,22 @@ inline constexpr std::array kSpelling<GroupScore>{"max", "sum_topn"};
 
 struct Router {
   ScoreFunction score_function = ScoreFunction::Softmax;
-  bool logit_bias = false;      // (R0) is added to the logits, as any linear map has one
+  RouterInput input = RouterInput::Same;
+  bool logit_bias = false;  // (R0) is added to the logits, as any linear map has one
+  double logit_softcap =
+      0;  // (R2) scores are of logits that come no further than this from 0; 0: there is no limit
   bool selection_bias = false;  // (R4) is added to the scores where experts are chosen, and only there
   BiasOn selection_bias_on = BiasOn::Scores;  // where there is one
   Index n_group = 1;     // G: groups of neighbouring experts, of which the best topk_group are open
   Index topk_group = 1;  // where n_group > 1, as are the next two
   GroupScore group_score = GroupScore::Max;
-  Index group_score_n = 2;  // where group_score is SumTopn
+  Index group_score_n = 2;                              // where group_score is SumTopn
+  ClosedGroups closed_groups = ClosedGroups::Excluded;  // where n_group > 1
   Renorm renorm = Renorm::None;
-  RenormStage renorm_stage = RenormStage::BeforeDrop;  // where renorm is Sum, as is the next
-  double renorm_epsilon = 0;                           // is added to the sum
+  RenormStage renorm_stage = RenormStage::BeforeDrop;  // where renorm is not None
+  double renorm_epsilon = 0;                           // where renorm is Sum: is added to the sum
   double routed_scaling_factor = 1;                    // (R3) multiplies every weight
+  bool expert_scale = false;                           // (R3) so does a number of its expert
   SecondPolicy second_policy = SecondPolicy::All;
   double second_threshold = 0.5;  // where second_policy is Random
 };
@@ -142,27 +157,38 @@ enum class WeightLocation { Output, Input };
 template <>
 inline constexpr std::array kSpelling<WeightLocation>{"output", "input"};
 
+/// (C4): is the result divided by its root mean square?
+enum class OutputNorm { None, Rms };
+template <>
+inline constexpr std::array kSpelling<OutputNorm>{"none", "rms"};
+
 struct Combine {
   WeightLocation weight_location = WeightLocation::Output;
+  OutputNorm norm = OutputNorm::None;
+  double norm_epsilon = 1e-6;  // where norm is Rms: is added to the mean square
 };
 
 enum class Activation { Relu, GeluErf, GeluTanh, Silu, Identity, Relu2, QuickGelu };  // (A1) to (A7)
 template <>
 inline constexpr std::array kSpelling<Activation>{"relu",     "gelu_erf", "gelu_tanh", "silu",
                                                   "identity", "relu2",    "quick_gelu"};
-enum class ExpertBias { None, PerExpert };
+/// (X1), or (C2): no bias, those of each expert's matrices, or one that is added to the sum over experts.
+enum class ExpertBias { None, PerExpert, AfterCombine };
 template <>
-inline constexpr std::array kSpelling<ExpertBias>{"none", "per_expert"};
+inline constexpr std::array kSpelling<ExpertBias>{"none", "per_expert", "after_combine"};
 
 struct Experts {
   bool glu = true;  // (X2) gated: act(gate) up; otherwise act(up)
   Activation activation = Activation::Silu;
   ExpertBias bias = ExpertBias::None;
-  double act_alpha = 1.702;   // where activation is QuickGelu
-  double clamp_gate_max = 0;  // (X2) where glu, as are the next two: no gate is larger; 0: there is no limit
-  double clamp_up_abs = 0;    // no up is further from 0; 0: there is no limit
+  double act_alpha = 1.702;  // where activation is QuickGelu
+  double clamp_gate_max =
+      0;                     // (X2) where glu, as are the next three: no gate is larger; 0: there is no limit
+  double clamp_act_max = 0;  // nothing that the activation gives is larger; 0: there is no limit
+  double clamp_up_abs = 0;   // no up is further from 0; 0: there is no limit
   double up_offset = 0;
   Index identity_experts = 0;  // (X4) so many, the last ones, have no weights and give what they get
+  Index latent_size = 0;       // (X5) of what experts work on, a linear map of x; 0: they work on x
 };
 
 enum class SharedMode { None, Add, SigmoidGate, Average, WeightedMean };
@@ -172,9 +198,10 @@ inline constexpr std::array kSpelling<SharedMode>{"none", "add", "sigmoid_gate",
 /// (H1) an expert that sees every token: as the others are, but without biases.
 struct Shared {
   SharedMode mode = SharedMode::None;
-  Index ffn_size = 0;         // where mode is not None, as are the next two
+  Index ffn_size = 0;         // where mode is not None, as are the next three
   double clamp_gate_max = 0;  // its own limits, where glu
   double clamp_up_abs = 0;
+  double clamp_act_max = 0;
 };
 
 enum class AuxKind { Switch, Z, CvImportance, CvLoad };

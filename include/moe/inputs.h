@@ -109,13 +109,20 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
   p.noise = view(Tensor::noise_gaussian_learned, 0, T, E);
   p.second_policy = view(Tensor::noise_second_policy, 0, 1, T);
   p.selection_bias = view(Tensor::router_selection_bias, 0, 1, E);
+  p.router_x = view(Tensor::router_x, 0, T, D);
+  p.expert_scale = view(Tensor::router_expert_scale, 0, 1, E);
+  p.latent_down = view(Tensor::latent_down, 0, config.experts.latent_size, D);
+  p.latent_up = view(Tensor::latent_up, 0, D, config.experts.latent_size);
+  p.combine_bias = view(Tensor::combine_bias, 0, 1, D);
+  p.norm_weight = view(Tensor::combine_norm_weight, 0, 1, D);
   p.shared = {view(Tensor::shared_gate, 0, Fs, D), view(Tensor::shared_up, 0, Fs, D),
               view(Tensor::shared_down, 0, D, Fs)};
   p.shared_gate = view(Tensor::shared_gate_weight, 0, 1, D);
+  const Index W = expert_width(config);
   for (Index e = 0; e < computed_experts(config); ++e)
-    p.expert.push_back({view(Tensor::experts_gate, e * F, F, D), view(Tensor::experts_up, e * F, F, D),
-                        view(Tensor::experts_down, e * D, D, F), view(Tensor::experts_gate_bias, e, 1, F),
-                        view(Tensor::experts_up_bias, e, 1, F), view(Tensor::experts_down_bias, e, 1, D)});
+    p.expert.push_back({view(Tensor::experts_gate, e * F, F, W), view(Tensor::experts_up, e * F, F, W),
+                        view(Tensor::experts_down, e * W, W, F), view(Tensor::experts_gate_bias, e, 1, F),
+                        view(Tensor::experts_up_bias, e, 1, F), view(Tensor::experts_down_bias, e, 1, W)});
   return p;
 }
 

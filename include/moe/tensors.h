@@ -47,6 +47,7 @@ inline bool always(const Config&) { return true; }
 inline bool gated(const Config& c) { return c.experts.glu; }
 inline bool logit_bias(const Config& c) { return c.router.logit_bias; }
 inline bool selection_bias(const Config& c) { return c.router.selection_bias; }
+inline bool expert_scale(const Config& c) { return c.router.expert_scale; }
 inline bool second_policy(const Config& c) { return draws_second(c.router); }
 inline bool gate_bias(const Config& c) { return c.experts.glu && has_bias(c); }
 inline bool shared_gate(const Config& c) { return c.experts.glu && has_shared(c); }
@@ -77,16 +78,22 @@ constexpr TensorInfo expert_weight(Tensor id, const char* name, const char* axes
 inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)> kRows{{
     batch(T::x, "x", "token,model", present::always, Seeded::Activation, 1),
     batch(T::dy, "dy", "token,model", present::always, Seeded::Activation, 6),
+    batch(T::router_x, "router.x", "token,model", has_router_input, Seeded::Activation, 34),
     weight(T::router_weight, "router.weight", "expert,model", present::router, Seeded::Weight, 2),
     weight(T::router_bias, "router.bias", "expert", present::logit_bias, Seeded::Bias, 8),
     weight(T::router_noise_weight, "router.noise_weight", "expert,model", has_noise, Seeded::Weight, 7),
     weight(T::router_selection_bias, "router.selection_bias", "expert", present::selection_bias, Seeded::Bias, 9),
+    weight(T::router_expert_scale, "router.expert_scale", "expert", present::expert_scale, Seeded::Activation, 17),
+    weight(T::latent_down, "latent.down", "latent,model", has_latent, Seeded::Weight, 18),
+    weight(T::latent_up, "latent.up", "model,latent", has_latent, Seeded::Weight, 19),
     expert_weight(T::experts_gate, "experts.gate", "expert,ffn,model", present::gated, Seeded::Weight, 3),
     expert_weight(T::experts_up, "experts.up", "expert,ffn,model", present::always, Seeded::Weight, 4),
     expert_weight(T::experts_down, "experts.down", "expert,model,ffn", present::always, Seeded::Weight, 5),
     expert_weight(T::experts_gate_bias, "experts.gate_bias", "expert,ffn", present::gate_bias, Seeded::Bias, 10),
     expert_weight(T::experts_up_bias, "experts.up_bias", "expert,ffn", has_bias, Seeded::Bias, 11),
     expert_weight(T::experts_down_bias, "experts.down_bias", "expert,model", has_bias, Seeded::Bias, 12),
+    weight(T::combine_bias, "combine.bias", "model", biases_sum, Seeded::Bias, 20),
+    weight(T::combine_norm_weight, "combine.norm_weight", "model", norms_output, Seeded::Activation, 21),
     weight(T::shared_gate, "shared.gate", "shared_ffn,model", present::shared_gate, Seeded::Weight, 13),
     weight(T::shared_up, "shared.up", "shared_ffn,model", present::shared, Seeded::Weight, 14),
     weight(T::shared_down, "shared.down", "model,shared_ffn", present::shared, Seeded::Weight, 15),
@@ -106,12 +113,16 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     {T::dispatch_offsets, "dispatch.offsets", "expert+1", Decision, present::always},
     {T::dispatch_order, "dispatch.order", "row", Decision, present::always},
     {T::dispatch_kept, "dispatch.kept", "token,slot", Decision, present::always},
+    {T::latent_x, "latent.x", "token,latent", Stage, has_latent, AsActivation},
     {T::expert_in, "expert.in", "row,model", Stage, weighs_input, AsActivation},
     {T::expert_gate, "expert.gate", "row,ffn", Stage, present::gated, AsActivation},
     {T::expert_up, "expert.up", "row,ffn", Stage, present::always, AsActivation},
     {T::expert_hidden, "expert.hidden", "row,ffn", Stage, present::always, AsActivation, Several},
     {T::expert_out, "expert.out", "row,model", Stage, present::always, AsActivation},
     {T::combine_weighted, "combine.weighted", "row,model", Stage, present::always, AsActivation},
+    {T::latent_y, "latent.y", "token,latent", Stage, has_latent, AsActivation, Several},
+    {T::latent_out, "latent.out", "token,model", Inside, has_latent, AsActivation},
+    {T::combine_sum, "combine.sum", "token,model", Stage, norms_output, AsActivation, Several},
     {T::y, "y", "token,model", Stage, present::always, AsActivation, Several},
     {T::router_next_selection_bias, "router.next_selection_bias", "expert", Stage, updates_bias},
     {T::loss_task, "losses.task", "one", Inside, present::always, AsLoss, Several},
@@ -124,16 +135,25 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     {T::shared_stage_gate_logit, "shared_stage.gate_logit", "token,one", Inside, gates_shared, AsActivation},
     {T::shared_stage_weighted, "shared_stage.weighted", "token,model", Inside, gates_shared, AsActivation, Several},
     {T::grad_x, "grad.x", "token,model", Gradient, present::always, AsActivation, Several},
+    {T::grad_router_x, "grad.router.x", "token,model", Gradient, has_router_input, AsActivation, Several},
     {T::grad_router_weight, "grad.router.weight", "expert,model", Gradient, present::router, AsActivation},
     {T::grad_router_bias, "grad.router.bias", "expert", Gradient, present::logit_bias, AsActivation},
     {T::grad_router_noise_weight, "grad.router.noise_weight", "expert,model", Gradient, has_noise, AsActivation},
     {T::grad_router_selection_bias, "grad.router.selection_bias", "expert", Gradient, present::selection_bias},
+    {T::grad_router_expert_scale, "grad.router.expert_scale", "expert", Gradient, present::expert_scale, AsActivation},
     {T::grad_router_logits, "grad.router.logits", "token,expert", Gradient, present::router, AsRouter},
     {T::grad_router_noise_raw, "grad.router.noise_raw", "token,expert", Inside, has_noise, AsRouter},
     {T::grad_router_noisy_logits, "grad.router.noisy_logits", "token,expert", Gradient, has_noise, AsRouter},
     {T::grad_router_scores, "grad.router.scores", "token,expert", Gradient, present::router, AsRouter},
     {T::grad_router_topk_weights, "grad.router.topk_weights", "token,slot",
      Gradient, present::router, AsRouter, Several},
+    {T::grad_combine_sum, "grad.combine.sum", "token,model", Gradient, norms_output, AsActivation, Several},
+    {T::grad_combine_bias, "grad.combine.bias", "model", Gradient, biases_sum, AsActivation},
+    {T::grad_combine_norm_weight, "grad.combine.norm_weight", "model", Gradient, norms_output, AsActivation, Several},
+    {T::grad_latent_y, "grad.latent.y", "token,latent", Gradient, has_latent, AsActivation},
+    {T::grad_latent_x, "grad.latent.x", "token,latent", Gradient, has_latent, AsActivation, Several},
+    {T::grad_latent_up, "grad.latent.up", "model,latent", Gradient, has_latent, AsActivation},
+    {T::grad_latent_down, "grad.latent.down", "latent,model", Gradient, has_latent, AsActivation},
     {T::grad_expert_in, "grad.expert.in", "row,model", Gradient, weighs_input, AsActivation, Several},
     {T::grad_expert_gate, "grad.expert.gate", "row,ffn", Gradient, present::gated, AsActivation, Several},
     {T::grad_expert_up, "grad.expert.up", "row,ffn", Gradient, present::always, AsActivation, Several},
@@ -185,7 +205,9 @@ inline bool is_weight(const TensorInfo& info) {
 inline bool is_of_batch(Tensor id) { return info_of(id).role == Role::Batch; }
 inline bool is_input(const TensorInfo& info) { return is_of_batch(info.id) || is_weight(info); }
 /// Has an input a gradient? What only weighs the result, and noise, have none.
-inline bool has_gradient(Tensor input) { return input == Tensor::x || is_weight(info_of(input)); }
+inline bool has_gradient(Tensor input) {
+  return input == Tensor::x || input == Tensor::router_x || is_weight(info_of(input));
+}
 
 /// The names of a tensor's axes.
 inline std::vector<std::string> axes_of(const TensorInfo& info) {
@@ -206,12 +228,19 @@ struct RowCounts {
 inline Dims dims_of(const TensorInfo& info, const Config& config, const RowCounts& rows = {}) {
   const auto [T, D, F, E, K] = Letters(config);
   const bool of_weights = info.role == Role::ExpertWeight || info.role == Role::ExpertGradient;
+  const bool of_experts = of_weights || std::string_view(info.axes).starts_with("row,");
   const std::pair<std::string_view, Index> lengths[] = {
-      {"token", T},        {"model", D},
-      {"ffn", F},          {"expert", of_weights ? computed_experts(config) : E},
-      {"expert+1", E + 1}, {"expert_group", config.router.n_group},
-      {"slot", K},         {"row", std::string_view(info.axes) == "row,ffn" ? rows.computed : rows.all},
-      {"one", 1},          {"shared_ffn", config.shared.ffn_size}};
+      {"token", T},
+      {"model", of_experts ? expert_width(config) : D},
+      {"latent", config.experts.latent_size},
+      {"ffn", F},
+      {"expert", of_weights ? computed_experts(config) : E},
+      {"expert+1", E + 1},
+      {"expert_group", config.router.n_group},
+      {"slot", K},
+      {"row", std::string_view(info.axes) == "row,ffn" ? rows.computed : rows.all},
+      {"one", 1},
+      {"shared_ffn", config.shared.ffn_size}};
   Dims dims;
   for (const std::string& axis : axes_of(info))
     for (const auto& [name, length] : lengths)

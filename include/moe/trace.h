@@ -24,9 +24,13 @@ struct Trace {
   Matrix<Num> x;  // (T, D), as the layer widened it
   Routing<Num> router;
   Plan dispatch;
-  Matrix<Num> in;                // (N, D) what goes into experts, where weights multiply it
+  Matrix<Num> latent_x;  // (T, L) what experts work on, where that is not x
+  Matrix<Num>
+      in;  // (N, D) what goes into experts, where weights multiply it; L for D where experts work on that
   Matrix<Num> gate, up, hidden;  // (N, F) all experts with weights, by row
   Matrix<Num> out, weighted;     // (N, D) all experts
+  Matrix<Num> latent_y;          // (T, L) their sum, where they work on latent_x
+  Matrix<Num> sum;               // (T, D) what y is the norm of
   SharedTrace<Num> shared;       // its y (T, D)
   Matrix<Num> y;                 // (T, D)
   Losses<Num> loss;
@@ -35,12 +39,16 @@ struct Trace {
 /// Every named gradient of losses.total, but those of the experts' weights, which are handed out one expert at a time.
 template <typename Num>
 struct Grads {
-  Matrix<Num> x;                             // (T, D)
+  Matrix<Num> x, router_x;                   // (T, D)
   Matrix<Num> router_weight, router_bias;    // (E, D), (1, E)
   Matrix<Num> selection_bias;                // (1, E) zeros: the choice passes no gradient
+  Matrix<Num> expert_scale;                  // (1, E)
   Matrix<Num> noise_weight;                  // (E, D)
   Matrix<Num> logits, noisy_logits, scores;  // (T, E)
   Matrix<Num> topk_weights;                  // (T, K)
+  Matrix<Num> sum, bias, norm_weight;        // (T, D), (1, D), (1, D)
+  Matrix<Num> latent_x, latent_y;            // (T, L)
+  Matrix<Num> latent_down, latent_up;        // (L, D), (D, L)
   Matrix<Num> in, out;                       // (N, D)
   Matrix<Num> gate, up, hidden;              // (N, F)
   ExpertWeightGrads<Num> shared;
@@ -76,6 +84,8 @@ void with_tensor(const Trace<Num>& a, Tensor id, Visit visit) {
       return visit(a.dispatch.order);
     case Tensor::dispatch_kept:
       return visit(a.dispatch.kept);
+    case Tensor::latent_x:
+      return visit(a.latent_x);
     case Tensor::expert_in:
       return visit(a.in);
     case Tensor::expert_gate:
@@ -88,6 +98,10 @@ void with_tensor(const Trace<Num>& a, Tensor id, Visit visit) {
       return visit(a.out);
     case Tensor::combine_weighted:
       return visit(a.weighted);
+    case Tensor::latent_y:
+      return visit(a.latent_y);
+    case Tensor::combine_sum:
+      return visit(a.sum);
     case Tensor::y:
       return visit(a.y);
     case Tensor::router_next_selection_bias:
@@ -102,6 +116,8 @@ void with_tensor(const Grads<Num>& g, Tensor id, Visit visit) {
   switch (id) {
     case Tensor::grad_x:
       return visit(g.x);
+    case Tensor::grad_router_x:
+      return visit(g.router_x);
     case Tensor::grad_router_weight:
       return visit(g.router_weight);
     case Tensor::grad_router_bias:
@@ -110,6 +126,8 @@ void with_tensor(const Grads<Num>& g, Tensor id, Visit visit) {
       return visit(g.noise_weight);
     case Tensor::grad_router_selection_bias:
       return visit(g.selection_bias);
+    case Tensor::grad_router_expert_scale:
+      return visit(g.expert_scale);
     case Tensor::grad_router_logits:
       return visit(g.logits);
     case Tensor::grad_router_noisy_logits:
@@ -118,6 +136,20 @@ void with_tensor(const Grads<Num>& g, Tensor id, Visit visit) {
       return visit(g.scores);
     case Tensor::grad_router_topk_weights:
       return visit(g.topk_weights);
+    case Tensor::grad_combine_sum:
+      return visit(g.sum);
+    case Tensor::grad_combine_bias:
+      return visit(g.bias);
+    case Tensor::grad_combine_norm_weight:
+      return visit(g.norm_weight);
+    case Tensor::grad_latent_y:
+      return visit(g.latent_y);
+    case Tensor::grad_latent_x:
+      return visit(g.latent_x);
+    case Tensor::grad_latent_up:
+      return visit(g.latent_up);
+    case Tensor::grad_latent_down:
+      return visit(g.latent_down);
     case Tensor::grad_expert_in:
       return visit(g.in);
     case Tensor::grad_expert_gate:

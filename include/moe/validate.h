@@ -58,7 +58,12 @@ inline void validate(const Router& r, const Shape& shape) {
           "must be 0 or positive and finite");
   require(!(r.selection_bias && biases_logits(r) && r.n_group > 1), "router.selection_bias_on", "logits",
           "needs one group, router.n_group = 1, not ", r.n_group);
+  require(r.logit_softcap >= 0 && std::isfinite(r.logit_softcap), "router.logit_softcap", r.logit_softcap,
+          "must be positive and finite, or 0 for none");
+  require(!(caps_logits(r) && r.selection_bias && biases_logits(r)), "router.logit_softcap", r.logit_softcap,
+          "must be 0 where router.selection_bias_on = logits");
   if (!draws_second(r)) return;
+  require(!r.expert_scale, "router.expert_scale", "true", "needs router.second_policy = all");
   require(shape.top_k == 2, "router.second_policy", "random", "needs shape.top_k = 2, not ", shape.top_k);
   require(!(shares_a_sum(r) && shares_what_is_kept(r)), "router.second_policy", "random",
           "needs a weight before any drop, so router.renorm_stage = before_drop");
@@ -77,6 +82,8 @@ inline void validate_noise(const Config& c) {
   require(!c.router.selection_bias, "router.selection_bias", "true", "cannot be proven with noise");
   require(!has_groups(c), "router.n_group", c.router.n_group, "cannot be proven with noise: must be 1");
   require(!draws_second(c.router), "router.second_policy", "random", "cannot be proven with noise");
+  require(!caps_logits(c.router), "router.logit_softcap", c.router.logit_softcap,
+          "cannot be proven with noise: must be 0");
   require(!has_retopk(c), "aux", "retopk_of_aux_scores", "cannot be proven with noise");
   require(!has_capacity(c) || !ranks_by_numbers(c.capacity), "capacity.priority", "bpr_top1 or weight",
           "cannot be proven with noise: must be fcfs");
@@ -91,6 +98,10 @@ inline void validate(const Capacity& c, const Shape& shape, const Router& router
   require(!(ranks_assignments(c) && shares_a_sum(router) && couples_experts(router.score_function)) ||
               router.renorm_epsilon == 0,
           "router.renorm_epsilon", router.renorm_epsilon, "must be 0 where capacity.priority = weight");
+  require(!(ranks_by_numbers(c) && caps_logits(router)), "router.logit_softcap", router.logit_softcap,
+          "must be 0 where capacity.priority is not fcfs");
+  require(!(ranks_assignments(c) && router.expert_scale), "router.expert_scale", "true",
+          "must be false where capacity.priority = weight");
   if (has_factor(c)) {
     require(c.factor > 0 && c.factor <= 1e6, "capacity.factor", c.factor, "must lie in (0, 1e6]");
     decimal_of(c.factor);
@@ -105,7 +116,9 @@ inline void validate(const Capacity& c, const Shape& shape, const Router& router
           "scaled_identity", "needs a weight for dropped choices, so router.renorm_stage = before_drop");
 }
 
-inline void validate_limits(const std::string& section, double gate, double up) {
+inline void validate_limits(const std::string& section, double gate, double act, double up) {
+  require(act >= 0 && std::isfinite(act), section + ".clamp_act_max", act,
+          "must be positive and finite, or 0 for none");
   require(gate >= 0 && std::isfinite(gate), section + ".clamp_gate_max", gate,
           "must be positive and finite, or 0 for none");
   require(up >= 0 && std::isfinite(up), section + ".clamp_up_abs", up,
@@ -115,17 +128,24 @@ inline void validate_limits(const std::string& section, double gate, double up) 
 inline void validate(const Experts& e, const Shape& shape) {
   require(e.act_alpha > 0 && std::isfinite(e.act_alpha), "experts.act_alpha", e.act_alpha,
           "must be positive and finite");
-  validate_limits("experts", e.clamp_gate_max, e.clamp_up_abs);
+  validate_limits("experts", e.clamp_gate_max, e.clamp_act_max, e.clamp_up_abs);
   require(std::isfinite(e.up_offset), "experts.up_offset", e.up_offset, "must be finite");
   require(e.identity_experts >= 0 && e.identity_experts < shape.num_experts, "experts.identity_experts",
           e.identity_experts, "must lie in [0, shape.num_experts - 1 = ", shape.num_experts - 1, "]");
+  require(e.latent_size >= 0 && e.latent_size <= kMaxSize, "experts.latent_size", e.latent_size,
+          "must lie in [0, ", kMaxSize, "]");
+  const Index widest = std::max(shape.hidden_size, shape.num_tokens);
+  require(Int128{e.latent_size} * widest <= kMaxElements &&
+              Int128{e.latent_size} * shape.ffn_size * shape.num_experts <= kMaxElements &&
+              Int128{e.latent_size} * shape.num_tokens * shape.top_k <= kMaxElements,
+          "experts.latent_size", e.latent_size, "makes a tensor of more than 2^50 elements");
 }
 
 inline void validate(const Shared& s, const Shape& shape) {
   if (!has_shared(s)) return;
   require(s.ffn_size >= 1 && s.ffn_size <= kMaxSize, "shared.ffn_size", s.ffn_size, "must lie in [1, ",
           kMaxSize, "]");
-  validate_limits("shared", s.clamp_gate_max, s.clamp_up_abs);
+  validate_limits("shared", s.clamp_gate_max, s.clamp_act_max, s.clamp_up_abs);
   require(Int128{s.ffn_size} * std::max(shape.hidden_size, shape.num_tokens) <= kMaxElements,
           "shared.ffn_size", s.ffn_size, "makes a tensor of more than 2^50 elements");
 }
@@ -165,6 +185,11 @@ inline void validate(const Config& config) {
   }
   validate(config.experts, config.shape);
   validate(config.shared, config.shape);
+  require(config.combine.norm_epsilon > 0 && std::isfinite(config.combine.norm_epsilon),
+          "combine.norm_epsilon", config.combine.norm_epsilon, "must be positive and finite");
+  require(!(has_latent(config) && has_capacity(config) && leaves_x(config.capacity.dropped_output)),
+          "capacity.dropped_output", spelling(config.capacity.dropped_output),
+          "must be zero where experts work on a latent x (experts.latent_size)");
   if (updates_bias(config)) {
     require(config.router.selection_bias, "bias_update.kind", "sign", "needs router.selection_bias");
     require(config.bias_update.gamma > 0 && std::isfinite(config.bias_update.gamma), "bias_update.gamma",

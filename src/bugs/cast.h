@@ -13,13 +13,14 @@ Trace<To> cast(const Trace<From>& a) {
   Trace<To> b;
   b.x = matrix(a.x), b.dispatch = a.dispatch;
   const Routing<From>& r = a.router;
-  b.router.logits = matrix(r.logits), b.router.scores = matrix(r.scores);
+  b.router.logits = matrix(r.logits), b.router.capped = matrix(r.capped), b.router.scores = matrix(r.scores);
   b.router.noise = {matrix(r.noise.clean), matrix(r.noise.raw), matrix(r.noise.scale), matrix(r.noise.noise)};
   b.router.logsumexp = matrix(r.logsumexp), b.router.group_scores = matrix(r.group_scores);
   b.router.expert = r.expert, b.router.retopk = r.retopk, b.router.retopk_open = r.retopk_open,
   b.router.runner_up = r.runner_up;
   b.router.shares = matrix(r.shares), b.router.weights = matrix(r.weights);
   b.router.denominator = matrix(r.denominator), b.router.next_bias = matrix(r.next_bias);
+  b.latent_x = matrix(a.latent_x), b.latent_y = matrix(a.latent_y), b.sum = matrix(a.sum);
   b.in = matrix(a.in), b.gate = matrix(a.gate), b.up = matrix(a.up), b.hidden = matrix(a.hidden);
   b.out = matrix(a.out), b.weighted = matrix(a.weighted), b.y = matrix(a.y);
   const ExpertTrace<From>& s = a.shared.expert;

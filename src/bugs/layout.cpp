@@ -56,7 +56,7 @@ using Row = std::pair<Index, Index>;
 Bug takes_rows(std::string name, std::function<Row(Index which, Index f, Index F)> from) {
   return misreads(std::move(name), [from = std::move(from)](const Config& config, const Plan&) -> Reads {
     if (!config.experts.glu) return {};
-    return [from, F = config.shape.ffn_size, D = config.shape.hidden_size](Tensor id, Index i) -> Read {
+    return [from, F = config.shape.ffn_size, D = expert_width(config)](Tensor id, Index i) -> Read {
       const bool bias = id == Tensor::experts_gate_bias || id == Tensor::experts_up_bias;
       if (!bias && id != Tensor::experts_gate && id != Tensor::experts_up) return {id, i};
       const Index width = bias ? 1 : D, e = i / (F * width), f = i / width % F;
@@ -71,7 +71,7 @@ Bug takes_rows(std::string name, std::function<Row(Index which, Index f, Index F
 /// Each matrix of an expert read as if it lay the other way round in memory.
 Bug transposes(std::string name, bool into, bool down) {
   return misreads(std::move(name), [=](const Config& config, const Plan&) -> Reads {
-    return [=, F = config.shape.ffn_size, D = config.shape.hidden_size](Tensor id, Index i) -> Read {
+    return [=, F = config.shape.ffn_size, D = expert_width(config)](Tensor id, Index i) -> Read {
       const bool is_into = id == Tensor::experts_gate || id == Tensor::experts_up,
                  is_down = id == Tensor::experts_down;
       if (!(is_into && into) && !(is_down && down)) return {id, i};
@@ -87,7 +87,7 @@ Bug takes_experts(std::string name,
   return misreads(std::move(name), [from = std::move(from)](const Config& config, const Plan& plan) -> Reads {
     const auto other = from(config, plan);
     if (!other) return {};
-    return [other, F = config.shape.ffn_size, D = config.shape.hidden_size](Tensor id, Index i) -> Read {
+    return [other, F = config.shape.ffn_size, D = expert_width(config)](Tensor id, Index i) -> Read {
       const Index size = id == Tensor::experts_down_bias                                    ? D
                          : id == Tensor::experts_gate_bias || id == Tensor::experts_up_bias ? F
                                                                                             : F * D;

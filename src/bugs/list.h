@@ -40,6 +40,9 @@ inline Bug changes(std::string name,
   return bug;
 }
 
+/// Is y, but for what the shared expert says, the sum of the rows of `combine.weighted`?
+inline bool sums_rows(const Config& c) { return !has_latent(c) && !norms_output(c) && !biases_sum(c); }
+
 /// The logits that a case routes by.
 inline Matrix<double> logits_of(const Config& config, const Inputs& inputs) {
   const auto params = params_of<double>(config, inputs);

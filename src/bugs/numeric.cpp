@@ -8,7 +8,7 @@ namespace {
 Bug drops_tail(std::string name, bool model_axis, Index tile) {
   Bug bug{std::move(name)};
   bug.inputs = [=](const Config& config, Inputs& inputs) {
-    const Index n = model_axis ? config.shape.hidden_size : config.shape.ffn_size;
+    const Index n = model_axis ? expert_width(config) : config.shape.ffn_size;
     if (n <= tile) return;
     for (const Tensor id : {Tensor::experts_gate, Tensor::experts_up, Tensor::experts_down}) {
       const auto found = inputs.find(id);
@@ -28,7 +28,7 @@ Bug weighs(std::string name, std::function<bool(const Config&)> when,
   Bug bug{std::move(name)};
   bug.tensors = [when = std::move(when), weight = std::move(weight)](const Config& config, const Inputs&,
                                                                      const Decisions& d, Arrays& answer) {
-    if (!has_router(config) || !when(config)) return;
+    if (!has_router(config) || !sums_rows(config) || !when(config)) return;
     const Index D = config.shape.hidden_size;
     const Arrays before = answer;
     Editable w(answer, "router.topk_weights"), y(answer, "y"), out(answer, "expert.out");
@@ -107,7 +107,7 @@ std::vector<Bug> experts() {
   };
   Bug bias_once{"expert: the bias of down added once a token, not once a choice"};
   bias_once.tensors = [](const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
-    if (!has_bias(config)) return;
+    if (!has_bias(config) || !sums_rows(config)) return;
     const auto [T, D, F, E, K] = Letters(config);
     Editable y(answer, "y");
     for (Index t = 0; t < T && has_router(config); ++t)

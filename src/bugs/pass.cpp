@@ -36,7 +36,8 @@ Bug narrow_logits() {
   bug.trace = [](const Config& config, const Params<double>& params, Trace<double>& a) {
     if (!has_router(config) || has_noise(config)) return;
     Routing<double> r = route_forward(config.router, Matrix<double>(a.router.logits.unaryExpr(&bf16)),
-                                      all_rows(params.selection_bias), a.router.expert, a.dispatch);
+                                      all_rows(params.selection_bias), a.router.expert, a.dispatch,
+                                      all_rows(params.expert_scale));
     r.retopk = a.router.retopk, r.next_bias = a.router.next_bias;
     a.router = std::move(r);
   };
@@ -103,7 +104,7 @@ void constant_weights(const Config& config, const Inputs& inputs, const Decision
   add(answer, -1), add(rest, 1);
   if (!has_noise(config)) {
     const Matrix<double> change = linear_backward(dz, params_of<double>(config, inputs).router);
-    Editable dx(answer, "grad.x");
+    Editable dx(answer, has_router_input(config) ? "grad.router.x" : "grad.x");
     for (Index i = 0; i < dx.size(); ++i) dx[i] += change.data()[i];
   }
   take(rest, "grad.router.", answer);

@@ -136,7 +136,9 @@ std::vector<Bug> weights_slightly_off() {
 
 /// y as a sum that is kept in bf16 while rows are added to it.
 void add_rows_in_bf16(const Config& config, const Inputs&, const Decisions& d, Arrays& answer) {
-  if (!has_router(config) || has_shared(config) || leaves_x(config.capacity.dropped_output)) return;
+  if (!has_router(config) || has_shared(config) || leaves_x(config.capacity.dropped_output) ||
+      !sums_rows(config))
+    return;
   const Index D = config.shape.hidden_size;
   Editable y(answer, "y"), weighted(answer, "combine.weighted");
   if (weighted.size() == 0) return;
@@ -150,7 +152,7 @@ void add_rows_in_bf16(const Config& config, const Inputs&, const Decisions& d, A
 }
 /// grad.x without what comes back through the gate.
 void without_gate(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
-  if (!config.experts.glu || !has_router(config)) return;
+  if (!config.experts.glu || !has_router(config) || has_latent(config)) return;
   const auto [T, D, F, E, K] = Letters(config);
   const std::vector<ExpertParams<double>> experts = params_of<double>(config, inputs).expert;
   Editable dx(answer, "grad.x"), dg(answer, "grad.expert.gate");

@@ -107,13 +107,15 @@ void judge_choice(const Config& config, const RouterLogits<Ball>& logits, const 
       for (Tie& tie : ties_of(ranking.group, groups, all, t)) {
         if (tie.at_boundary)
           each_replacement(groups, tie.members, [&](const std::vector<Index>& others) {
-            tie.instead.push_back(best(ranking.expert, K, open_experts(router, E, others)));
+            std::vector<Key<Ball>> expert = ranking.expert;
+            const std::vector<char> compete = let_compete(router, others, expert);
+            tie.instead.push_back(best(expert, K, compete));
             return tie.instead.size() <= kMostAlternatives;
           });
         result.group_ties.push_back(std::move(tie));
       }
     }
-    const std::vector<char> open = open_experts(router, E, groups);
+    const std::vector<char> open = let_compete(router, groups, ranking.expert);
     const std::vector<Index> chosen = best(ranking.expert, K, open);
     result.margin.push_back(margin_of(ranking.expert, chosen, open));
     for (Tie& tie : ties_of(ranking.expert, chosen, open, t)) result.ties.push_back(std::move(tie));

@@ -80,6 +80,9 @@ Values without_effect(const Facts& f) {
 Values of_weights(const Facts& f) {
   Values sums{f.sums.down, f.sums.up};
   if (f.config.experts.glu) sums.push_back(f.sums.gate);
+  if (!has_latent(f.config)) return sums;
+  sums.push_back(inner(f.g.latent_up, f.params.latent_up));
+  sums.push_back(inner(f.g.latent_down, f.params.latent_down));
   return sums;
 }
 /// The rows of experts that have weights: the first ones.
@@ -87,6 +90,8 @@ Matrices computed(const Facts& f, const Matrices& m) { return rows_of(m, 0, f.a.
 Values of_outputs(const Facts& f) {
   Values sums{inner(computed(f, f.g.out), computed(f, f.a.out)), inner(f.g.up, f.a.up)};
   if (f.config.experts.glu) sums.push_back(inner(f.g.gate, f.a.gate));
+  if (!has_latent(f.config)) return sums;
+  sums.push_back(inner(f.g.latent_y, f.a.latent_y)), sums.push_back(inner(f.g.latent_x, f.a.latent_x));
   return sums;
 }
 Values of_biases(const Facts& f) {
@@ -110,6 +115,12 @@ Values of_rows(const Facts& f) { return {inner(f.g.out, f.a.out)}; }
 Values of_weighed(const Facts& f) {
   return weighs_input(f.config) ? Values{inner(f.g.in, f.a.in)} : of_rows(f);
 }
+/// What the gradient of the result is of.
+Values of_result(const Facts& f) {
+  if (norms_output(f.config)) return {inner(f.g.norm_weight, f.params.norm_weight)};
+  return {of_rows(f)[0] + inner(f.g.shared.down, f.params.shared.down) +
+          inner(f.g.bias, f.params.combine_bias)};
+}
 /// Is h linear in u?
 bool meets_up(const Experts& e) { return e.glu && !clamps_up(e) && e.up_offset == 0; }
 
@@ -122,7 +133,7 @@ struct Rule {
 
 const Rule kRules[] = {
     // (I1)  sum_e dz_te = sum over z-losses of coefficient 2/T l_t
-    {"I1", [](const Facts& f) { return is_softmax(f.config); },
+    {"I1", [](const Facts& f) { return is_softmax(f.config) && !caps_logits(f.config.router); },
      [](const Facts& f) { return by_token(f.g.logits); }, z_loss_by_token},
     // (I2)  0 = sum of the squares of what must be 0
     {"I2",
@@ -150,9 +161,8 @@ const Rule kRules[] = {
        return has_router(f.config) && !may_scale_x(f.config) && !has_importance(f.config);
      },
      [](const Facts& f) { return Values{inner(f.g.topk_weights, f.a.router.weights)}; }, of_weighed},
-    // (I6)  <dout, out> + <ddown, down> of the shared expert = loss.task
-    {"I6", [](const Facts& f) { return !may_keep_x(f.config); },
-     [](const Facts& f) { return Values{of_rows(f)[0] + inner(f.g.shared.down, f.params.shared.down)}; },
+    // (I6)  <dout, out> + <ddown, down> of the shared expert + <db, b> after the combine = loss.task, or behind a norm <dc, c> = loss.task
+    {"I6", [](const Facts& f) { return norms_output(f.config) || !may_keep_x(f.config); }, of_result,
      [](const Facts& f) { return Values{f.a.loss.task}; }},
     // (I7)  <dW, W> + <db, b> = <da, a>
     {"I7", [](const Facts&) { return true; }, of_weights, of_outputs},

@@ -36,6 +36,21 @@ bool each_completion(std::vector<Index>& set, std::size_t size, Index next, Inde
   return false;
 }
 
+/// What competes where `groups` are open: (R1).
+struct Field {
+  std::vector<Bound> expert;
+  std::vector<char> open;
+};
+Field field_of(const Router& router, const std::vector<Bound>& expert, const std::vector<Index>& groups) {
+  const auto E = static_cast<Index>(expert.size());
+  Field field{expert, open_experts(router, E, groups)};
+  if (router.n_group == 1 || !closed_compete(router)) return field;
+  for (Index e = 0; e < E; ++e)
+    if (at(field.open, e) == 0) at(field.expert, e) = Bound(0);
+  field.open = all_open(E);
+  return field;
+}
+
 Gap gap_of(const std::vector<Bound>& all, const std::vector<Index>& chosen, const std::vector<char>& open) {
   Gap gap;
   for (const Index i : chosen)
@@ -72,7 +87,7 @@ Rankings rankings(const Config& config, const Inputs& inputs, const Profile& pro
       c.expert = scores_of(r.expert), c.group = scores_of(r.group);
     }
     if (b.size() == 0) {
-      Candidates by_score{scores_to_rank(config.router.score_function, row(z, t), E), c.group};
+      Candidates by_score{scores_to_rank(config.router, row(z, t), E), c.group};
       for (Index e = 0; own.scores != nullptr && e < E; ++e)
         at(by_score.expert, e) = at(own.scores->values, t * E + e);
       all.by_score.push_back(std::move(by_score));
@@ -91,14 +106,16 @@ bool admissible(const Config& config, const Candidates& c, const std::vector<Ind
   const Router& router = config.router;
   const auto E = static_cast<Index>(c.expert.size());
   if (!has_groups(config)) return may_be_best(c.expert, chosen, all_open(E));
-  std::vector<Index> groups;
+  std::vector<Index> groups;  // that must be open
   for (const Index e : chosen)
-    if (const Index g = e / (E / router.n_group); !contains(groups, g)) groups.push_back(g);
+    if (const Index g = e / (E / router.n_group); !closed_compete(router) && !contains(groups, g))
+      groups.push_back(g);
   if (static_cast<Index>(groups.size()) > router.topk_group) return false;
   return each_completion(groups, static_cast<std::size_t>(router.topk_group), 0, router.n_group,
                          [&](const std::vector<Index>& full) {
+                           const Field field = field_of(router, c.expert, full);
                            return may_be_best(c.group, full, all_open(router.n_group)) &&
-                                  may_be_best(c.expert, chosen, open_experts(router, E, full));
+                                  may_be_best(field.expert, chosen, field.open);
                          });
 }
 
@@ -169,7 +186,7 @@ Matrix<std::uint8_t> open_by_score(const Config& config, const Matrix<Bound>& z,
   const Index T = z.rows(), E = z.cols(), K = config.shape.top_k;
   Matrix<std::uint8_t> open(T, E);
   for (Index t = 0; t < T; ++t) {
-    const std::vector<Bound> s = scores_to_rank(config.router.score_function, row(z, t), E);
+    const std::vector<Bound> s = scores_to_rank(config.router, row(z, t), E);
     for (Index e = 0; e < E; ++e) {
       const Rank rank = rank_of(s, all_open(E), e);
       open(t, e) = rank.surely_above < K && rank.maybe_above >= K ? 1 : 0;
@@ -193,8 +210,8 @@ void add_choices(const Config& config, const Candidates& c, std::size_t most,
   each_completion(groups, static_cast<std::size_t>(router.topk_group), 0, router.n_group,
                   [&](const std::vector<Index>& full) {
                     if (!may_be_best(c.group, full, all_open(router.n_group))) return false;
-                    const std::vector<char> open = open_experts(router, E, full);
-                    Choices(c.expert, open, K, most, found).run();
+                    const Field field = field_of(router, c.expert, full);
+                    Choices(field.expert, field.open, K, most, found).run();
                     return found.size() >= most;
                   });
 }
@@ -218,7 +235,8 @@ Gap gap_of(const Config& config, const Candidates& c, const std::vector<Index>& 
                    [&](Index a, Index b) { return at(c.group, a).v > at(c.group, b).v; });
   groups.resize(static_cast<std::size_t>(config.router.topk_group));
   const Gap of_groups = gap_of(c.group, groups, all_open(config.router.n_group));
-  const Gap of_experts = gap_of(c.expert, chosen, open_experts(config.router, E, groups));
+  const Field field = field_of(config.router, c.expert, groups);
+  const Gap of_experts = gap_of(field.expert, chosen, field.open);
   return of_groups.margin - of_groups.bound < of_experts.margin - of_experts.bound ? of_groups : of_experts;
 }
 

@@ -9,8 +9,9 @@ namespace {
 constexpr Index kEnough = 40;  // bits that agree by chance once in 10^12
 
 bool is_data_path(const std::string& name) {
-  return name == "y" || name == "combine.weighted" || name == "grad.x" || name.starts_with("expert.") ||
-         name.starts_with("grad.expert");
+  for (const char* start : {"expert.", "grad.expert", "latent.", "grad.latent", "combine.", "grad.combine"})
+    if (name.starts_with(start)) return true;
+  return name == "y" || name == "grad.x" || name == "grad.router.x";
 }
 
 /// Made of numbers in the working format, whatever it comes in: the gradient of what was cast for the combine, and a sum of

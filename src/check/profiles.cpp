@@ -39,7 +39,7 @@ std::vector<Profile> rungs(const std::string& prefix, const std::string& format,
   };
   set_kept(add("_store_fp32_acc", " stored with f32 sums").store, p, KeptAs::AsActivation);
   set_kept(add("_store_router", " stored with f32 sums, logits and weights of the router, too").store, p,
-             KeptAs::AsRouter);
+           KeptAs::AsRouter);
   Profile& several =
       add("_round_elementwise",
           " stored with f32 sums, and rounded by each product of the GLU, sum of the combine and "

@@ -49,6 +49,19 @@ std::vector<std::string> drawn_sets(Dice& dice, const std::string& preset) {
   if (dice.below(3) == 0) sets.push_back("router.renorm=" + dice.any<Renorm>());
   if (dice.below(4) == 0)
     sets.push_back("router.score_function=" + dice.any<ScoreFunction>());  // none is refused, and drawn again
+  const auto now_and_then = [&](std::string set) {
+    if (dice.below(8) == 0) sets.push_back(std::move(set));
+  };
+  now_and_then("router.logit_softcap=" + whole(1 + dice.below(4)));
+  now_and_then("router.expert_scale=true");
+  now_and_then("router.input=" + dice.any<RouterInput>());
+  now_and_then("router.closed_groups=" + dice.any<ClosedGroups>());  // refused without groups
+  now_and_then("combine.norm=" + dice.any<OutputNorm>());
+  now_and_then("combine.weight_location=" + dice.any<WeightLocation>());
+  now_and_then("experts.latent_size=" + whole(1 + dice.below(40)));
+  now_and_then("experts.clamp_act_max=0.125");  // refused without a gate
+  now_and_then("experts.clamp_gate_max=0.5");
+  now_and_then("experts.clamp_up_abs=0.25");
   if (dice.below(3) == 0) {
     sets.push_back("capacity.mode=fixed"), sets.push_back("capacity.fixed=" + whole(1 + dice.below(6)));
     sets.push_back("capacity.order=" + dice.any<DropOrder>());

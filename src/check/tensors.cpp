@@ -81,6 +81,29 @@ Sources sources_of(const Config& config) {
     for (const char* half : {"gate", "up"})
       all[std::string("grad.experts.") + half].emplace_back("expert.in");
   }
+  if (has_latent(config)) {
+    for (const char* stage :
+         {"expert.in", "expert.gate", "expert.up", "grad.experts.gate", "grad.experts.up"})
+      all[stage].emplace_back("latent.x");
+    all["latent.y"] = {"combine.weighted"};
+    all["y"] = {"latent.y"};
+    all["grad.latent.up"] = {"latent.y"};
+    all["grad.latent.x"] = all["grad.x"], all["grad.latent.down"] = {"grad.latent.x"};
+    all["grad.x"] = {"grad.router.logits", "grad.latent.x"};
+    for (const char* of : {"grad.expert.out", "grad.router.topk_weights"})
+      all[of].emplace_back("grad.latent.y");
+  }
+  if (norms_output(config)) {
+    all["combine.sum"] = all["y"], all["y"] = {"combine.sum"};
+    for (const char* of : {"grad.combine.sum", "grad.combine.norm_weight"}) all[of] = {"combine.sum"};
+    for (const char* of : {"grad.latent.y", "grad.latent.up", "grad.combine.bias", "grad.expert.out",
+                           "grad.router.topk_weights", "grad.shared.gate", "grad.shared.up",
+                           "grad.shared.down", "grad.shared.gate_weight", "grad.x"})
+      all[of].emplace_back("grad.combine.sum");
+  }
+  if (has_router_input(config)) all["grad.router.x"] = {"grad.router.logits"};
+  if (config.router.expert_scale)
+    all["grad.router.expert_scale"] = {"grad.router.topk_weights", "router.scores", ranked};
   if (config.experts.identity_experts > 0) {
     if (weighs_input(config)) all["expert.out"].emplace_back("expert.in");
     if (!weighs_input(config)) all["grad.x"].emplace_back("grad.expert.out");
@@ -102,11 +125,12 @@ Sources sources_of(const Config& config) {
     if (is_of_load(aux)) also("grad.router.logits");
   }
   if (scales_x(config.capacity.dropped_output))
-    for (const char* name : {"y", "grad.x", "grad.router.topk_weights"})
+    for (const char* name :
+         {norms_output(config) ? "combine.sum" : "y", "grad.x", "grad.router.topk_weights"})
       all[name].push_back("router.topk_weights");
   if (shared)
-    for (const char* name :
-         {"y", "grad.x", "grad.shared.gate", "grad.shared.up", "grad.shared.down", "grad.shared.gate_weight"})
+    for (const char* name : {norms_output(config) ? "combine.sum" : "y", "grad.x", "grad.shared.gate",
+                             "grad.shared.up", "grad.shared.down", "grad.shared.gate_weight"})
       all[name].push_back(kNowhere);
   return all;
 }

@@ -49,6 +49,7 @@ Json standard_of(const std::string& field) {
 std::vector<FieldValue> other_numbers(const Config& c) {
   std::vector<FieldValue> all;
   if (c.router.renorm_epsilon > 0) all.push_back({"router.renorm_epsilon", 0.0});
+  if (has_router(c)) all.push_back({"router.logit_softcap", caps_logits(c.router) ? 0.0 : 30.0});
   const double a = c.router.routed_scaling_factor;
   for (const double other : {1.0, a * a, 1 / a})
     if (other != a && std::isfinite(other)) all.push_back({"router.routed_scaling_factor", other});
@@ -70,17 +71,24 @@ std::vector<FieldValue> other_numbers(const Config& c) {
   const Experts& x = c.experts;
   const Shared& s = c.shared;
   const auto other_than = [&](const char* field, double own, double other) {
-    if (own != other) all.push_back({field, other});
+    const FieldValue value{field, other};
+    const bool there = std::any_of(all.begin(), all.end(), [&](const FieldValue& known) {
+      return known.field == value.field && known.value == value.value;
+    });
+    if (own != other && !there) all.push_back(value);
   };
   if (has_alpha(x.activation)) other_than("experts.act_alpha", x.act_alpha, 1);
   if (x.glu) {
     other_than("experts.clamp_gate_max", x.clamp_gate_max, 0);
+    other_than("experts.clamp_act_max", x.clamp_act_max, 0);
     other_than("experts.clamp_up_abs", x.clamp_up_abs, 0);
     other_than("experts.up_offset", x.up_offset, 0);
   }
   if (x.glu && has_shared(c))
-    for (const auto& [gate, up] : {std::pair{0.0, 0.0}, std::pair{x.clamp_gate_max, x.clamp_up_abs}}) {
+    for (const auto& [gate, act, up] :
+         {std::tuple{0.0, 0.0, 0.0}, std::tuple{x.clamp_gate_max, x.clamp_act_max, x.clamp_up_abs}}) {
       other_than("shared.clamp_gate_max", s.clamp_gate_max, gate);
+      other_than("shared.clamp_act_max", s.clamp_act_max, act);
       other_than("shared.clamp_up_abs", s.clamp_up_abs, up);
     }
   const double E = static_cast<double>(c.shape.num_experts), K = static_cast<double>(c.shape.top_k);

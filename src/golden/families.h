@@ -12,6 +12,8 @@ std::vector<GoldenFile> ties_family();
 std::vector<GoldenFile> shapes_family();
 std::vector<GoldenFile> experts_family();
 std::vector<GoldenFile> blocks_family();
+std::vector<GoldenFile> router_family();
+std::vector<GoldenFile> output_family();
 std::vector<GoldenFile> capacity_family();
 std::vector<GoldenFile> losses_family();
 std::vector<GoldenFile> range_family();

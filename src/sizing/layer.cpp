@@ -14,6 +14,7 @@ Mixture mixture_of(const Config& c) {
   if (has_shared(c)) x.shared_size = c.shared.ffn_size;
   x.shared_gate = gates_shared(c);
   x.router_bias = c.router.selection_bias || c.router.logit_bias;
+  x.latent_size = c.experts.latent_size;
   x.router_matrices = !has_router(c) ? 0 : has_noise(c) ? 2 : 1;
   return x;
 }
@@ -27,6 +28,9 @@ Model model_of(const Config& c) {
   const Mixture x = mixture_of(c);
   m.layers = {{.dense = !has_router(c), .moe = has_router(c)}};
   m.moe = x;
+  const Whole D = m.hidden_size;
+  m.extra.rest = (biases_sum(c) ? D : Whole(0)) + (norms_output(c) ? D : Whole(0)) +
+                 (c.router.expert_scale ? Whole(c.shape.num_experts) : Whole(0));
   m.dense_size = x.ffn_size, m.dense_glu = x.glu, m.dense_bias = x.bias;
   return m;
 }
@@ -37,10 +41,13 @@ std::int64_t layer_multiply_adds(const Config& c, std::int64_t N, std::int64_t w
   const Whole T = c.shape.num_tokens, D = c.shape.hidden_size;
   // A gate, or the two parts of a mean.
   const Whole scaled = x.shared_gate ? D : averages_shared(c) ? D + D : Whole(0);
-  const Whole every_token = count_router(x, D).matmul + count_shared(x, D).matmul + scaled;
+  const Whole every_token = count_router(x, D).matmul + count_shared(x, D).matmul + scaled +
+                            (has_latent(c) ? count_latent(x, D).matmul : Whole(0));
   const Whole identity = scales_x(c.capacity.dropped_output) ? without_row * D : 0;
   // Each row is scaled by its weight, and <y, dy> is one more product for each token.
-  return (T * (every_token + D) + (N - unchanged) * count_expert(x, D).matmul + N * D + identity).value();
+  return (T * (every_token + D) + (N - unchanged) * count_expert(x, D).matmul + N * expert_width(c) +
+          identity)
+      .value();
 }
 
 }  // namespace moe

@@ -40,11 +40,18 @@ void check_backend_cpu(const std::string& dtype, int skipped) {
   const Json& counts = report["counts"];
   CHECK(counts["FAIL"] == 0);
   CHECK(counts["FLAG"] == 0);
-  CHECK(counts["SKIPPED"] == skipped);
+  int declined = 0;  // by what it does not compute
+  for (const Json& c : report["cases"])
+    if (c["status"] == "SKIPPED" &&
+        c["reason"].get<std::string>().find("backend cpu does not compute ") != std::string::npos)
+      ++declined;
+  CHECK(declined > 0);
+  CHECK(declined < 60);
+  CHECK(counts["SKIPPED"] == skipped + declined);
   const std::string list = run(folder, "golden list").out;
   const auto cases = static_cast<int>(std::count(list.begin(), list.end(), '\n'));
   CHECK(cases > 270);
-  CHECK(counts["PASS"].get<int>() + counts["LOW-POWER"].get<int>() == cases + 50 - skipped);
+  CHECK(counts["PASS"].get<int>() + counts["LOW-POWER"].get<int>() == cases + 50 - skipped - declined);
 }
 
 }  // namespace

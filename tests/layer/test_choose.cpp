@@ -74,6 +74,18 @@ TEST_CASE("choose: only experts of the best groups, by their best or by the sum 
   CHECK(choose_experts(grouped(GroupScore::SumTopn), tied, none, 2) == ids({{0, 2}}));
 }
 
+TEST_CASE("choose: (R1) experts of closed groups are out, or compete with the score 0") {
+  Router router = grouped(GroupScore::Max);
+  router.topk_group = 1, router.selection_bias = true;
+  const Matrix<double> z = matrix({{9, 8, 1, 1, 0, 0}}), low = matrix({{-2, -2, -9, -9, -9, -9}}),
+                       mixed = matrix({{-0.5, -2, -9, -9, -9, -9}});
+  CHECK(choose_experts(router, z, low, 2) == ids({{0, 1}}));
+  router.closed_groups = ClosedGroups::Zero;
+  CHECK(choose_experts(router, z, low, 2) == ids({{2, 3}}));
+  CHECK(choose_experts(router, z, mixed, 2) == ids({{0, 2}}));
+  CHECK(choose_experts(router, z, zeros<double>(1, 6), 2) == ids({{0, 1}}));
+}
+
 TEST_CASE("choose: groups of one score in truth are seen to tie by balls, too") {
   Ball::bits = 128;
   const Router router = grouped(GroupScore::SumTopn);

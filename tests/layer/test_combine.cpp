@@ -1,6 +1,6 @@
 #include "../support.h"
 #include "moe/layer/choose.h"
-#include "moe/layer/combine.h"
+#include "moe/layer/output.h"
 
 using namespace moe;
 
@@ -17,7 +17,7 @@ Config with(DroppedOutput dropped) {
   return c;
 }
 Combined<double> forward(DroppedOutput dropped) {
-  return combine_forward(with(dropped), weight, plan, out, x);
+  return combine_forward(with(dropped), {}, weight, plan, out, x);
 }
 CombineGrads<double> backward(DroppedOutput dropped) {
   return combine_backward(with(dropped), weight, plan, out, x, dy);

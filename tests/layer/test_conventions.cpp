@@ -9,7 +9,14 @@ TEST_CASE("conventions: which scores, weights and noise (R2), (R3), (R5), (R6), 
   CHECK(yes<ScoreFunction>([](auto f) { return has_router(f); }) == "softmax sigmoid sqrtsoftplus");
   CHECK(yes<ScoreFunction>(couples_experts) == "softmax");
   CHECK(yes<ScoreFunction>(opposites_cancel) == "sigmoid");
-  CHECK(yes(&Router::renorm, shares_a_sum) == "sum");
+  CHECK(yes(&Router::renorm, shares_a_sum) == "sum l2");
+  CHECK(yes(&Router::renorm, shares_squares) == "l2");
+  CHECK(yes(&Router::closed_groups, closed_compete) == "zero");
+  CHECK(yes<RouterInput>([](RouterInput input) {
+          Config c;
+          c.router.input = input;
+          return has_router_input(c);
+        }) == "own");
   CHECK(yes(&Router::renorm_stage, shares_what_is_kept) == "after_drop");
   CHECK(yes(&Router::selection_bias_on, biases_logits) == "logits");
   CHECK(yes(&Router::second_policy, draws_second) == "random");
@@ -118,4 +125,30 @@ TEST_CASE("conventions: which losses (B1), (Z1), (M1), (M2), and updates (U1)") 
   CHECK((has_retopk(c) && !has_load_loss(c)));
   c.aux.front().kind = AuxKind::CvLoad;
   CHECK((!has_retopk(c) && has_load_loss(c)));
+}
+
+TEST_CASE("conventions: what stands around experts (C2), (C4), (X5)") {
+  CHECK(yes<OutputNorm>([](OutputNorm norm) {
+          Config c;
+          c.combine.norm = norm;
+          return norms_output(c);
+        }) == "rms");
+  CHECK(yes<ExpertBias>([](ExpertBias bias) {
+          Config c;
+          c.experts.bias = bias;
+          return has_bias(c);
+        }) == "per_expert");
+  CHECK(yes<ExpertBias>([](ExpertBias bias) {
+          Config c;
+          c.experts.bias = bias;
+          return biases_sum(c);
+        }) == "after_combine");
+  Config c;
+  c.shape.hidden_size = 8;
+  CHECK((!has_latent(c) && expert_width(c) == 8));
+  c.experts.latent_size = 3;
+  CHECK((has_latent(c) && expert_width(c) == 3));
+  CHECK(!caps_logits(c.router));
+  c.router.logit_softcap = 30;
+  CHECK(caps_logits(c.router));
 }

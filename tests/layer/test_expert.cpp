@@ -93,3 +93,14 @@ TEST_CASE("expert: at a limit and beyond it the slope is 0, on each side (X2')")
   CHECK(difference(gate_backward(experts, a, dh), matrix({{0, 0, 1, 2, -2, 2, -2}}), 0) == "");
   CHECK(difference(up_backward(experts, a, dh), matrix({{2, 2, -9, 0, 0, 0, 0}}), 0) == "");
 }
+
+TEST_CASE("expert: what the activation gives is limited, and at the limit the slope is 0 (X2')") {
+  Experts experts{true, Activation::Relu2};
+  experts.clamp_act_max = 4;
+  ExpertTrace<double> a;
+  a.gate = matrix({{1, 2, 3, -3}}), a.up = matrix({{5, 5, 5, 5}});
+  const Matrix<double> dh = matrix({{1, 1, 1, 1}});
+  CHECK(difference(hidden_forward(experts, a.gate, a.up), matrix({{5, 20, 20, 0}}), 0) == "");
+  CHECK(difference(gate_backward(experts, a, dh), matrix({{10, 0, 0, 0}}), 0) == "");
+  CHECK(difference(up_backward(experts, a, dh), matrix({{1, 4, 4, 0}}), 0) == "");
+}

@@ -61,8 +61,20 @@ std::vector<std::vector<std::string>> kinds() {
       {"deepseek_v3", "shape.top_k=2", "router.n_group=1", "router.selection_bias_on=logits",
        "shared.ffn_size=3", "aux.load_balance.p_source=softmax", "aux.load_balance.coefficient=0.5"},
       {"mixtral", "shared.mode=average", "shared.ffn_size=3"},
-      {"switch", "shared.mode=weighted_mean", "shared.ffn_size=3",
-       "capacity.dropped_output=scaled_identity"}};
+      {"switch", "shared.mode=weighted_mean", "shared.ffn_size=3", "capacity.dropped_output=scaled_identity"},
+      {"mixtral", "router.logit_softcap=0.5", "router.input=own", "router.expert_scale=true",
+       "experts.latent_size=3", "experts.bias=after_combine", "combine.norm=rms", "shared.mode=average",
+       "shared.ffn_size=3", "experts.clamp_act_max=0.0625", "shared.clamp_act_max=0.0625"},
+      {"deepseek_v3", "shape.top_k=2", "router.n_group=2", "router.topk_group=1", "router.closed_groups=zero",
+       "shared.ffn_size=3", "router.renorm=l2", "router.logit_softcap=0.5", "router.expert_scale=true",
+       "combine.norm=rms", "combine.norm_epsilon=0.125", "aux.load_balance.p_source=softmax",
+       "aux.load_balance.coefficient=0.5"},
+      {"shazeer2017", "shape.top_k=2", "router.input=own", "experts.latent_size=7",
+       "combine.weight_location=input"},
+      {"mixtral", "router.renorm=l2", "router.renorm_stage=after_drop", "capacity.mode=fixed",
+       "capacity.fixed=1"},
+      {"longcat_flash", "shape.top_k=2", "experts.identity_experts=2", "experts.latent_size=5",
+       "experts.bias=per_expert"}};
 }
 
 Config config_of(const std::vector<std::string>& kind) {
@@ -105,7 +117,9 @@ std::vector<Tensor> stages_of(const Config& config) {
   stages.push_back(router_logits), stages.push_back(router_topk_weights);
   if (has_noise(config)) stages.push_back(router_noisy_logits);
   if (weighs_input(config)) stages.push_back(expert_in);
-  const bool through_scores = config.router.renorm == Renorm::None || config.router.renorm_epsilon > 0 ||
+  if (has_latent(config)) stages.push_back(latent_x), stages.push_back(latent_y);
+  if (norms_output(config)) stages.push_back(combine_sum);
+  const bool through_scores = config.router.renorm != Renorm::Sum || config.router.renorm_epsilon > 0 ||
                               config.router.score_function != ScoreFunction::Softmax;
   if (through_scores) stages.push_back(router_scores);
   return stages;

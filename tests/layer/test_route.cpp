@@ -112,3 +112,29 @@ TEST_CASE("route: the bias answers to the load by its sign") {
         "");  // 2, 1, 1, 0; mean 1
   CHECK(difference(next(LoadStage::PostDrop), matrix({{0.25, 0.25, -1.25, 0.25}}), 0) == "");  // 1, 1, 1, 0
 }
+
+TEST_CASE("route: (R3) shares of the root of the sum of squares, and their gradients by hand") {
+  const IdMatrix expert = ids({{0, 1}});
+  const Plan plan = keep_all(expert, 2, 1);
+  const Router router{.renorm = Renorm::L2};
+  // Scores 3/7 and 4/7: the root is 5/7.
+  const auto r = route_forward(router, matrix({{std::log(3.0), std::log(4.0)}}), {}, expert, plan);
+  CHECK(difference(r.weights, matrix({{0.6, 0.8}}), 4 * kUnit) == "");
+  CHECK(difference(r.denominator, matrix({{5.0 / 7}}), 4 * kUnit) == "");
+  const auto g = route_backward(router, r, plan, zeros<double>(1, 2), matrix({{25, 0}}));
+  CHECK(difference(g.scores, matrix({{(25 - 0.6 * 15) * 7 / 5, -0.8 * 15 * 7 / 5}}), 64 * kUnit) == "");
+}
+
+TEST_CASE("route: (R3) a factor for each expert, after renormalisation") {
+  const IdMatrix expert = ids({{1, 0}, {1, 2}});
+  const Plan plan = keep_all(expert, 3, 2);
+  const Router router{.renorm = Renorm::Sum, .routed_scaling_factor = 2, .expert_scale = true};
+  const Matrix<double> z = zeros<double>(2, 3), c = matrix({{4, -1, 0.5}});
+  const auto r = route_forward(router, z, {}, expert, plan, c);
+  CHECK(difference(r.weights, matrix({{-1, 4}, {-1, 0.5}}), 0) == "");
+  const auto g = route_backward(router, r, plan, zeros<double>(2, 3), matrix({{1, 10}, {100, 1000}}),
+                                in_one_piece, score_backward<double>, c);
+  CHECK(difference(g.expert_scale, matrix({{10, 101, 1000}}), 0) == "");
+  // dp = 2 c dw = (-2, 80), so dz = p (dp - <p, dp>) at experts 1 and 0
+  CHECK(difference(rows_of(g.logits, 0, 1), matrix({{20.5, -20.5, 0}}), 0) == "");
+}

@@ -24,6 +24,7 @@ TEST_CASE("ball: functions against identities that share nothing with them") {
   CHECK(agree(square(sqrt(x)), x));
   CHECK(agree(exp(x) * exp(-x), Ball(1)));
   CHECK(agree(erfc(x) + erfc(-x), Ball(2)));
+  CHECK(agree(tanh(x), Ball(2) * sigmoid(Ball(2) * x) - Ball(1)));
   CHECK(std::abs(approx(erfc(x)) - std::erfc(0.7)) <= 4 * kUnit);
   CHECK(std::abs(approx(pi<Ball>()) - std::numbers::pi) <= 4 * kUnit);
   CHECK(agree(square(x), x * x));

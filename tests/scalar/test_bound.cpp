@@ -84,6 +84,7 @@ TEST_CASE("bound: an operator is within its bound, and uses most of it") {
       within([](const auto& a, const auto&) { return exp(a); }, 0.05);
       within([](const auto& a, const auto&) { return log1p(exp(a)); }, 0.05);
       within([](const auto& a, const auto&) { return erfc(a); }, 0.05);
+      within([](const auto& a, const auto&) { return tanh(a); }, 0.05);
       within([](const auto& a, const auto&) { return relu(a); }, e > 0 ? 0.9 : -1);
     }
   }

@@ -22,6 +22,16 @@ TEST_CASE("dual: the rules of differentiation") {
   CHECK(total.d == 1);
 }
 
+TEST_CASE("dual: tanh against a central difference, and where it is flat") {
+  for (const double x : {-2.0, -0.25, 0.5, 1.5}) {
+    const double h = 1e-5, difference = (std::tanh(x + h) - std::tanh(x - h)) / (2 * h);
+    CHECK(std::abs(tanh(D(x, 1)).d - difference) <= 1e-9);
+  }
+  CHECK(tanh(D(0, 1)).d == 1);
+  CHECK(tanh(D(100, 1)).v == 1);
+  CHECK(tanh(D(100, 1)).d > 0);  // 4 exp(-200) does not underflow as 1 - tanh^2 does
+}
+
 TEST_CASE("dual: erfc against a central difference") {
   for (const double x : {-2.0, -0.5, 0.0, 0.75, 3.0}) {
     const double h = 1e-5, difference = (std::erfc(x + h) - std::erfc(x - h)) / (2 * h);

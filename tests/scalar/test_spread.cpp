@@ -10,12 +10,12 @@ using namespace moe;
 
 namespace {
 
-using Draws = DrawsOf<1002>;
+using SpreadDraws = DrawsOf<1002>;
 
-/// The root mean square of error / sigma over many draws of f(Draws&) -> {Spread, Narrow}.
+/// The root mean square of error / sigma over many draws of f(SpreadDraws&) -> {Spread, Narrow}.
 template <typename F>
 double rms_of(F f, int draws = 4000) {
-  Draws draw;
+  SpreadDraws draw;
   double squares = 0;
   for (int i = 0; i < draws; ++i) {
     const auto [spread, got] = f(draw);
@@ -29,7 +29,7 @@ double rms_of(F f, int draws = 4000) {
 struct Stored {
   std::vector<Spread> spread;
   std::vector<Narrow> narrow;
-  Stored(Draws& draw, Index n, double low, double high) {
+  Stored(SpreadDraws& draw, Index n, double low, double high) {
     for (Index i = 0; i < n; ++i) {
       const double v = low + (high - low) * (draw() + 1) / 2;
       spread.emplace_back(v), narrow.emplace_back(v);
@@ -48,50 +48,50 @@ TEST_CASE("spread: what stored numbers make of their roundings is what is seen o
   };
   for (const double low : {-1.0, 0.5}) {
     CAPTURE(low);
-    const auto two = [&](Draws& draw) { return Stored(draw, 2, low, 1); };
-    near_one(rms_of([&](Draws& d) {
+    const auto two = [&](SpreadDraws& draw) { return Stored(draw, 2, low, 1); };
+    near_one(rms_of([&](SpreadDraws& d) {
       const Stored s = two(d);
       return std::pair(s.spread[0], s.narrow[0]);
     }));
-    near_one(rms_of([&](Draws& d) {
+    near_one(rms_of([&](SpreadDraws& d) {
       const Stored s = two(d);
       return std::pair(s.spread[0] + s.spread[1], s.narrow[0] + s.narrow[1]);
     }));
-    near_one(rms_of([&](Draws& d) {
+    near_one(rms_of([&](SpreadDraws& d) {
       const Stored s = two(d);
       return std::pair(s.spread[0] * s.spread[1], s.narrow[0] * s.narrow[1]);
     }));
-    near_one(rms_of([&](Draws& d) {
+    near_one(rms_of([&](SpreadDraws& d) {
       const Stored s = two(d);
       return std::pair(square(s.spread[0]), square(s.narrow[0]));
     }));
-    near_one(rms_of([&](Draws& d) {
+    near_one(rms_of([&](SpreadDraws& d) {
       const Stored s = two(d);
       return std::pair(exp(s.spread[0]), exp(s.narrow[0]));
     }));
-    near_one(rms_of([&](Draws& d) {
+    near_one(rms_of([&](SpreadDraws& d) {
       const Stored s = two(d);
       return std::pair(smooth(Silu(), s.spread[0]), smooth(Silu(), s.narrow[0]));
     }));
     near_one(rms_of(
-        [&](Draws& d) {
+        [&](SpreadDraws& d) {
           const Stored a(d, 60, low, 1), b(d, 60, -1, 1);
           return std::pair(dot(a.spread.data(), b.spread.data(), 60),
                            dot(a.narrow.data(), b.narrow.data(), 60));
         },
         1000));
-    near_one(rms_of([&](Draws& d) {
+    near_one(rms_of([&](SpreadDraws& d) {
       const Stored z(d, 6, low, 1);
       Spread p[6];
       Narrow q[6];
       softmax(z.spread.data(), 6, p), softmax(z.narrow.data(), 6, q);
       return std::pair(p[2], q[2]);
     }));
-    near_one(rms_of([&](Draws& d) {
+    near_one(rms_of([&](SpreadDraws& d) {
       const Stored z(d, 6, low, 1);
       return std::pair(log_sum_exp(z.spread.data(), 6), log_sum_exp(z.narrow.data(), 6));
     }));
-    near_one(rms_of([&](Draws& d) {
+    near_one(rms_of([&](SpreadDraws& d) {
       const Stored z(d, 6, low, 1), s(d, 6, 0.1, 1);
       Spread w[6], c[6];
       Narrow v[6], e[6];
@@ -125,7 +125,7 @@ TEST_CASE("spread: sums that drift spread more than sums that wander, as they do
   const OrderScope order(Order::Sequential);
   const auto rms = [&](double low) {
     return rms_of(
-        [&](Draws& draw) {
+        [&](SpreadDraws& draw) {
           std::vector<Spread> a;
           std::vector<Narrow> b;
           for (int i = 0; i < 2000; ++i)
@@ -144,7 +144,7 @@ TEST_CASE("spread: sums that drift spread more than sums that wander, as they do
 TEST_CASE("spread: products that are not normal are rounded to the spacing of those") {
   const ProfileScope scope(profile_called("fp32_any_order"));
   for (const double size : {1e-22, 1e-21, 1e-19}) {
-    const double rms = rms_of([&](Draws& draw) {
+    const double rms = rms_of([&](SpreadDraws& draw) {
       std::vector<Spread> a, b;
       std::vector<Narrow> c, d;
       for (Index i = 0; i < 5; ++i) {

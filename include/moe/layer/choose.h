@@ -115,7 +115,7 @@ struct Ranking {
 template <typename Num>
 Ranking<Num> ranking_of(const Router& router, const Num* z, const Num* b, Index E) {
   std::vector<Num> s = buffer<Num>(E);
-  if (b != nullptr || router.n_group > 1) s = scores_to_rank(router.score_function, z, E);
+  if (b != nullptr || router.n_group > 1) s = scores_to_rank(router, z, E);
   const StageScope<Num> stage(Tensor::router_group_scores);
   Ranking<Num> ranking;
   for (Index e = 0; e < E; ++e) ranking.expert.push_back(expert_key(router, z, s.data(), b, e));
@@ -133,19 +133,33 @@ inline std::vector<char> open_experts(const Router& router, Index E, const std::
   return open;
 }
 
+/// The experts that compete, and their keys: with closed_groups zero all do, those of closed groups with the score 0.
+template <typename Num>
+std::vector<char> let_compete(const Router& router, const std::vector<Index>& groups,
+                              std::vector<Key<Num>>& expert) {
+  const auto E = static_cast<Index>(expert.size());
+  std::vector<char> open = open_experts(router, E, groups);
+  if (router.n_group == 1 || !closed_compete(router)) return open;
+  for (Index e = 0; e < E; ++e)
+    if (at(open, e) == 0) at(expert, e) = {Num(0), Num(0), {}};
+  return all_open(E);
+}
+
 /// The experts of each token, the best first.   z (T, E), b (1, E) or absent -> (T, K)
 ///   (R1)  e_t1, ..., e_tK = the K best by (R4) among the experts of the topk_group best groups by (R5)
+///         with closed_groups zero, among all, and (R4) is 0 for those of other groups
 /// Piecewise constant: it passes no gradient, so none reaches the bias.
 template <typename Num>
 IdMatrix choose_experts(const Router& router, const Matrix<Num>& z, const Matrix<Num>& b, Index K) {
   const Index T = z.rows(), E = z.cols();
   IdMatrix expert(T, K);
   for (Index t = 0; t < T; ++t) {
-    const Ranking<Num> ranking = ranking_of(router, row(z, t), b.size() > 0 ? b.data() : nullptr, E);
+    Ranking<Num> ranking = ranking_of(router, row(z, t), b.size() > 0 ? b.data() : nullptr, E);
     const Index open_groups = ranking.group.empty() ? 0 : router.topk_group;
     const std::vector<Index> groups =
         best(ranking.group, open_groups, all_open(static_cast<Index>(ranking.group.size())));
-    const std::vector<Index> ids = best(ranking.expert, K, open_experts(router, E, groups));
+    const std::vector<char> open = let_compete(router, groups, ranking.expert);
+    const std::vector<Index> ids = best(ranking.expert, K, open);
     std::copy(ids.begin(), ids.end(), row(expert, t));
   }
   return expert;

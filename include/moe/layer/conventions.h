@@ -15,8 +15,9 @@ inline bool couples_experts(ScoreFunction function) { return answer(function, {f
 /// Is the sum of the scores of z and -z the same for every z?
 inline bool opposites_cancel(ScoreFunction function) { return answer(function, {false, false, true, false}); }
 
-/// Are the weights divided by a sum? none, sum
-inline bool shares_a_sum(const Router& r) { return answer(r.renorm, {false, true}); }
+/// Are the weights divided by a sum, of them or of their squares? none, sum, l2
+inline bool shares_a_sum(const Router& r) { return answer(r.renorm, {false, true, true}); }
+inline bool shares_squares(const Router& r) { return answer(r.renorm, {false, false, true}); }
 inline bool has_denominator(const Config& c) { return shares_a_sum(c.router); }
 /// Do only kept choices take part in that sum? before_drop, after_drop
 inline bool shares_what_is_kept(const Router& r) { return answer(r.renorm_stage, {false, true}); }
@@ -24,8 +25,12 @@ inline bool shares_what_is_kept(const Router& r) { return answer(r.renorm_stage,
 inline bool shares_before_drop(const Router& r) { return shares_a_sum(r) && !shares_what_is_kept(r); }
 /// Is a weight the softmax of the chosen logits?
 inline bool weights_by_logits(const Router& r) {
-  return shares_a_sum(r) && couples_experts(r.score_function) && r.renorm_epsilon == 0;
+  return shares_a_sum(r) && !shares_squares(r) && couples_experts(r.score_function) && r.renorm_epsilon == 0;
 }
+/// Are scores of logits that are drawn together first?
+inline bool caps_logits(const Router& r) { return r.logit_softcap > 0; }
+/// Does the router have an input of its own? same, own
+inline bool has_router_input(const Config& c) { return answer(c.router.input, {false, true}); }
 /// Do experts rank by their biased scores, or by their biased logits? scores, logits
 inline bool biases_logits(const Router& r) { return answer(r.selection_bias_on, {false, true}); }
 inline bool draws_second(const Router& r) { return answer(r.second_policy, {false, true}); }  // all, random
@@ -34,6 +39,8 @@ inline bool has_groups(const Config& c) { return c.router.n_group > 1; }
 /// Is group_score_n how many experts of a group count? max, sum_topn
 inline bool sums_best_of_group(const Router& r) { return answer(r.group_score, {false, true}); }
 inline Index counted_in_group(const Router& r) { return sums_best_of_group(r) ? r.group_score_n : 1; }
+/// Do experts of closed groups compete, with the score 0? excluded, zero
+inline bool closed_compete(const Router& r) { return answer(r.closed_groups, {false, true}); }
 inline bool has_noise(const Config& c) { return answer(c.noise.kind, {false, true}); }
 
 // capacity: none, factor, fixed
@@ -68,6 +75,7 @@ inline bool leaves_x(DroppedOutput dropped) { return keeps_x(dropped) || scales_
 
 /// Do weights multiply what goes into experts? output, input
 inline bool weighs_input(const Config& c) { return answer(c.combine.weight_location, {false, true}); }
+inline bool norms_output(const Config& c) { return answer(c.combine.norm, {false, true}); }  // none, rms
 
 /// Does the slope jump at 0? relu, gelu_erf, gelu_tanh, silu, identity, relu2, quick_gelu
 inline bool has_kink(Activation a) { return answer(a, {true, false, false, false, false, false, false}); }
@@ -76,11 +84,19 @@ inline bool is_silu(Activation a) { return answer(a, {false, false, false, true,
 inline bool squares(Activation a) { return answer(a, {false, false, false, false, false, true, false}); }
 /// Does act_alpha have a meaning?
 inline bool has_alpha(Activation a) { return answer(a, {false, false, false, false, false, false, true}); }
-inline bool has_bias(const Config& c) { return answer(c.experts.bias, {false, true}); }
+/// Has each expert biases, or has the sum over experts one? none, per_expert, after_combine
+inline bool has_bias(const Config& c) { return answer(c.experts.bias, {false, true, false}); }
+inline bool biases_sum(const Config& c) { return answer(c.experts.bias, {false, false, true}); }
 inline bool clamps_gate(const Experts& e) { return e.clamp_gate_max > 0; }
+inline bool clamps_act(const Experts& e) { return e.clamp_act_max > 0; }
 inline bool clamps_up(const Experts& e) { return e.clamp_up_abs > 0; }
 /// How many experts have weights.
 inline Index computed_experts(const Config& c) { return c.shape.num_experts - c.experts.identity_experts; }
+/// Do experts work on a linear map of x, and how wide is what they work on?
+inline bool has_latent(const Config& c) { return c.experts.latent_size > 0; }
+inline Index expert_width(const Config& c) {
+  return has_latent(c) ? c.experts.latent_size : c.shape.hidden_size;
+}
 /// none, add, sigmoid_gate, average, weighted_mean
 inline bool has_shared(const Shared& s) { return answer(s.mode, {false, true, true, true, true}); }
 inline bool has_shared(const Config& c) { return has_shared(c.shared); }
@@ -100,6 +116,7 @@ inline Index routed_parts(const Config& c) {
 inline Experts shared_form(const Config& c) {
   Experts form = c.experts;
   form.clamp_gate_max = c.shared.clamp_gate_max, form.clamp_up_abs = c.shared.clamp_up_abs;
+  form.clamp_act_max = c.shared.clamp_act_max;
   return form;
 }
 

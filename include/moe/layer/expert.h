@@ -30,13 +30,18 @@ inline constexpr ExpertStages kSharedStages{Tensor::shared_stage_gate,        Te
                                             Tensor::grad_shared_up,           Tensor::grad_shared_down};
 
 /// The activation of an expert, and its slope.
+///   (X2)  act~(z) = min(act(z), clamp_act_max)
 template <typename Num>
 Num activated(const Experts& experts, const Num& z) {
-  return activate(experts.activation, z, experts.act_alpha);
+  const Num a = activate(experts.activation, z, experts.act_alpha);
+  return clamps_act(experts) ? at_most(a, configured<Num>(experts.clamp_act_max)) : a;
 }
 template <typename Num>
 Num activated_slope(const Experts& experts, const Num& z) {
-  return activate_slope(experts.activation, z, experts.act_alpha);
+  const Num slope = activate_slope(experts.activation, z, experts.act_alpha);
+  if (!clamps_act(experts)) return slope;
+  const Num a = activate(experts.activation, z, experts.act_alpha);
+  return slope * at_most_slope(a, configured<Num>(experts.clamp_act_max));
 }
 
 /// The two halves of a gated expert as they meet.
@@ -73,6 +78,10 @@ void each_bend(const Experts& experts, const Matrix<Num>& gate, const Matrix<Num
   };
   if (has_kink(experts.activation)) all(experts.glu ? gate : up, 0);
   if (clamps_gate(experts)) all(gate, experts.clamp_gate_max);
+  for (Index i = 0; clamps_act(experts) && i < gate.size(); ++i) {
+    const Num z = limited_gate(experts, gate.data()[i]);
+    visit(activate(experts.activation, z, experts.act_alpha), experts.clamp_act_max);
+  }
   if (clamps_up(experts)) all(up, experts.clamp_up_abs), all(up, -experts.clamp_up_abs);
 }
 
@@ -92,7 +101,7 @@ Matrix<Num> hidden_forward(const Experts& experts, const Matrix<Num>& gate, cons
 
 /// One expert, gated or not.   x (N, D) -> out (N, D)
 ///   (X1)  g = x gate^T + b_gate,   u = x up^T + b_up
-///   (X2)  h_nf = act(g~_nf) u~_nf  or, ungated,    h_nf = act(u_nf)
+///   (X2)  h_nf = act~(g~_nf) u~_nf  or, ungated,   h_nf = act(u_nf)
 ///   (X3)  out = h down^T + b_down
 /// Source: Shazeer, GLU Variants Improve Transformer (2020), eq. 5 and 6; ungated: eq. 1; limits: openai/gpt-oss, DeepSeek-V4.
 template <typename Num>
@@ -149,8 +158,8 @@ Matrix<Num> up_backward(const Experts& experts, const ExpertTrace<Num>& a, const
 
 /// The vector-Jacobian product of expert_forward.   dout (N, D) -> dx (N, D) and the gradients of stages and weights
 ///   (X3')  dh = dout down,                          ddown = dout^T h,   db_down = sum_n dout_n
-///   (X2')  dg_nf = dh_nf u~_nf act'(g~_nf) [g_nf < clamp_gate_max],   du_nf = dh_nf act(g~_nf) [|u_nf| < clamp_up_abs]
-///          or, ungated,   du_nf = dh_nf act'(u_nf)
+///   (X2')  dg_nf = dh_nf u~_nf act'(g~_nf) [g_nf < clamp_gate_max] [act(g~_nf) < clamp_act_max],
+///          du_nf = dh_nf act~(g~_nf) [|u_nf| < clamp_up_abs]   or, ungated,   du_nf = dh_nf act'(u_nf)
 ///   (X1')  dx = dg gate + du up,                    dgate = dg^T x,   dup = du^T x,   db likewise
 template <typename Num>
 ExpertGrads<Num> expert_backward(const Experts& experts, const ExpertTrace<Num>& a,

@@ -47,6 +47,7 @@ std::vector<Num> importance_forward(const Router& router, const Routing<Num>& r)
   };
   std::vector<Num> importance = buffer<Num>(E);
   sums([&](Index i) { return r.weights.data()[i]; }, importance.data());
+  if (router.expert_scale) return importance;
   cover(importance.data(), E, [&](Num* other) {  // from the weights before they were stored
     const Num factor = configured<Num>(router.routed_scaling_factor);
     sums([&](Index i) { return factor * r.shares.data()[i]; }, other);

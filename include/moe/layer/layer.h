@@ -1,127 +1,17 @@
 #pragma once
 
-#include "moe/layer/capacity.h"
-#include "moe/layer/choose.h"
-#include "moe/layer/combine.h"
+#include "moe/layer/decide.h"
 #include "moe/layer/expert.h"
 #include "moe/layer/gather.h"
 #include "moe/layer/importance.h"
 #include "moe/layer/losses.h"
+#include "moe/layer/output.h"
 #include "moe/layer/shared.h"
 #include "moe/trace.h"
 
 /// The layer, composed: the first file to read.
 ///   linear -> choose (integers) -> route -> plan (integers) -> gather -> expert -> combine -> losses
 namespace moe {
-
-/// Everything discrete about a forward pass. Made once, by a scalar that can prove it, and given to every other.
-struct Decisions {
-  IdMatrix expert;                      // (T, K)
-  IdMatrix retopk;                      // (T, K) by the scores alone, where a loss counts those
-  Matrix<std::uint8_t> retopk_open;     // (T, E) 1 where rounding may decide whether it does; empty: nowhere
-  std::vector<std::int32_t> runner_up;  // (T) the best that was not chosen, where a loss asks
-  Matrix<std::uint8_t> taken_up;        // (T, K) by (R6), where there is a policy
-  Plan plan;
-};
-
-/// What experts are ranked and scored by.   x (T, D), W (E, D), b (E) or absent -> z, or with noise h, (T, E)
-///   (R0)  z = x W^T + b;   with noise   h = z + n s   by (N1)
-template <typename Num>
-struct RouterLogits {
-  Matrix<Num> logits;
-  NoiseTrace<Num> noise;
-};
-template <typename Num>
-RouterLogits<Num> logits_forward(const Config& config, const Matrix<Num>& x, const Params<Num>& params) {
-  Matrix<Num> z =
-      stored(Tensor::router_logits, [&] { return linear_forward(x, params.router, params.router_bias); });
-  if (!has_noise(config)) return {std::move(z), {}};
-  NoiseTrace<Num> noise{
-      std::move(z),
-      stored(Tensor::router_noise_raw, [&] { return linear_forward(x, params.noise_weight); }),
-      {},
-      all_rows(params.noise)};
-  Matrix<Num> h = stored(Tensor::router_noisy_logits, [&] { return noise_forward(config.noise, noise); });
-  return {std::move(h), std::move(noise)};
-}
-
-/// The keys that a capacity ranks by: one per token (bpr_top1) or one per assignment (weight); none for fcfs.
-template <typename Num>
-std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, const IdMatrix& expert) {
-  const auto [T, D, F, E, K] = Letters(config);
-  std::vector<Key<Num>> keys;
-  if (!ranks_by_numbers(config.capacity)) return keys;
-  const bool by_weight = ranks_assignments(config.capacity);
-  // Is the weight a share of what the chosen ones have?
-  const bool shared = by_weight && shares_before_drop(config.router);
-  const ScoreFunction function = config.router.score_function;
-  std::vector<Num> w = buffer<Num>(K);
-  for (Index t = 0; t < T; ++t) {
-    const std::vector<Num> s = scores_to_rank(function, row(z, t), E);
-    std::vector<Num> z_k, s_k;
-    for (Index k = 0; k < K; ++k) z_k.push_back(z(t, expert(t, k))), s_k.push_back(at(s, expert(t, k)));
-    if (shared) weights_to_rank(config.router, z_k.data(), s_k.data(), K, w.data());
-    for (Index k = 0; k < (by_weight ? K : 1); ++k) {
-      std::vector<Num> among = z_k;
-      if (!shared) among.assign(row(z, t), row(z, t) + (couples_experts(function) ? E : 0));
-      keys.push_back(weight_key(function, shared ? at(w, k) : at(s_k, k), at(z_k, k), std::move(among)));
-    }
-  }
-  return keys;
-}
-
-/// The plan of given choices, in the places that priority gives them: (P1) to (P3).
-inline void set_plan(const Config& config, const std::vector<Index>& place, Decisions& made) {
-  const auto [T, D, F, E, K] = Letters(config);
-  const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
-  made.plan = make_plan(made.expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config),
-                        scopes, made.taken_up);
-}
-
-/// The weights of the choices before any drop, for (R6).
-template <typename Num>
-Matrix<Num> early_weights(const Router& router, const Matrix<Num>& z, const IdMatrix& expert) {
-  const Index T = z.rows(), E = z.cols(), K = expert.cols();
-  Matrix<Num> w(T, K);
-  for (Index t = 0; t < T; ++t) {
-    const std::vector<Num> s = scores_to_rank(router.score_function, row(z, t), E);
-    std::vector<Num> z_k, s_k;
-    for (Index k = 0; k < K; ++k) z_k.push_back(z(t, expert(t, k))), s_k.push_back(at(s, expert(t, k)));
-    weights_to_rank(router, z_k.data(), s_k.data(), K, row(w, t));
-  }
-  return w;
-}
-
-/// The decisions that follow from given experts.   z (T, E), u (1, T) or absent
-template <typename Num>
-Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert, const Matrix<Num>& u = {}) {
-  Decisions made;
-  made.expert = std::move(expert);
-  if (has_retopk(config)) made.retopk = choose_experts(z, config.shape.top_k);
-  if (draws_second(config.router))
-    made.taken_up = take_up(config.router, early_weights(config.router, z, made.expert), u);
-  set_plan(config, places(priority_keys(config, z, made.expert)), made);
-  return made;
-}
-
-/// All decisions of a layer: (R1), then the rest.
-template <typename Num>
-Decisions decide(const Config& config, const RouterLogits<Num>& z, const Params<Num>& params) {
-  const Index K = config.shape.top_k;
-  if (!has_noise(config))
-    return decide_for(config, z.logits,
-                      choose_experts(config.router, z.logits, all_rows(params.selection_bias), K),
-                      all_rows(params.second_policy));
-  NoisyChoice choice = choose_noisy(config.noise, z.noise, z.logits, K);
-  Decisions made = decide_for(config, z.logits, std::move(choice.expert));
-  made.runner_up = std::move(choice.runner_up);
-  return made;
-}
-template <typename Num>
-Decisions decide(const Config& config, const Params<Num>& params) {
-  if (!has_router(config)) return decide_for(config, Matrix<Num>(), zeros<std::int32_t>(params.x.rows, 1));
-  return decide(config, logits_forward(config, all_rows(params.x), params), params);
-}
 
 /// One auxiliary loss, before its coefficient.
 template <typename Num>
@@ -171,11 +61,18 @@ Losses<Num> losses_forward(const Config& config, const Trace<Num>& a, const Matr
   return loss;
 }
 
+/// What experts work on.
+///   (X5)  latent_t = latent.down x_t   or x_t
+template <typename Num>
+const Matrix<Num>& worked_on(const Config& config, const Trace<Num>& a) {
+  return has_latent(config) ? a.latent_x : a.x;
+}
+
 /// What goes into expert e: (G1), or where weights multiply it (G2).
 template <typename Num>
 Matrix<Num> input_of(const Config& config, const Trace<Num>& a, Index e) {
   return weighs_input(config) ? rows_of(a.in, a.dispatch.first(e), a.dispatch.count(e))
-                              : gather_forward(a.x, a.dispatch, e);
+                              : gather_forward(worked_on(config, a), a.dispatch, e);
 }
 
 /// All experts, one after the other.   x (T, D) -> in, gate, up, hidden, out
@@ -184,10 +81,13 @@ template <typename Num>
 void experts_forward(const Config& config, const Params<Num>& params, Trace<Num>& a) {
   const auto [T, D, F, E, K] = Letters(config);
   const Index computed = computed_experts(config), rows = a.dispatch.first(computed);
+  if (has_latent(config))
+    a.latent_x = stored(Tensor::latent_x, [&] { return linear_forward(a.x, params.latent_down); });
   if (weighs_input(config))
-    a.in = stored(Tensor::expert_in, [&] { return weigh_forward(a.x, a.router.weights, a.dispatch); });
+    a.in = stored(Tensor::expert_in,
+                  [&] { return weigh_forward(worked_on(config, a), a.router.weights, a.dispatch); });
   if (config.experts.glu) a.gate.resize(rows, F);
-  a.up.resize(rows, F), a.hidden.resize(rows, F), a.out.resize(a.dispatch.N(), D);
+  a.up.resize(rows, F), a.hidden.resize(rows, F), a.out.resize(a.dispatch.N(), expert_width(config));
   for (Index e = 0; e < E; ++e) {
     const Index first = a.dispatch.first(e);
     if (e >= computed) {
@@ -212,7 +112,8 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
   if (has_router(config)) {
     const Matrix<Num> b = all_rows(params.selection_bias);
     RouterLogits<Num> z = logits_forward(config, a.x, params);
-    a.router = route_forward(config.router, std::move(z.logits), b, decisions.expert, a.dispatch);
+    a.router = route_forward(config.router, std::move(z.logits), b, decisions.expert, a.dispatch,
+                             all_rows(params.expert_scale));
     a.router.noise = std::move(z.noise);
     a.router.retopk = decisions.retopk, a.router.retopk_open = decisions.retopk_open;
     a.router.runner_up = decisions.runner_up;
@@ -223,8 +124,8 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
 
   experts_forward(config, params, a);
   if (has_shared(config)) a.shared = shared_forward(config, a.x, params.shared, params.shared_gate);
-  Combined<Num> c = combine_forward(config, a.router.weights, a.dispatch, a.out, a.x, a.shared.y);
-  a.weighted = std::move(c.weighted);
+  Combined<Num> c = combine_forward(config, params, a.router.weights, a.dispatch, a.out, a.x, a.shared.y);
+  a.weighted = std::move(c.weighted), a.latent_y = std::move(c.latent), a.sum = std::move(c.sum);
   a.y = std::move(c.y);
   a.loss = losses_forward(config, a, all_rows(params.dy));
   return a;
@@ -252,7 +153,7 @@ void each_bend(const Config& config, const Trace<Num>& a, Visit visit) {
 /// -> dr (T, E), the gradient of the logits of the noise; empty without noise
 template <typename Num>
 Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num>& g, Loop loop,
-                            ScoreBackward<Num> back = score_backward<Num>) {
+                            ScoreBackward<Num> back = score_backward<Num>, const Matrix<Num>& c = {}) {
   const auto [T, D, F, E, K] = Letters(config);
   const StageScope<Num> stage(Tensor::grad_router_logits);
   // What the losses want of the scores, of the clean logits and of the scale of noise, beside what passes the weights.
@@ -262,7 +163,7 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
     if (is_balance(aux))
       balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch, each,
                        ds, dh);
-    if (is_of_logits(aux)) z_loss_backward(a.router.logits, a.router.logsumexp, each, dh);
+    if (is_of_logits(aux)) z_loss_backward(scored(a.router), a.router.logsumexp, each, dh);
     if (is_of_importance(aux)) {
       const StageScope<Num> of_weights(Tensor::grad_router_topk_weights);
       const std::vector<Num> importance = importance_forward(config.router, a.router);
@@ -273,8 +174,10 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
   }
   g.topk_weights = stored(Tensor::grad_router_topk_weights, [&] { return std::move(g.topk_weights); });
   RoutingGrads<Num> droute =
-      route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights, loop, back);
+      route_backward(config.router, a.router, a.dispatch, std::move(ds), g.topk_weights, loop, back, c);
+  g.expert_scale = std::move(droute.expert_scale);
   droute.logits += dh;
+  uncap(config.router, a.router.logits, droute.logits);
   g.scores = stored(Tensor::grad_router_scores, [&] { return std::move(droute.scores); });
   if (!has_noise(config)) {
     g.logits = stored(Tensor::grad_router_logits, [&] { return std::move(droute.logits); });
@@ -291,17 +194,23 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
 /// g.x.
 template <typename Num>
 void router_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Grads<Num>& g) {
-  const Matrix<Num> dr = logits_backward(config, a, g, params.router.loop);
+  const Matrix<Num> dr =
+      logits_backward(config, a, g, params.router.loop, score_backward<Num>, all_rows(params.expert_scale));
+  const Matrix<Num> own = all_rows(params.router_x), &x = has_router_input(config) ? own : a.x;
+  if (has_router_input(config)) g.router_x = zeros<Num>(x.rows(), x.cols());
+  Matrix<Num>& dx = has_router_input(config) ? g.router_x : g.x;
   if (has_noise(config)) {
     g.noise_weight = stored(Tensor::grad_router_noise_weight,
-                            [&] { return linear_backward_weight(dr, a.x, params.noise_weight.loop); });
-    g.x += linear_backward(dr, params.noise_weight);
+                            [&] { return linear_backward_weight(dr, x, params.noise_weight.loop); });
+    dx += linear_backward(dr, params.noise_weight);
   }
   g.router_weight = stored(Tensor::grad_router_weight,
-                           [&] { return linear_backward_weight(g.logits, a.x, params.router.loop); });
+                           [&] { return linear_backward_weight(g.logits, x, params.router.loop); });
   if (config.router.logit_bias)
     g.router_bias = stored(Tensor::grad_router_bias, [&] { return linear_backward_bias(g.logits); });
-  g.x += linear_backward(g.logits, params.router);
+  dx += linear_backward(g.logits, params.router);
+  if (has_router_input(config))
+    g.router_x = stored(Tensor::grad_router_x, [&] { return std::move(g.router_x); });
   if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, config.shape.num_experts);
 }
 
@@ -314,7 +223,7 @@ void experts_backward(const Config& config, const Params<Num>& params, const Tra
   const auto [T, D, F, E, K] = Letters(config);
   const Index computed = computed_experts(config), rows = a.dispatch.first(computed);
   if (config.experts.glu) g.gate.resize(rows, F);
-  g.up.resize(rows, F), g.hidden.resize(rows, F), g.in.resize(a.dispatch.N(), D);
+  g.up.resize(rows, F), g.hidden.resize(rows, F), g.in.resize(a.dispatch.N(), expert_width(config));
   for (Index e = 0; e < E; ++e) {
     const Index first = a.dispatch.first(e);
     Matrix<Num> dout = rows_of(g.out, first, a.dispatch.count(e));
@@ -338,9 +247,13 @@ template <typename Num, typename Take>
 Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Take take) {
   const StageScope<Num> stage(Tensor::grad_x);  // what belongs to no other adds up to it
   const Matrix<Num> dy = all_rows(params.dy);
+  OutputGrads<Num> doutput = output_backward(config, params, a.sum, a.latent_y, dy);
   CombineGrads<Num> dcombine = combine_backward(config, a.router.weights, a.dispatch, a.out, a.x,
-                                                averages_shared(config) ? routed_share(config, dy) : dy);
+                                                has_latent(config) ? doutput.latent_y : doutput.routed);
   Grads<Num> g;
+  g.sum = std::move(doutput.sum), g.bias = std::move(doutput.bias);
+  g.norm_weight = std::move(doutput.norm_weight);
+  g.latent_y = std::move(doutput.latent_y), g.latent_up = std::move(doutput.latent_up);
   g.x = std::move(dcombine.x);
   g.topk_weights = std::move(dcombine.weight);
   g.out = std::move(dcombine.out);
@@ -348,18 +261,32 @@ Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const
   Matrix<Num> dxg = std::move(g.in);
   if (weighs_input(config)) {
     g.in = stored(Tensor::grad_expert_in, [&] { return std::move(dxg); });
-    dxg = weigh_backward(g.in, a.x, a.router.weights, a.dispatch, g.topk_weights);
+    dxg = weigh_backward(g.in, worked_on(config, a), a.router.weights, a.dispatch, g.topk_weights);
   }
   if (has_router(config)) router_backward(config, params, a, g);
   if (has_shared(config)) {
-    SharedGrads<Num> dshared = shared_backward(config, a.x, a.shared, params.shared, params.shared_gate,
-                                               averages_shared(config) ? shared_share(config, dy) : dy);
+    SharedGrads<Num> dshared =
+        shared_backward(config, a.x, a.shared, params.shared, params.shared_gate, doutput.shared);
     g.x += dshared.x;
     g.shared = std::move(dshared.weight);
     g.shared_gate = std::move(dshared.gate_weight);
   }
-  for (Index e = 0; e < config.shape.num_experts; ++e)
-    gather_backward(rows_of(dxg, a.dispatch.first(e), a.dispatch.count(e)), a.dispatch, e, g.x);
+  const auto gathered = [&](Matrix<Num>& dx) {
+    for (Index e = 0; e < config.shape.num_experts; ++e)
+      gather_backward(rows_of(dxg, a.dispatch.first(e), a.dispatch.count(e)), a.dispatch, e, dx);
+  };
+  if (has_latent(config)) {
+    g.latent_x = stored(Tensor::grad_latent_x, [&] {
+      Matrix<Num> dx = zeros<Num>(a.latent_x.rows(), a.latent_x.cols());
+      gathered(dx);
+      return dx;
+    });
+    g.latent_down = stored(Tensor::grad_latent_down,
+                           [&] { return linear_backward_weight(g.latent_x, a.x, params.latent_down.loop); });
+    g.x += linear_backward(g.latent_x, params.latent_down);
+  } else {
+    gathered(g.x);
+  }
   g.x = stored(Tensor::grad_x, [&] { return std::move(g.x); });
   return g;
 }

@@ -56,7 +56,7 @@ template <typename Num>
 void shares_in_loss(const Aux& aux, ScoreFunction function, const Routing<Num>& r, Index t, Num* p) {
   const Index E = r.scores.cols();
   if (of_softmax(aux))
-    softmax(row(r.logits, t), E, p);
+    softmax(row(scored(r), t), E, p);
   else if (couples_experts(function))
     std::copy_n(row(r.scores, t), E, p);
   else

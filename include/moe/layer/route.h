@@ -9,13 +9,14 @@ namespace moe {
 /// What the router made of T tokens and E experts: all that backward needs.
 template <typename Num>
 struct Routing {
-  Matrix<Num> logits;        // (T, E) what experts are ranked and scored by: noisy where there is noise
-  NoiseTrace<Num> noise;     // what they are made of then
-  Matrix<Num> scores;        // (T, E) softmax: rows sum to 1; sigmoid: each in (0, 1)
-  Matrix<Num> logsumexp;     // (T, 1) of the logits
-  Matrix<Num> group_scores;  // (T, G) where experts are in groups
-  IdMatrix expert;           // (T, K) chosen experts, the best first
-  IdMatrix retopk;           // (T, K) those of the largest scores, where a loss counts them
+  Matrix<Num> logits;                // (T, E) what experts are ranked by: noisy where there is noise
+  Matrix<Num> capped;                // (T, E) what they are scored by, where that is not these; see scored()
+  NoiseTrace<Num> noise;             // what they are made of then
+  Matrix<Num> scores;                // (T, E) softmax: rows sum to 1; sigmoid: each in (0, 1)
+  Matrix<Num> logsumexp;             // (T, 1) of the logits
+  Matrix<Num> group_scores;          // (T, G) where experts are in groups
+  IdMatrix expert;                   // (T, K) chosen experts, the best first
+  IdMatrix retopk;                   // (T, K) those of the largest scores, where a loss counts them
   Matrix<std::uint8_t> retopk_open;  // (T, E) 1 where rounding may decide whether that counts; empty: nowhere
   std::vector<std::int32_t> runner_up;  // (T) the best expert that was not chosen, where a loss asks
   Matrix<Num> shares;                   // (T, K) the weights before routed_scaling_factor
@@ -23,6 +24,12 @@ struct Routing {
   Matrix<Num> denominator;  // (T, 1) the sum of the scores that share a weight of 1; where renorm is Sum
   Matrix<Num> next_bias;    // (1, E) where the selection bias is updated
 };
+
+/// The logits of (R2).
+template <typename Num>
+const Matrix<Num>& scored(const Routing<Num>& r) {
+  return r.capped.size() > 0 ? r.capped : r.logits;
+}
 
 /// The n scores that share a weight of 1, and epsilon, whose share is nobody's.
 template <typename Num>
@@ -32,9 +39,19 @@ std::vector<Num> with_epsilon(const Router& router, const Num* s, Index n) {
   return all;
 }
 
-/// The shares of n choices of one token, from their logits z and scores s.   -> p (n)
-///   (R3)   p_k = s_k   or, renorm Sum,   s_k / (sum_j s_j + epsilon), which without epsilon is softmax of the chosen z if s is a
-///          softmax: computed so, an expert that was not chosen gets a gradient of exactly zero;   w_k = factor p_k
+/// sqrt(sum_j s_j^2)
+template <typename Num>
+Num norm_of(const Num* s, Index n) {
+  using std::sqrt;
+  std::vector<Num> squares;
+  for (Index k = 0; k < n; ++k) squares.push_back(square(s[k]));
+  return sqrt(sum(squares.data(), n));
+}
+
+/// The shares of n choices of one token, from their logits z~ and scores s.   -> p (n)
+///   (R3)   p_k = s_k   or, renorm Sum,   s_k / (sum_j s_j + epsilon), which without epsilon is softmax of the chosen z~ if s is a
+///          softmax: computed so, an expert that was not chosen gets a gradient of exactly zero;
+///          or, renorm L2,   s_k / sqrt(sum_j s_j^2);   w_k = factor p_k, with expert_scale   factor p_k c_e
 template <typename Num>
 void share_forward(const Router& router, const Num* z, const Num* s, Index n, Num* p) {
   if (!shares_a_sum(router)) {
@@ -42,6 +59,9 @@ void share_forward(const Router& router, const Num* z, const Num* s, Index n, Nu
   } else if (weights_by_logits(router)) {
     softmax(z, n, p);
     cover(p, n, [&](Num* other) { normalize(s, n, other); });  // from the scores as they were stored
+  } else if (shares_squares(router)) {
+    const Num norm = norm_of(s, n);
+    for (Index k = 0; k < n; ++k) p[k] = s[k] / norm;
   } else if (router.renorm_epsilon == 0) {
     normalize(s, n, p);
   } else {
@@ -55,14 +75,28 @@ void share_forward(const Router& router, const Num* z, const Num* s, Index n, Nu
 template <typename Num>
 void weights_to_rank(const Router& router, const Num* z, const Num* s, Index n, Num* p) {
   const StageScope<Num> stage(Tensor::router_topk_weights);
-  share_forward(router, z, s, n, p);
+  share_forward(router, capped(router, z, n).data(), s, n, p);
   for (Index k = 0; k < n; ++k) store(p[k], Tensor::router_topk_weights);
 }
-///   (R3')  dp_k = factor dw_k;   ds_k = dp_k   or   ds_k = (dp_k - sum_j p_j dp_j) / (sum_j s_j + epsilon)
+///   (R3')  dp_k = factor c_e dw_k;   ds_k = dp_k   or   ds_k = (dp_k - sum_j p_j dp_j) / (sum_j s_j + epsilon)
+///          or   ds_k = (dp_k - p_k sum_j p_j dp_j) / sqrt(sum_j s_j^2);   dc_e = sum_{t, k : e_tk = e} factor p_tk dw_tk
 template <typename Num>
 void share_backward(const Router& router, const Num* s, const Num* p, const Num* dp, Index n, Num* ds) {
   if (!shares_a_sum(router)) {
     std::copy_n(dp, n, ds);
+  } else if (shares_squares(router)) {
+    const Num norm = norm_of(s, n);
+    for (Index k = 0; k < n; ++k) {  // the same over a common denominator, so that what cancels is not there
+      std::vector<Num> squares, products;
+      for (Index j = 0; j < n; ++j)
+        if (j != k) squares.push_back(square(s[j])), products.push_back(s[j] * dp[j]);
+      const Num rest = sum(squares.data(), n - 1), along = sum(products.data(), n - 1);
+      ds[k] = (dp[k] * rest - s[k] * along) / (norm * square(norm));
+    }
+    cover(ds, n, [&](Num* other) {
+      const Num along = dot(p, dp, n);
+      for (Index k = 0; k < n; ++k) other[k] = (dp[k] - p[k] * along) / norm;
+    });
   } else if (router.renorm_epsilon == 0) {
     normalize_backward(s, p, dp, n, ds);
   } else {
@@ -93,29 +127,36 @@ std::vector<Num> picked(const Matrix<Num>& m, Index t, const IdMatrix& expert,
   return values;
 }
 
-/// (R2) for every token.   z (T, E) -> logits, scores, logsumexp
+/// (R2) for every token.   z (T, E) -> logits, capped, scores, logsumexp
 template <typename Num>
 Routing<Num> scores_forward(const Router& router, Matrix<Num> z) {
   const Index T = z.rows(), E = z.cols();
   Routing<Num> r;
   r.logits = std::move(z);
+  if (caps_logits(router)) {
+    const StageScope<Num> stage(Tensor::router_scores);
+    r.capped.resize(T, E);
+    const std::vector<Num> all = capped(router, r.logits.data(), r.logits.size());
+    std::copy(all.begin(), all.end(), r.capped.data());
+  }
   r.scores = stored(Tensor::router_scores, [&] {
     Matrix<Num> s(T, E);
-    for (Index t = 0; t < T; ++t) score_forward(router.score_function, row(r.logits, t), E, row(s, t));
+    for (Index t = 0; t < T; ++t) score_forward(router.score_function, row(scored(r), t), E, row(s, t));
     return s;
   });
   r.logsumexp = stored(Tensor::router_logsumexp, [&] {
     Matrix<Num> l(T, 1);
-    for (Index t = 0; t < T; ++t) l(t, 0) = log_sum_exp(row(r.logits, t), E);
+    for (Index t = 0; t < T; ++t) l(t, 0) = log_sum_exp(row(scored(r), t), E);
     return l;
   });
   return r;
 }
 
-/// (R3) and (R5) of the logits and scores in r, for every token.   b (1, E) or absent, expert (T, K) -> the rest of r
+/// (R3) and (R5) of the logits and scores in r, for every token.
+///   b (1, E) or absent, expert (T, K), c (1, E) or absent -> the rest of r
 template <typename Num>
 void weights_forward(const Router& router, const Matrix<Num>& b, const IdMatrix& expert, const Plan& plan,
-                     Routing<Num>& r, Loop loop = in_one_piece) {
+                     Routing<Num>& r, Loop loop = in_one_piece, const Matrix<Num>& c = {}) {
   const Index T = r.logits.rows(), E = r.logits.cols(), K = expert.cols(), G = router.n_group;
   r.expert = expert;
   r.denominator.resize(T, 1), r.shares = zeros<Num>(T, K);
@@ -129,10 +170,13 @@ void weights_forward(const Router& router, const Matrix<Num>& b, const IdMatrix&
         const auto n = static_cast<Index>(slots.size());
         const std::vector<Num> s = picked(r.scores, t, expert, slots);
         std::vector<Num> p = buffer<Num>(n);
-        share_forward(router, picked(r.logits, t, expert, slots).data(), s.data(), n, p.data());
+        share_forward(router, picked(scored(r), t, expert, slots).data(), s.data(), n, p.data());
         for (Index i = 0; i < n; ++i) r.shares(t, at(slots, i)) = at(p, i);
-        for (Index k = 0; k < K; ++k) w(t, k) = factor * r.shares(t, k);
-        r.denominator(t, 0) = sum(s.data(), n);
+        for (Index k = 0; k < K; ++k) {
+          w(t, k) = factor * r.shares(t, k);
+          if (c.size() > 0) w(t, k) = w(t, k) * c(0, expert(t, k));
+        }
+        r.denominator(t, 0) = shares_squares(router) ? norm_of(s.data(), n) : sum(s.data(), n);
         if (router.renorm_epsilon > 0) r.denominator(t, 0) += configured<Num>(router.renorm_epsilon);
         for (Index g = 0; G > 1 && g < G; ++g)
           r.group_scores(t, g) = group_key(router, row(r.logits, t), row(r.scores, t), b.data(), E, g).score;
@@ -146,16 +190,17 @@ void weights_forward(const Router& router, const Matrix<Num>& b, const IdMatrix&
 /// Source: Switch Transformer eq. 1; Mixtral sec. 2.1; DeepSeek-V3 eq. 12 to 16.
 template <typename Num>
 Routing<Num> route_forward(const Router& router, Matrix<Num> z, const Matrix<Num>& b, const IdMatrix& expert,
-                           const Plan& plan) {
+                           const Plan& plan, const Matrix<Num>& c = {}) {
   Routing<Num> r = scores_forward(router, std::move(z));
-  weights_forward(router, b, expert, plan, r);
+  weights_forward(router, b, expert, plan, r, in_one_piece, c);
   return r;
 }
 
 template <typename Num>
 struct RoutingGrads {
-  Matrix<Num> scores;  // (T, E)
-  Matrix<Num> logits;  // (T, E)
+  Matrix<Num> scores;        // (T, E)
+  Matrix<Num> logits;        // (T, E) in z~
+  Matrix<Num> expert_scale;  // (1, E) where there is one
 };
 
 /// score_backward, or what a backend has for it.
@@ -169,7 +214,7 @@ using ScoreBackward = void (*)(ScoreFunction function, const Num* z, const Num* 
 template <typename Num>
 RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, const Plan& plan,
                                  Matrix<Num> ds, const Matrix<Num>& dw, Loop loop = in_one_piece,
-                                 ScoreBackward<Num> back = score_backward<Num>) {
+                                 ScoreBackward<Num> back = score_backward<Num>, const Matrix<Num>& c = {}) {
   const Index T = r.scores.rows(), E = r.scores.cols();
   const bool through_logits = weights_by_logits(router);
   const Num factor = configured<Num>(router.routed_scaling_factor);
@@ -179,14 +224,17 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
       const std::vector<Index> slots = partners(router, plan, t);
       const auto n = static_cast<Index>(slots.size());
       std::vector<Num> p, dp, ds_n = buffer<Num>(n), dz_n = buffer<Num>(n);
-      for (const Index k : slots) p.push_back(r.shares(t, k)), dp.push_back(factor * dw(t, k));
+      for (const Index k : slots) {
+        p.push_back(r.shares(t, k)), dp.push_back(factor * dw(t, k));
+        if (c.size() > 0) dp.back() = dp.back() * c(0, r.expert(t, k));
+      }
       const std::vector<Num> s = picked(r.scores, t, r.expert, slots);
       {
         const StageScope<Num> stage(Tensor::grad_router_scores);
         share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
       }
       const auto of_scores = [&] {
-        back(router.score_function, row(r.logits, t), row(r.scores, t), row(ds, t), E, row(dz, t));
+        back(router.score_function, row(scored(r), t), row(r.scores, t), row(ds, t), E, row(dz, t));
       };
       if (through_logits) {
         of_scores();
@@ -199,7 +247,19 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
         cover(row(dz, t), E, [&](Num* other) { softmax_backward(row(r.scores, t), row(ds, t), E, other); });
     }
   });
-  return {std::move(ds), std::move(dz)};
+  RoutingGrads<Num> g{std::move(ds), std::move(dz), {}};
+  if (c.size() > 0)
+    g.expert_scale = stored(Tensor::grad_router_expert_scale, [&] {
+      std::vector<std::vector<Num>> terms(static_cast<std::size_t>(E));
+      for (Index t = 0; t < T; ++t)
+        for (const Index k : partners(router, plan, t))
+          at(terms, r.expert(t, k)).push_back(factor * r.shares(t, k) * dw(t, k));
+      Matrix<Num> dc(1, E);
+      for (Index e = 0; e < E; ++e)
+        dc(0, e) = sum(at(terms, e).data(), static_cast<Index>(at(terms, e).size()));
+      return dc;
+    });
+  return g;
 }
 
 /// The selection bias after this batch: experts that got too much lose, those that got too little gain.   -> b' (1, E)

@@ -22,6 +22,46 @@ struct SqrtSoftplusSlope {
   }
 };
 
+/// c tanh(z / c): z, where it is small beside c, and never further than c from 0.
+struct Softcap {
+  double c;
+  double curvature() const { return 0.77 / c; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    using std::tanh;
+    return configured<Num>(c) * tanh(z / configured<Num>(c));
+  }
+};
+/// Its slope, 1 - tanh(v)^2 = 4 s(2 v) s(-2 v) for v = z / c and the sigmoid s.
+struct SoftcapSlope {
+  double c;
+  double curvature() const { return 2 / (c * c); }
+  static double blur_of_result() { return 2; }  // tanh(v) is what one operator gives to the next
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    const Num twice = Num(2) * z / configured<Num>(c);
+    return Num(4) * sigmoid(twice) * sigmoid(-twice);
+  }
+};
+inline double blur(const SoftcapSlope&, double) { return 4; }  // of 1 - tanh(v)^2
+
+/// The logits that scores, weights and losses are made of.   z (n) -> z~ (n)
+///   (R7)  z~_e = logit_softcap tanh(z_e / logit_softcap)   or z_e
+/// Source: Grok-1, Praxis; LagunaTopKRouter of huggingface/transformers.
+template <typename Num>
+std::vector<Num> capped(const Router& router, const Num* z, Index n) {
+  std::vector<Num> all(z, z + n);
+  for (Num& of : all)
+    if (caps_logits(router)) of = smooth(Softcap{router.logit_softcap}, of);
+  return all;
+}
+///   (R7')  dz_e = (1 - tanh^2(z_e / logit_softcap)) dz~_e
+template <typename Num>
+void uncap(const Router& router, const Matrix<Num>& z, Matrix<Num>& dz) {
+  for (Index i = 0; caps_logits(router) && i < z.size(); ++i)
+    dz.data()[i] = dz.data()[i] * smooth(SoftcapSlope{router.logit_softcap}, z.data()[i]);
+}
+
 /// One token's scores.   z (E) -> s (E)
 ///   (R2)   s_e = exp(z_e) / sum_j exp(z_j)   or   s_e = 1 / (1 + exp(-z_e))   or   s_e = sqrt(log(1 + exp(z_e)))
 template <typename Num>
@@ -40,10 +80,10 @@ void score_forward(ScoreFunction function, const Num* z, Index E, Num* s) {
 }
 /// The scores that decisions are made by: as they are stored.
 template <typename Num>
-std::vector<Num> scores_to_rank(ScoreFunction function, const Num* z, Index E) {
+std::vector<Num> scores_to_rank(const Router& router, const Num* z, Index E) {
   const StageScope<Num> stage(Tensor::router_scores);
   std::vector<Num> s = buffer<Num>(E);
-  score_forward(function, z, E, s.data());
+  score_forward(router.score_function, capped(router, z, E).data(), E, s.data());
   for (Num& x : s) store(x, Tensor::router_scores);
   return s;
 }

@@ -72,6 +72,7 @@ class Ball {
   friend Ball exp(const Ball& a) { return of(arb_exp, a); }
   friend Ball log1p(const Ball& a) { return of(arb_log1p, a); }
   friend Ball sqrt(const Ball& a) { return of(arb_sqrt, a); }
+  friend Ball tanh(const Ball& a) { return of(arb_tanh, a); }
   friend Ball erfc(const Ball& a) { return of(arb_hypgeom_erfc, a); }
   static Ball pi() {
     Ball r;

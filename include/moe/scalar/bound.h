@@ -82,6 +82,7 @@ struct Bound {
     const double y = std::sqrt(a.v);
     return rounded(y, a.e == 0 ? 0 : a.e <= a.v ? a.e / y : HUGE_VAL);
   }
+  friend Bound tanh(const Bound& a) { return function(std::tanh(a.v), a.e, current_profile().function_ulps); }
   /// erfc(x), also as 1 - erf(x), which loses what is small beside 1; |erfc'| <= 2 / sqrt(pi) < 1.13.
   friend Bound erfc(const Bound& a) {
     Bound y = function(std::erfc(a.v), 1.13 * a.e, current_profile().function_ulps);

@@ -25,6 +25,7 @@ struct Count {
   friend Count exp(Count a) { return did(std::exp(a.v)); }
   friend Count log1p(Count a) { return did(std::log1p(a.v)); }
   friend Count sqrt(Count a) { return did(std::sqrt(a.v)); }
+  friend Count tanh(Count a) { return did(std::tanh(a.v)); }
   friend Count erfc(Count a) { return did(std::erfc(a.v)); }
 
   friend Count dot(const Count* a, const Count* b, Index n, Index step = 1) {

@@ -48,6 +48,12 @@ struct Dual {
     const S r = sqrt(a.v);
     return {r, a.d / (r + r)};
   }
+  /// d tanh(x) / dx = 4 s(2 x) s(-2 x) for the sigmoid s, free of cancellation
+  friend Dual tanh(const Dual& a) {
+    using std::tanh;
+    const S twice = a.v + a.v;
+    return {tanh(a.v), S(4) * sigmoid(twice) * sigmoid(-twice) * a.d};
+  }
   /// d erfc(x) / dx = -2 / sqrt(pi) exp(-x^2)
   friend Dual erfc(const Dual& a) {
     using std::erfc, std::exp, std::sqrt;

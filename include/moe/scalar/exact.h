@@ -84,6 +84,7 @@ class Exact {
   }
   friend Exact exp(const Exact& a) { return a.is_zero() ? a.makes(1) : unknown(); }
   friend Exact log1p(const Exact& a) { return a.is_zero() ? a.makes(0) : unknown(); }
+  friend Exact tanh(const Exact& a) { return a.is_zero() ? a.makes(0) : unknown(); }
   friend Exact erfc(const Exact& a) { return a.is_zero() ? a.makes(1) : unknown(); }
   friend Exact sqrt(const Exact& a) {
     if (a.is_zero()) return a.makes(0);

@@ -34,6 +34,7 @@ struct Narrow {
   friend Narrow exp(Narrow a) { return result(inside(std::exp(a.v))); }
   friend Narrow log1p(Narrow a) { return result(inside(std::log1p(a.v))); }
   friend Narrow sqrt(Narrow a) { return result(inside(std::sqrt(a.v))); }
+  friend Narrow tanh(Narrow a) { return result(inside(std::tanh(a.v))); }
   friend Narrow erfc(Narrow a) { return result(inside(std::erfc(a.v))); }
 
   friend Narrow dot(const Narrow* a, const Narrow* b, Index n, Index step = 1) {

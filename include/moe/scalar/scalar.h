@@ -9,7 +9,7 @@
 /// What the layer asks of a scalar. The definitions here are the mathematics and serve every scalar; a scalar
 /// overloads one only to be faster (Ball) or to state what *any* correct evaluation of it may do.
 ///
-/// A scalar Num has: Num(), Num(double), + - * /, unary -, +=; exp log1p sqrt erfc pi<Num>(), by argument-dependent
+/// A scalar Num has: Num(), Num(double), + - * /, unary -, +=; exp log1p sqrt erfc tanh pi<Num>(), by argument-dependent
 /// lookup; approx(a) for decisions that need no certainty; and, if it may choose, greater(a, b) and
 /// same(a, b) for decisions that change the result.
 /// Operators take independent operands: where one number enters twice there is a primitive for it.

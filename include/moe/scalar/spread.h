@@ -60,6 +60,10 @@ struct Spread {
   }
   friend Spread log1p(const Spread& a) { return rounded(std::log1p(a.v), a.var / ((1 + a.v) * (1 + a.v))); }
   friend Spread sqrt(const Spread& a) { return rounded(std::sqrt(a.v), a.v > 0 ? a.var / (4 * a.v) : 0); }
+  friend Spread tanh(const Spread& a) {
+    const double y = std::tanh(a.v), slope = 1 - y * y, u = current_profile().inside.u;
+    return rounded(y, slope * slope * a.var + y * y * u * u / 3);
+  }
   /// Also as 1 - erf(x).
   friend Spread erfc(const Spread& a) {
     const double slope = 2 * std::numbers::inv_sqrtpi * std::exp(-a.v * a.v), u = current_profile().inside.u;
@@ -165,7 +169,8 @@ inline Spread sigmoid(const Spread& z) {
 template <typename F>
 Spread smooth(const F& f, const Spread& z) {
   const Dual<double> y = f(Dual<double>(z.v, 1.0));
-  const double lost = blur(f, std::abs(z.v)) * current_profile().inside.u;
+  double lost = blur(f, std::abs(z.v)) * current_profile().inside.u;
+  if constexpr (requires { f.blur_of_result(); }) lost += f.blur_of_result() * current_result().u;
   return {y.v, y.d * y.d * z.var + f(Spread(z.v)).var + lost * lost / 3};
 }
 

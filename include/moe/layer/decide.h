@@ -1,0 +1,120 @@
+#pragma once
+
+#include "moe/layer/capacity.h"
+#include "moe/layer/linear.h"
+#include "moe/layer/route.h"
+
+/// The decisions of a layer: from the router's linear map to who goes where.
+namespace moe {
+
+/// Everything discrete about a forward pass. Made once, by a scalar that can prove it, and given to every other.
+struct Decisions {
+  IdMatrix expert;                      // (T, K)
+  IdMatrix retopk;                      // (T, K) by the scores alone, where a loss counts those
+  Matrix<std::uint8_t> retopk_open;     // (T, E) 1 where rounding may decide whether it does; empty: nowhere
+  std::vector<std::int32_t> runner_up;  // (T) the best that was not chosen, where a loss asks
+  Matrix<std::uint8_t> taken_up;        // (T, K) by (R6), where there is a policy
+  Plan plan;
+};
+
+/// What experts are ranked and scored by.   x (T, D), W (E, D), b (E) or absent -> z, or with noise h, (T, E)
+///   (R0)  z = x W^T + b, or of router.x, with input own;   with noise   h = z + n s   by (N1)
+template <typename Num>
+struct RouterLogits {
+  Matrix<Num> logits;
+  NoiseTrace<Num> noise;
+};
+template <typename Num>
+RouterLogits<Num> logits_forward(const Config& config, const Matrix<Num>& tokens, const Params<Num>& params) {
+  const Matrix<Num> own = all_rows(params.router_x), &x = has_router_input(config) ? own : tokens;
+  Matrix<Num> z =
+      stored(Tensor::router_logits, [&] { return linear_forward(x, params.router, params.router_bias); });
+  if (!has_noise(config)) return {std::move(z), {}};
+  NoiseTrace<Num> noise{
+      std::move(z),
+      stored(Tensor::router_noise_raw, [&] { return linear_forward(x, params.noise_weight); }),
+      {},
+      all_rows(params.noise)};
+  Matrix<Num> h = stored(Tensor::router_noisy_logits, [&] { return noise_forward(config.noise, noise); });
+  return {std::move(h), std::move(noise)};
+}
+
+/// The keys that a capacity ranks by: one per token (bpr_top1) or one per assignment (weight); none for fcfs.
+template <typename Num>
+std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, const IdMatrix& expert) {
+  const auto [T, D, F, E, K] = Letters(config);
+  std::vector<Key<Num>> keys;
+  if (!ranks_by_numbers(config.capacity)) return keys;
+  const bool by_weight = ranks_assignments(config.capacity);
+  // Is the weight a share of what the chosen ones have?
+  const bool shared = by_weight && shares_before_drop(config.router);
+  const ScoreFunction function = config.router.score_function;
+  std::vector<Num> w = buffer<Num>(K);
+  for (Index t = 0; t < T; ++t) {
+    const std::vector<Num> s = scores_to_rank(config.router, row(z, t), E);
+    std::vector<Num> z_k, s_k;
+    for (Index k = 0; k < K; ++k) z_k.push_back(z(t, expert(t, k))), s_k.push_back(at(s, expert(t, k)));
+    if (shared) weights_to_rank(config.router, z_k.data(), s_k.data(), K, w.data());
+    for (Index k = 0; k < (by_weight ? K : 1); ++k) {
+      std::vector<Num> among = z_k;
+      if (!shared) among.assign(row(z, t), row(z, t) + (couples_experts(function) ? E : 0));
+      keys.push_back(weight_key(function, shared ? at(w, k) : at(s_k, k), at(z_k, k), std::move(among)));
+    }
+  }
+  return keys;
+}
+
+/// The plan of given choices, in the places that priority gives them: (P1) to (P3).
+inline void set_plan(const Config& config, const std::vector<Index>& place, Decisions& made) {
+  const auto [T, D, F, E, K] = Letters(config);
+  const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
+  made.plan = make_plan(made.expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config),
+                        scopes, made.taken_up);
+}
+
+/// The weights of the choices before any drop, for (R6).
+template <typename Num>
+Matrix<Num> early_weights(const Router& router, const Matrix<Num>& z, const IdMatrix& expert) {
+  const Index T = z.rows(), E = z.cols(), K = expert.cols();
+  Matrix<Num> w(T, K);
+  for (Index t = 0; t < T; ++t) {
+    const std::vector<Num> s = scores_to_rank(router, row(z, t), E);
+    std::vector<Num> z_k, s_k;
+    for (Index k = 0; k < K; ++k) z_k.push_back(z(t, expert(t, k))), s_k.push_back(at(s, expert(t, k)));
+    weights_to_rank(router, z_k.data(), s_k.data(), K, row(w, t));
+  }
+  return w;
+}
+
+/// The decisions that follow from given experts.   z (T, E), u (1, T) or absent
+template <typename Num>
+Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert, const Matrix<Num>& u = {}) {
+  Decisions made;
+  made.expert = std::move(expert);
+  if (has_retopk(config)) made.retopk = choose_experts(z, config.shape.top_k);
+  if (draws_second(config.router))
+    made.taken_up = take_up(config.router, early_weights(config.router, z, made.expert), u);
+  set_plan(config, places(priority_keys(config, z, made.expert)), made);
+  return made;
+}
+
+/// All decisions of a layer: (R1), then the rest.
+template <typename Num>
+Decisions decide(const Config& config, const RouterLogits<Num>& z, const Params<Num>& params) {
+  const Index K = config.shape.top_k;
+  if (!has_noise(config))
+    return decide_for(config, z.logits,
+                      choose_experts(config.router, z.logits, all_rows(params.selection_bias), K),
+                      all_rows(params.second_policy));
+  NoisyChoice choice = choose_noisy(config.noise, z.noise, z.logits, K);
+  Decisions made = decide_for(config, z.logits, std::move(choice.expert));
+  made.runner_up = std::move(choice.runner_up);
+  return made;
+}
+template <typename Num>
+Decisions decide(const Config& config, const Params<Num>& params) {
+  if (!has_router(config)) return decide_for(config, Matrix<Num>(), zeros<std::int32_t>(params.x.rows, 1));
+  return decide(config, logits_forward(config, all_rows(params.x), params), params);
+}
+
+}  // namespace moe
