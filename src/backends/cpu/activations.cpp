@@ -69,15 +69,19 @@ struct FromLayer {
 
 /// The numbers of (X2); a limit that there is not is infinite.
 struct Limits {
-  float gate, up, offset;
+  float gate, act, up, offset;
   explicit Limits(const Experts& e)
       : gate(clamps_gate(e) ? static_cast<float>(e.clamp_gate_max) : HUGE_VALF),
+        act(clamps_act(e) ? static_cast<float>(e.clamp_act_max) : HUGE_VALF),
         up(clamps_up(e) ? static_cast<float>(e.clamp_up_abs) : HUGE_VALF),
         offset(static_cast<float>(e.up_offset)) {}
   float of_gate(float g) const { return g > gate ? gate : g; }
+  float of_act(float a) const { return a > act ? act : a; }
   float of_up(float u) const { return (u > up ? up : u < -up ? -up : u) + offset; }
 };
-bool has_limits(const Experts& e) { return clamps_gate(e) || clamps_up(e) || e.up_offset != 0; }
+bool has_limits(const Experts& e) {
+  return clamps_gate(e) || clamps_act(e) || clamps_up(e) || e.up_offset != 0;
+}
 
 template <typename F>
 [[gnu::always_inline]] inline void forward(F f, const float* z, const float* u, Index n, float* h) {
@@ -100,18 +104,18 @@ template <typename F>
 template <typename F>
 [[gnu::always_inline]] inline void forward(F f, const Limits& l, const float* z, const float* u, Index n,
                                            float* h) {
-  for (Index j = 0; j < n; ++j) h[j] = f.value(l.of_gate(z[j])) * l.of_up(u[j]);
+  for (Index j = 0; j < n; ++j) h[j] = l.of_act(f.value(l.of_gate(z[j]))) * l.of_up(u[j]);
 }
 template <typename F>
 [[gnu::always_inline]] inline void backward(F f, const Limits& l, const float* z, const float* u,
                                             const float* dh, Index n, float* dz, float* du) {
   for (Index j = 0; j < n; ++j) {
-    const float v = dh[j] * f.value(l.of_gate(z[j]));
+    const float v = dh[j] * l.of_act(f.value(l.of_gate(z[j])));
     du[j] = std::abs(u[j]) < l.up ? v : 0.0F;
   }
   for (Index j = 0; j < n; ++j) {
     const float v = dh[j] * l.of_up(u[j]) * f.slope(l.of_gate(z[j]));
-    dz[j] = z[j] < l.gate ? v : 0.0F;
+    dz[j] = z[j] < l.gate && f.value(l.of_gate(z[j])) < l.act ? v : 0.0F;
   }
 }
 

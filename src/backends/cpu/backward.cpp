@@ -33,6 +33,7 @@ void Layer::backward() {
   if (a_.dy.empty() && config_.shape.num_tokens > 0)
     throw Error("dy", "dy must be part of the batch where gradients are asked for");
   combine_back();
+  combine_bias_back();
   shared_back();
   run_experts_back();
   weigh_back();
@@ -69,6 +70,16 @@ void Layer::combine_back() {
     scale(keeps_x(dropped) ? 1.0F : weights_(t, 0), dy, D, g_.x.row(t));
     if (scales_x(dropped)) routed_grads_.topk_weights(t, 0) = static_cast<double>(dot_of(a_.x.row(t), dy, D));
   });
+}
+
+/// (C2')
+void Layer::combine_bias_back() {
+  if (!biases_sum(config_)) return;
+  const Index D = config_.shape.hidden_size;
+  g_.combine_bias = zeros<float>(1, D);
+  for (Index t = 0; t < config_.shape.num_tokens; ++t)
+    add_scaled(routed_share(), a_.dy.row(t), D, g_.combine_bias.data());
+  keep(g_.combine_bias.data(), D);
 }
 
 /// (H1'), (H2')
@@ -198,7 +209,8 @@ void Layer::weights_back() {
 void Layer::router_back() {
   if (!has_router(config_)) return;
   const auto [T, D, F, E, K] = Letters(config_);
-  const Matrix<double> dr = logits_backward(config_, routed_, routed_grads_, in_parallel, score_back);
+  const Matrix<double> dr =
+      logits_backward(config_, routed_, routed_grads_, in_parallel, score_back, expert_scale_);
   const auto linear_back = [&, T = T, E = E, D = D](const Matrix<double>& exact, Tensor id, Linear& back,
                                                     Matrix<float>& dW) {
     if (back.blocks() == 0) back = load_map_back(inputs_, id, E, D, storage_);

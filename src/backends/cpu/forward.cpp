@@ -21,6 +21,10 @@ Layer::Layer(Config config, const Inputs& inputs, Format dtype)
   load_matrix(inputs, Tensor::router_selection_bias, 1, E, storage_, bias);
   selection_bias_ = widened(bias, 0, bias.rows());
   load_matrix(inputs, Tensor::router_bias, 1, E, storage_, router_bias_);
+  Floats factors;
+  load_matrix(inputs, Tensor::router_expert_scale, 1, E, storage_, factors);
+  expert_scale_ = widened(factors, 0, factors.rows());
+  load_matrix(inputs, Tensor::combine_bias, 1, D, storage_, combine_bias_);
   load_matrix(inputs, Tensor::shared_gate_weight, 1, D, storage_, shared_gate_);
   experts_.resize(static_cast<std::size_t>(E + (has_shared(config_) ? 1 : 0)));
   // Weights that are only a recipe may be more than fits: they are made where an expert is first used.
@@ -88,7 +92,8 @@ void Layer::route() {
   routed_.dispatch = std::move(made.plan);
   r.retopk = std::move(made.retopk), r.runner_up = std::move(made.runner_up);
   score_all();
-  weights_forward(config_.router, selection_bias_, made.expert, routed_.dispatch, r, in_parallel);
+  weights_forward(config_.router, selection_bias_, made.expert, routed_.dispatch, r, in_parallel,
+                  expert_scale_);
   if (updates_bias(config_))
     r.next_bias = updated_bias(config_.bias_update, selection_bias_, routed_.dispatch);
   weights_ = r.weights.cast<float>();
@@ -111,6 +116,8 @@ Decisions Layer::choose() {
   const auto [T, D, F, E, K] = Letters(config_);
   const Matrix<double>& z = routed_.router.logits;
   map_tokens(router_, router_bias_, routed_.router.logits);
+  if (caps_logits(config_.router) || closed_compete(config_.router))  // which are rare, and the layer's own
+    return decide_for(config_, z, choose_experts(config_.router, z, selection_bias_, K), uniform_);
   const double* bias = selection_bias_.size() > 0 ? selection_bias_.data() : nullptr;
   IdMatrix expert(T, K);
   in_parallel(T, [&, E = E, K = K](Index first, Index last) {
@@ -135,10 +142,15 @@ Decisions Layer::choose_noisily() {
 void Layer::score_all() {
   Routing<double>& r = routed_.router;
   const Index T = r.logits.rows(), E = r.logits.cols();
-  r.scores.resize(T, E), r.logsumexp.resize(T, 1);
+  r.scores.resize(T, E), r.logsumexp.resize(T, 1), r.capped.resize(caps_logits(config_.router) ? T : 0, E);
   in_parallel(T, [&](Index first, Index last) {
-    for (Index t = first; t < last; ++t)
-      r.logsumexp(t, 0) = score(config_.router.score_function, row(r.logits, t), E, row(r.scores, t));
+    for (Index t = first; t < last; ++t) {
+      if (caps_logits(config_.router)) {
+        const std::vector<double> drawn = capped(config_.router, row(r.logits, t), E);
+        std::copy(drawn.begin(), drawn.end(), row(r.capped, t));
+      }
+      r.logsumexp(t, 0) = score(config_.router.score_function, row(scored(r), t), E, row(r.scores, t));
+    }
   });
 }
 
@@ -315,6 +327,7 @@ void Layer::combine() {
         add_weighted(weight_of(t, k), out, D, y, of_slot(a_.out, t, k + 1));
     if (leaves_x(dropped) && all_dropped(routed_.dispatch, t))
       add_scaled(keeps_x(dropped) ? 1.0F : weights_(t, 0), a_.x.row(t), D, y);
+    if (biases_sum(config_)) add(combine_bias_.row(0), D, y);
     if (averages_shared(config_)) {
       scale(routed_share(), y, D, y);
       add_scaled(shared_share(), shared_output().row(t), D, y);

@@ -27,7 +27,7 @@ struct Stages {
 struct StageGrads {
   Floats x, hidden, dx_rows;       // (T, D), (N, F), (N, D)
   Floats shared_hidden, shared_x;  // (T, Fs), (T, D)
-  Matrix<float> router_weight, router_bias, noise_weight, shared_gate;
+  Matrix<float> router_weight, router_bias, noise_weight, combine_bias, shared_gate;
 };
 
 class Layer final : public LoadedLayer {
@@ -66,6 +66,7 @@ class Layer final : public LoadedLayer {
 
   // backward.cpp
   void combine_back();
+  void combine_bias_back();
   void shared_back();
   void run_experts_back();
   void weigh_back();
@@ -87,6 +88,8 @@ class Layer final : public LoadedLayer {
   Linear router_, noise_router_, router_back_, noise_router_back_;
   Matrix<double> selection_bias_;  // (1, E)
   Floats router_bias_;             // (1, E)
+  Matrix<double> expert_scale_;    // (1, E)
+  Floats combine_bias_;            // (1, D)
   Floats shared_gate_;             // (1, D)
 
   // The last batch.

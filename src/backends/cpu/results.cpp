@@ -60,6 +60,7 @@ Grads<double> Layer::grads(const Take& take) const {
   g.x = widened(g_.x, 0, T);
   g.router_weight = widened(g_.router_weight);
   g.router_bias = widened(g_.router_bias);
+  g.bias = widened(g_.combine_bias);
   g.noise_weight = widened(g_.noise_weight);
   if (config_.experts.glu) g.gate = widened(dpre_, 0, F);
   g.up = widened(dpre_, dpre_.cols() - F, F);
@@ -94,18 +95,25 @@ namespace {
 /// Beyond what all backends compute.
 const std::vector<Known> kAlsoComputed{{"router.score_function", {"sqrtsoftplus"}},
                                        {"router.logit_bias"},
+                                       {"router.logit_softcap"},
                                        {"router.selection_bias_on", {"logits"}},
+                                       {"router.closed_groups", {"excluded", "zero"}},
+                                       {"router.renorm", {"l2"}},
+                                       {"router.expert_scale"},
                                        {"router.renorm_epsilon"},
                                        {"combine.weight_location", {"input"}},
                                        {"experts.activation", {"quick_gelu"}},
                                        {"experts.act_alpha"},
                                        {"experts.clamp_gate_max"},
+                                       {"experts.bias", {"after_combine"}},
+                                       {"experts.clamp_act_max"},
                                        {"experts.clamp_up_abs"},
                                        {"experts.up_offset"},
                                        {"experts.identity_experts"},
                                        {"shared.mode", {"average", "weighted_mean"}},
                                        {"aux.p_source", {"softmax"}},
                                        {"shared.clamp_gate_max"},
+                                       {"shared.clamp_act_max"},
                                        {"shared.clamp_up_abs"}};
 
 }  // namespace
