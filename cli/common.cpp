@@ -43,13 +43,13 @@ NamedConfig LayerOptions::load(const std::string& config) const {
 
 Format LayerOptions::format() const { return dtype.empty() ? Format::F64 : real_format("--dtype", dtype); }
 
-Inputs LayerOptions::inputs(const Config& config) const {
-  InputSources sources{input, weights, {}, kDefaultSeed, Format::F64};
+Inputs LayerOptions::inputs(const NamedConfig& named) const {
+  InputSources sources{input, weights, {}, kDefaultSeed, Format::F64, {}};
   if (!layer.empty()) sources.layer = parse_index("--layer", layer, 0, INT32_MAX);
   if (sources.layer && weights.empty()) throw Error("--layer", "--layer = " + layer + " needs --weights");
   if (!seed.empty()) sources.seed = parse_seed("--seed", seed);
-  sources.format = format();
-  Inputs all = load_inputs(config, sources);
+  sources.format = format(), sources.fused = named.fused;
+  Inputs all = load_inputs(named.config, sources);
   for (auto& [id, a] : all)
     if (a.size() < (Index{1} << 26))
       a = materialized(std::move(a));  // larger ones are made row by row, each time

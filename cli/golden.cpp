@@ -61,7 +61,7 @@ GoldenFile file_of_config(const GoldenOptions& options) {
   c.source = named.source.empty() ? named.name : named.source;
   require_memory(named.config, 48, true);
   c.config = config_to_json(named.config);
-  c.inputs = options.layer.inputs(named.config);
+  c.inputs = options.layer.inputs(named);
   for (const std::string& name : options.budgets) c.budgets.push_back(profile_called(name).name);
   return {options.out.empty() ? stem + ".golden.json" : options.out, {std::move(c)}};
 }

@@ -152,7 +152,7 @@ AskedLayer layer_of(const RunOptions& options) {
   if (options.golden_case.empty()) {
     if (options.config.empty()) throw Error("CONFIG", "run needs a CONFIG, or --case ID");
     NamedConfig named = options.layer.load(options.config);
-    Inputs inputs = options.layer.inputs(named.config);
+    Inputs inputs = options.layer.inputs(named);
     return {std::move(named), std::move(inputs), options.layer.inputs_text()};
   }
   LayerOptions changes = options.layer;

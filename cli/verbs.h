@@ -66,7 +66,7 @@ struct LayerOptions {
   NamedConfig load(const std::string& config) const;
   /// What numbers are rounded to: f64, unless --dtype was given.
   Format format() const;
-  Inputs inputs(const Config& config) const;
+  Inputs inputs(const NamedConfig& named) const;
   std::string inputs_text() const;
 };
 

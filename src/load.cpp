@@ -19,6 +19,7 @@ bool is_path(const std::string& name) {
 struct Document {
   Json json;
   std::string source;
+  Fused fused = Fused::InTurns;
 };
 
 Document config_document(const std::string& name) {
@@ -27,19 +28,20 @@ Document config_document(const std::string& name) {
     if (preset == nullptr)
       throw Error("CONFIG", "CONFIG = " + shown(name) + " must be a preset (" + preset_names() +
                                 ") or a path with / or .json" + did_you_mean(name, names_of_presets()));
-    return {config_to_json(preset->config), preset->source};
+    return {config_to_json(preset->config), preset->source, {}};
   }
   Json json = parse_python_json(read_text(name), name);
   if (is_huggingface(json)) {
     const ForeignConfig foreign = config_from_huggingface(json, name);
-    return {config_to_json(foreign.config), foreign.source};
+    return {config_to_json(foreign.config), foreign.source, foreign.fused};
   }
   const bool says = json.is_object() && json.contains("source") && json["source"].is_string();
   std::string source = says ? json["source"].get<std::string>() : "";
-  return {std::move(json), std::move(source)};
+  return {std::move(json), std::move(source), {}};
 }
 
-bool is_activation(Tensor id) { return id == Tensor::x || id == Tensor::dy; }
+/// Does it come with the tokens of a file of inputs? Noise does not.
+bool is_activation(Tensor id) { return is_of_batch(id) && (has_gradient(id) || id == Tensor::dy); }
 
 /// The tensors of our own names that `file` holds for one of the two options; the other option's may be there, too.
 Inputs named_tensors(const SafetensorsFile& file, bool activations) {
@@ -53,7 +55,7 @@ Inputs named_tensors(const SafetensorsFile& file, bool activations) {
 }
 
 Inputs weights_from(const InputSources& sources, const Config& config) {
-  return sources.layer ? checkpoint_weights(sources.weights, config, *sources.layer)
+  return sources.layer ? checkpoint_weights(sources.weights, config, *sources.layer, sources.fused)
                        : named_tensors(SafetensorsFile(sources.weights), false);
 }
 
@@ -61,15 +63,15 @@ Inputs weights_from(const InputSources& sources, const Config& config) {
 
 NamedConfig load_config(const std::string& name, const std::vector<std::string>& sets,
                         std::optional<Index> tokens) {
-  auto [json, source] = config_document(name);
+  auto [json, source, fused] = config_document(name);
   const std::string file = is_path(name) ? name + ": " : "";
   try {
-    if (sets.empty() && !tokens) return {name, config_from_json(json), source};
+    if (sets.empty() && !tokens) return {name, config_from_json(json), source, fused};
     config_from_json(json);
     std::set<std::string> given;
     for (const std::string& assignment : sets) given.insert(set_field(json, assignment));
     if (tokens && json["shape"].is_object()) json["shape"]["num_tokens"] = *tokens;
-    return {name, config_from_json(json, &given), source};
+    return {name, config_from_json(json, &given), source, fused};
   } catch (const Error& e) {
     throw Error(e.field, file + e.what());
   }

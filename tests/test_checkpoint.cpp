@@ -240,6 +240,67 @@ TEST_CASE("checkpoint: shards are found by their index") {
             ": must hold a tensor model.layers.5.mlp.experts.0.up_proj.weight");
 }
 
+TEST_CASE("checkpoint: the layers of a decoder come after those of its encoder") {
+  const Scratch folder;
+  const std::string path = folder / "model.safetensors";
+  const Config config = tiny("switch", {"experts.glu=false"});
+  const auto layer = [&](const std::string& start, std::uint64_t seed, Arrays& all) {
+    const Inputs own = seeded_inputs(config, seed);
+    all.emplace_back(start + "router.classifier.weight", materialized(own.at(Tensor::router_weight)));
+    for (Index e = 0; e < 2; ++e)
+      for (const auto& [name, id] : {std::pair{"wi", Tensor::experts_up}, {"wo", Tensor::experts_down}}) {
+        const Array every = materialized(own.at(id));
+        const Index size = every.size() / 2 * 2;
+        Array one{every.format, {every.dims[1], every.dims[2]}, {}, {}};
+        one.bytes.assign(every.bytes.begin() + e * size, every.bytes.begin() + (e + 1) * size);
+        all.emplace_back(start + "experts.expert_" + std::to_string(e) + '.' + name + ".weight", one);
+      }
+  };
+  Arrays all;
+  layer("encoder.block.0.layer.1.mlp.", 1, all), layer("decoder.block.0.layer.2.mlp.", 2, all);
+  write_safetensors(path, all);
+  for (const Index i : {Index{0}, Index{1}}) {
+    const Inputs want = seeded_inputs(config, static_cast<std::uint64_t>(i) + 1),
+                 got = checkpoint_weights(path, config, i);
+    REQUIRE(got.size() == 3);
+    for (const auto& [id, a] : got)
+      for (Index j = 0; j < a.size(); ++j) CHECK(a.real(j) == want.at(id).real(j));
+  }
+}
+
+TEST_CASE(
+    "checkpoint: a dense block beside a mixture is no dense layer, and halves are halves where they are") {
+  const Scratch folder;
+  const std::string path = folder / "model.safetensors";
+  const Config config = tiny("mixtral", {"experts.bias=per_expert"});
+  const Inputs inputs = seeded_inputs(config);
+  const auto stacked = [&](Tensor first, Tensor second) {  // of each expert, one after the other
+    const Array a = materialized(inputs.at(first)), b = materialized(inputs.at(second));
+    Array both = a;
+    both.dims[1] *= 2, both.bytes.clear();
+    const Index size = a.size() / 2 * 2;
+    for (Index e = 0; e < 2; ++e)
+      for (const Array* half : {&a, &b})
+        both.bytes.insert(both.bytes.end(), half->bytes.begin() + e * size,
+                          half->bytes.begin() + (e + 1) * size);
+    return both;
+  };
+  const std::string start = "model.layers.5.";
+  const Arrays all{
+      {start + "mlp.gate_proj.weight", materialized(inputs.at(Tensor::router_weight))},
+      {start + "router.proj.weight", materialized(inputs.at(Tensor::router_weight))},
+      {start + "experts.gate_up_proj", stacked(Tensor::experts_gate, Tensor::experts_up)},
+      {start + "experts.gate_up_proj_bias", stacked(Tensor::experts_gate_bias, Tensor::experts_up_bias)},
+      {start + "experts.down_proj", materialized(inputs.at(Tensor::experts_down))},
+      {start + "experts.down_proj_bias", materialized(inputs.at(Tensor::experts_down_bias))}};
+  write_safetensors(path, all);
+  const Inputs halves = checkpoint_weights(path, config, 5, Fused::Halves),
+               turns = checkpoint_weights(path, config, 5);
+  for (const auto& [id, a] : halves)
+    for (Index j = 0; j < a.size(); ++j) CHECK(a.real(j) == inputs.at(id).real(j));
+  CHECK(turns.at(Tensor::experts_gate).bytes != halves.at(Tensor::experts_gate).bytes);
+}
+
 TEST_CASE("checkpoint: what does not fit is an error that names the tensor") {
   const Scratch folder;
   const std::string path = folder / "model.safetensors";

@@ -220,7 +220,8 @@ TEST_CASE("huggingface: what would be another layer is refused") {
         "c.json: scoring_func = \"softmax\" must be sigmoid");
   CHECK(error_with(kDeepSeek, {{"topk_method", "greedy"}}) ==
         "c.json: topk_method = \"greedy\" must be noaux_tc");
-  CHECK(error_with(kNemotron, {{"moe_latent_size", 16}}) == "c.json: moe_latent_size = 16 must be null");
+  CHECK(error_with(kNemotron, {{"moe_latent_size", 0}}) ==
+        "c.json: moe_latent_size = 0 must be a whole number in [1, 2147483647]");
   CHECK(error_with(kCohere, {{"shared_expert_combination_strategy", "product"}}) ==
         "c.json: shared_expert_combination_strategy = \"product\" must be sum");
   CHECK(error_with(kGptOss, {{"swiglu_limit", -1}}) ==
@@ -269,6 +270,8 @@ TEST_CASE("huggingface: Nemotron is ungated, Cohere chooses its scores, Laguna m
   CHECK(!nemotron.experts.glu);
   CHECK(nemotron.experts.activation == Activation::Relu2);
   CHECK(nemotron.shared.ffn_size == 20);
+  CHECK(nemotron.experts.latent_size == 0);
+  CHECK(read(kNemotron, {{"moe_latent_size", 16}}).experts.latent_size == 16);
   CHECK(read(kCohere).router.score_function == ScoreFunction::Softmax);
   CHECK(read(kCohere).shared.mode == SharedMode::Add);
   CHECK(read(kCohere, {{"shared_expert_combination_strategy", "average"}}).shared.mode ==
@@ -279,6 +282,93 @@ TEST_CASE("huggingface: Nemotron is ungated, Cohere chooses its scores, Laguna m
   CHECK(read(kLaguna).combine.weight_location == WeightLocation::Output);
   CHECK(read(kLaguna, {{"moe_apply_router_weight_on_input", true}}).combine.weight_location ==
         WeightLocation::Input);
-  CHECK(error_with(kLaguna, {{"moe_router_logit_softcapping", 30.0}}) ==
-        "c.json: moe_router_logit_softcapping = 30.0 must be 0.0");
+  CHECK(read(kLaguna, {{"moe_router_logit_softcapping", 30.0}}).router.logit_softcap == 30);
+}
+
+TEST_CASE("huggingface: what stands around experts, and what limits them") {
+  const auto step = [](const Json& routed, const Json& shared) {
+    return read(kLaguna, {{"model_type", "step3p5"},
+                          {"moe_router_scaling_factor", 1.0},
+                          {"share_expert_dim", 20},
+                          {"shared_expert_intermediate_size", nullptr},
+                          {"swiglu_limits", routed},
+                          {"swiglu_limits_shared", shared}});
+  };
+  const Config limited = step({7, 7}, {16, 16});
+  CHECK((limited.experts.clamp_act_max == 7 && limited.experts.clamp_up_abs == 7));
+  CHECK((limited.shared.clamp_act_max == 16 && limited.shared.clamp_up_abs == 16));
+  CHECK(limited.experts.clamp_gate_max == 0);
+  CHECK(step(nullptr, {nullptr, nullptr}).experts.clamp_act_max == 0);
+  CHECK(error_of([&] {
+          step({0, 7}, nullptr);
+        }).starts_with("c.json: swiglu_limits = [0,7] differs between layers"));
+  CHECK(error_of([&] {
+          step({-1, -1}, nullptr);
+        }).starts_with("c.json: swiglu_limits = [-1,-1] must hold limits"));
+
+  const Config axk1 = read(kDeepSeek, {{"model_type", "axk1"}, {"rms_norm_eps", 1e-5}});
+  CHECK((norms_output(axk1) && axk1.combine.norm_epsilon == 1e-5));
+  CHECK(closed_compete(read(kDeepSeek, {{"model_type", "axk2"}}).router));
+  CHECK(!closed_compete(read(kDeepSeek, {{"model_type", "axk2"}, {"n_group", nullptr}}).router));
+  CHECK(!closed_compete(read(kDeepSeek).router));
+
+  const Config jetmoe = read(kMixtral, {{"model_type", "jetmoe"},
+                                        {"activation_function", "gelu"},
+                                        {"router_aux_loss_coef", nullptr},
+                                        {"aux_loss_coef", 0.5}});
+  CHECK((biases_sum(jetmoe) && jetmoe.experts.activation == Activation::GeluErf));
+  CHECK(jetmoe.aux.at(0).coefficient == 0.5);
+
+  const Json gemma{{"model_type", "gemma4_text"}, {"hidden_size", 32},
+                   {"moe_intermediate_size", 24}, {"num_experts", 8},
+                   {"top_k_experts", 2},          {"hidden_activation", "gelu_pytorch_tanh"},
+                   {"enable_moe_block", true}};
+  const Config own = config_from_huggingface(gemma, "c.json").config;
+  CHECK((has_router_input(own) && own.router.expert_scale && own.shape.top_k == 2));
+  CHECK(own.experts.activation == Activation::GeluTanh);
+  Json dense = gemma;
+  dense["enable_moe_block"] = false;
+  CHECK(error_of([&] { config_from_huggingface(dense, "c.json"); }) ==
+        "c.json: enable_moe_block = false must be true");
+
+  const ForeignConfig filter =
+      config_from_huggingface(changed(kGptOss, {{"model_type", "openai_privacy_filter"}}), "c.json");
+  CHECK(filter.fused == Fused::Halves);
+  CHECK(config_to_json(filter.config) == config_to_json(read(kGptOss)));
+  CHECK(config_from_huggingface(changed(kGptOss, Json::object()), "c.json").fused == Fused::InTurns);
+}
+
+TEST_CASE("huggingface: Switch has places of each sequence, and DBRX divides by powers") {
+  const Json json{{"model_type", "switch_transformers"},
+                  {"d_model", 32},
+                  {"d_ff", 24},
+                  {"num_experts", 8},
+                  {"router_bias", true},
+                  {"expert_capacity", 3},
+                  {"dense_act_fn", "relu"},
+                  {"router_z_loss_coef", 0.001},
+                  {"router_aux_loss_coef", 0.002}};
+  const Config c = config_from_huggingface(json, "c.json").config;
+  CHECK((c.shape.hidden_size == 32 && c.shape.ffn_size == 24 && c.shape.top_k == 1));
+  CHECK((!c.experts.glu && c.experts.activation == Activation::Relu && c.router.logit_bias));
+  CHECK((c.capacity.fixed == 3 && c.capacity.scope == Scope::Group && has_fixed(c.capacity)));
+  REQUIRE(c.aux.size() == 2);
+  CHECK((counts_first_only(c.aux[0]) && c.aux[0].coefficient == 0.002));
+  CHECK((is_of_logits(c.aux[1]) && c.aux[1].coefficient == 0.001));
+
+  const auto dbrx = [](const Json& power) {
+    return config_from_huggingface({{"model_type", "dbrx"},
+                                    {"d_model", 32},
+                                    {"ffn_config",
+                                     {{"ffn_hidden_size", 24},
+                                      {"moe_num_experts", 8},
+                                      {"moe_top_k", 2},
+                                      {"moe_normalize_expert_weights", power}}}},
+                                   "c.json")
+        .config.router.renorm;
+  };
+  CHECK(dbrx(1.0) == Renorm::Sum);
+  CHECK(dbrx(2.0) == Renorm::L2);
+  CHECK(dbrx(nullptr) == Renorm::None);
+  CHECK(error_of([&] { dbrx(3.0); }) == "c.json: moe_normalize_expert_weights = 3.0 must be 1, 2 or null");
 }

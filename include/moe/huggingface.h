@@ -8,10 +8,14 @@ namespace moe {
 
 inline bool is_huggingface(const Json& json) { return json.is_object() && json.contains("model_type"); }
 
+/// How gate and up lie in one matrix where the file has biases of it, which is what no shape tells.
+enum class Fused { InTurns, Halves };
+
 /// A layer that somebody else describes: its config, and where its mathematics is from.
 struct ForeignConfig {
   Config config;
   std::string source;  // one line, with what differs
+  Fused fused = Fused::InTurns;
 };
 
 /// The mixture layers of a model, 16 tokens long. What the file does not say, such as a loss, they do not have. Throws
@@ -23,6 +27,7 @@ std::vector<std::string> checkpoint_files(const std::string& path);
 
 /// The weights of layer `layer` of a checkpoint (safetensors, or the index of its shards) that keeps them under the names
 /// and in the layouts of huggingface/transformers. Throws Error for what is missing, or what the config has no use for.
-Inputs checkpoint_weights(const std::string& path, const Config& config, Index layer);
+Inputs checkpoint_weights(const std::string& path, const Config& config, Index layer,
+                          Fused fused = Fused::InTurns);
 
 }  // namespace moe

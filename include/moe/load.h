@@ -1,7 +1,6 @@
 #pragma once
 
-#include "moe/inputs.h"
-#include "moe/json.h"
+#include "moe/huggingface.h"
 
 /// What a command line names, loaded and checked.
 namespace moe {
@@ -11,6 +10,7 @@ struct NamedConfig {
   std::string name;
   Config config;
   std::string source;
+  Fused fused = Fused::InTurns;
 };
 
 /// A preset by its name, or one of our config files or a Hugging Face config.json by its path: a name is a path if it
@@ -25,6 +25,7 @@ struct InputSources {
       layer;  // of a Hugging Face checkpoint, whose weights may be several files and their index
   std::uint64_t seed = kDefaultSeed;
   Format format = Format::F64;  // what the numbers are rounded to
+  Fused fused = Fused::InTurns;
 };
 
 /// Every input of the config. Throws Error for a tensor that is missing, unknown, of a wrong shape, not finite, or out of

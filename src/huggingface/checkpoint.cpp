@@ -27,9 +27,12 @@ constexpr const char* kLayers[] = {"model.layers.",
                                    "thinker.model.layers.",
                                    "backbone.layers.",
                                    "transformer.blocks.",
+                                   "encoder.block.",
+                                   "blocks.",
                                    "layers."};
 constexpr const char* kBlocks[] = {
-    "block_sparse_moe.", "mlp.", "feed_forward.", "mixer.", "ffn.", "moe.", ""};
+    "block_sparse_moe.", "mlp.", "feed_forward.", "mixer.", "ffn.", "moe.", "layer.1.mlp.",
+    "layer.2.mlp.",      ""};
 constexpr NamedPart kParts[] = {
     {"gate.weight", Tensor::router_weight},
     {"router.weight", Tensor::router_weight},
@@ -37,7 +40,13 @@ constexpr NamedPart kParts[] = {
     {"router.gate.weight", Tensor::router_weight},
     {"router.classifier.weight", Tensor::router_weight},
     {"gate.wg.weight", Tensor::router_weight},
+    {"gate_weight", Tensor::router_weight},
+    {"router.proj.weight", Tensor::router_weight},
     {"router.bias", Tensor::router_bias},
+    {"router.classifier.bias", Tensor::router_bias},
+    {"router.per_expert_scale", Tensor::router_expert_scale},
+    {"fc1_latent_proj.weight", Tensor::latent_down},
+    {"fc2_latent_proj.weight", Tensor::latent_up},
     {"gate.e_score_correction_bias", Tensor::router_selection_bias},
     {"router.e_score_correction_bias", Tensor::router_selection_bias},
     {"e_score_correction_bias", Tensor::router_selection_bias},
@@ -48,14 +57,18 @@ constexpr NamedPart kParts[] = {
     {"gate.expert_bias", Tensor::router_selection_bias},
     {"router.expert_bias", Tensor::router_selection_bias},
     {"gate.bias", Tensor::router_selection_bias},
+    {"router_bias", Tensor::router_selection_bias},
     {"experts.{e}.w1.weight", Tensor::experts_gate},
     {"experts.{e}.gate_proj.weight", Tensor::experts_gate},
+    {"experts.{e}.fc1.weight", Tensor::experts_gate},
     {"experts.gate_up_proj", Tensor::experts_gate, Rows::Gate},
     {"experts.mlp.w1", Tensor::experts_gate},
     {"input_linear.weight", Tensor::experts_gate, Rows::Gate},
     {"experts.fc1.weight", Tensor::experts_gate, Rows::Gate, true},
     {"experts.{e}.w3.weight", Tensor::experts_up},
     {"experts.{e}.up_proj.weight", Tensor::experts_up},
+    {"experts.{e}.fc3.weight", Tensor::experts_up},
+    {"experts.expert_{e}.wi.weight", Tensor::experts_up},
     {"experts.up_proj", Tensor::experts_up},
     {"experts.gate_up_proj", Tensor::experts_up, Rows::Up},
     {"experts.mlp.v1", Tensor::experts_up},
@@ -63,6 +76,8 @@ constexpr NamedPart kParts[] = {
     {"experts.fc1.weight", Tensor::experts_up, Rows::Up, true},
     {"experts.{e}.w2.weight", Tensor::experts_down},
     {"experts.{e}.down_proj.weight", Tensor::experts_down},
+    {"experts.{e}.fc2.weight", Tensor::experts_down},
+    {"experts.expert_{e}.wo.weight", Tensor::experts_down},
     {"experts.down_proj", Tensor::experts_down},
     {"output_linear.weight", Tensor::experts_down},
     {"experts.fc2.weight", Tensor::experts_down, Rows::All, true},
@@ -70,6 +85,8 @@ constexpr NamedPart kParts[] = {
     {"experts.gate_up_proj_bias", Tensor::experts_gate_bias, Rows::Gate},
     {"experts.gate_up_proj_bias", Tensor::experts_up_bias, Rows::Up},
     {"experts.down_proj_bias", Tensor::experts_down_bias},
+    {"bias", Tensor::combine_bias},
+    {"post_mlp_layernorm.weight", Tensor::combine_norm_weight},
     {"shared_experts.gate_proj.weight", Tensor::shared_gate},
     {"shared_expert.gate_proj.weight", Tensor::shared_gate},
     {"shared_mlp.gate_proj.weight", Tensor::shared_gate},
@@ -216,8 +233,12 @@ Array read(Checkpoint& file, const std::string& name, const NamedPart& part, boo
   return all;
 }
 
-/// "model.layers.3." as the file has it; the first way to say it where it has none.
+/// "model.layers.3." as the file has it; the first way to say it where it has none. The layers of a decoder follow those of its
+/// encoder.
 std::string start_of(const Checkpoint& file, Index layer) {
+  Index encoder = 0;
+  while (file.has_any("encoder.block." + std::to_string(encoder) + '.')) ++encoder;
+  if (encoder > 0 && layer >= encoder) return "decoder.block." + std::to_string(layer - encoder) + '.';
   for (const char* layers : kLayers)
     if (const std::string start = layers + std::to_string(layer) + '.'; file.has_any(start)) return start;
   return kLayers[0] + std::to_string(layer) + '.';
@@ -232,13 +253,9 @@ std::vector<std::string> checkpoint_files(const std::string& path) {
   return {files.begin(), files.end()};
 }
 
-Inputs checkpoint_weights(const std::string& path, const Config& config, Index layer) {
+Inputs checkpoint_weights(const std::string& path, const Config& config, Index layer, Fused fused) {
   Checkpoint file(path);
   const std::string start = start_of(file, layer);
-  for (const char* dense : kDense)
-    if (file.has(start + dense))
-      throw Error("--layer",
-                  path + ": layer " + std::to_string(layer) + " is dense: it has " + start + dense);
   std::map<Tensor, Dims> wanted;
   for (const InputInfo& info : inputs_of(config))
     if (!is_of_batch(info.id)) wanted[info.id] = info.dims;
@@ -250,16 +267,21 @@ Inputs checkpoint_weights(const std::string& path, const Config& config, Index l
       if (std::string(block) == "mlp.") names[part.id] += (names[part.id].empty() ? "" : " or ") + first;
       if (!file.has(first)) continue;
       if (wanted.count(part.id) == 0) {
-        if (product(file.dims(first)) == 0) continue;  // of an expert of no width
+        if (product(file.dims(first)) == 0) continue;          // of an expert of no width
+        if (part.id == Tensor::combine_norm_weight) continue;  // of a norm outside of the block
         throw Error(first, path + ": " + first + " is " + name_of(part.id) +
                                ", which is not an input of this config");
       }
       const std::string experts = start + block + "experts.";
-      const bool in_turns = file.has(experts + "gate_up_proj_bias");
+      const bool in_turns = fused == Fused::InTurns && file.has(experts + "gate_up_proj_bias");
       NamedPart meant = part;
       meant.in_out = part.in_out || lies_in_out(file, experts, config);
       found[part.id] = read(file, name, meant, in_turns, wanted[part.id], config.shape.num_experts);
     }
+  for (const char* dense : kDense)  // beside a mixture, a dense block is another part of the layer
+    if (found.count(Tensor::router_weight) == 0 && file.has(start + dense))
+      throw Error("--layer",
+                  path + ": layer " + std::to_string(layer) + " is dense: it has " + start + dense);
   for (const auto& [id, dims] : wanted)
     if (found.count(id) == 0)
       throw Error(name_of(id), path + ": must hold " + name_of(id) + " as " +

@@ -34,7 +34,9 @@ bool has_any(const Fields& json, std::initializer_list<const char*> names) {
 }
 
 Activation activation(const Fields& json) {
-  const char* key = json.has("mlp_hidden_act") ? "mlp_hidden_act" : "hidden_act";
+  const char* key = "hidden_act";
+  for (const char* other : {"mlp_hidden_act", "hidden_activation", "activation_function", "dense_act_fn"})
+    if (json.has(other)) key = other;
   std::string known;
   for (const auto& [name, activation] : activations()) {
     if (json.at(key) == name) return activation;
@@ -45,10 +47,9 @@ Activation activation(const Fields& json) {
 
 /// Of equal mathematics, the loss of huggingface/transformers' load_balancing_loss_func for one layer, (B1).
 std::vector<Aux> switch_loss(const Fields& json) {
-  if (!json.has("router_aux_loss_coef")) return {};
-  return {{.name = "load_balance",
-           .coefficient = json.real("router_aux_loss_coef"),
-           .f_source = LoadSource::AllK}};
+  const char* key = json.has("aux_loss_coef") ? "aux_loss_coef" : "router_aux_loss_coef";
+  if (!json.has(key)) return {};
+  return {{.name = "load_balance", .coefficient = json.real(key), .f_source = LoadSource::AllK}};
 }
 
 /// DeepSeek's loss, which huggingface/transformers leaves out: by the experts chosen (DeepSeek-V2) or by the largest scores
@@ -108,7 +109,7 @@ std::string differences(const Fields& json, const Config& c, const Family& famil
   std::vector<std::string> all;
   if (has_denominator(c) && family.kind.adds_epsilon)
     all.emplace_back("which adds 1e-20 to the sum of the weights; this layer does not");
-  if (couples_experts(c.router.score_function) && has_groups(c))
+  if (couples_experts(c.router.score_function) && has_groups(c) && !closed_compete(c.router))
     all.emplace_back("which lets experts of closed groups compete with a score of 0; this layer does not");
   if (json.has("router_jitter_noise") && json.real("router_jitter_noise") != 0)
     all.emplace_back("which multiplies x by noise in training; this is evaluation");
@@ -131,16 +132,17 @@ std::string in_its_words(std::string text, const Family& family) {
   return text;
 }
 
-/// DBRX has its sizes in an object of their own, under other names, and a power of the sum that can only be 1 here; LFM2 does
-/// not say that its activation is SiLU.
+/// DBRX has its sizes in an object of their own, under other names, and a power of the sum that can be 1 or 2 here; LFM2 and the
+/// privacy filter do not say what their activation is; Switch has one choice.
 Json in_usual_words(const Json& json, const std::string& file) {
   const Json type = json.value("model_type", Json());
-  if (type == "lfm2_moe") {
-    Json usual = json;
-    usual["hidden_act"] = "silu";
-    return usual;
+  Json named = json;
+  if (type == "lfm2_moe" || type == "openai_privacy_filter") named["hidden_act"] = "silu";
+  if (type == "switch_transformers") {
+    named["num_experts_per_tok"] = 1;
+    if (json.contains("d_model")) named["hidden_size"] = json["d_model"];
   }
-  if (type != "dbrx") return json;
+  if (type != "dbrx") return named;
   const Json inner = json.value("ffn_config", Json::object());
   const Fields ffn(inner, file), outer(json, file);
   Json usual{{"model_type", "dbrx"},
@@ -149,7 +151,11 @@ Json in_usual_words(const Json& json, const std::string& file) {
              {"num_experts", ffn.at("moe_num_experts")},
              {"num_experts_per_tok", ffn.at("moe_top_k")},
              {"norm_topk_prob", ffn.has("moe_normalize_expert_weights")}};
-  ffn.only("moe_normalize_expert_weights", 1.0);
+  if (ffn.has("moe_normalize_expert_weights")) {
+    const Json& power = ffn.at("moe_normalize_expert_weights");
+    if (power != 1 && power != 2) ffn.refuse("moe_normalize_expert_weights", "must be 1, 2 or null");
+    usual["norm_power"] = power;
+  }
   const Json act = ffn.has("ffn_act_fn") ? ffn.at("ffn_act_fn") : Json::object();
   usual["hidden_act"] = act.is_object() ? act.value("name", Json("silu")) : act;
   if (ffn.has("moe_loss_weight")) usual["router_aux_loss_coef"] = ffn.at("moe_loss_weight");
@@ -185,7 +191,8 @@ ForeignConfig config_from_huggingface(const Json& root, const std::string& file)
   Config c;
   c.shape = {16, json.whole("hidden_size"), json.whole(family.ffn_size),
              size_called(json, {"num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"}),
-             size_called(json, {"num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k"})};
+             size_called(json, {"num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k",
+                                "top_k_experts"})};
   c.experts.activation = activation(json);
   c.router.score_function = kind.score;
   c.router.selection_bias = kind.biased;
@@ -202,7 +209,8 @@ ForeignConfig config_from_huggingface(const Json& root, const std::string& file)
   } catch (const Error& e) {
     throw Error(e.field, file + ": " + in_its_words(e.what(), family));
   }
-  return {c, std::string("huggingface/transformers, ") + family.block + differences(json, c, family)};
+  return {c, std::string("huggingface/transformers, ") + family.block + differences(json, c, family),
+          family.fused};
 }
 
 }  // namespace moe

@@ -41,6 +41,8 @@ constexpr Kind kAfMoe{.score = ScoreFunction::Sigmoid, .biased = true, .sum = Su
         .shared = SharedExpert::Several, .factor = "route_scale", .adds_epsilon = true};
 constexpr Kind kHunYuan3{.score = ScoreFunction::Sigmoid, .biased = true, .sum = Sum::Always,
         .shared = SharedExpert::Several, .factor = "router_scaling_factor", .adds_epsilon = true};
+constexpr Kind kDots3Vision{.score = ScoreFunction::Sigmoid, .biased = true, .sum = Sum::Always,
+        .factor = "router_scaling_factor", .adds_epsilon = true};
 constexpr Kind kLaguna{.score = ScoreFunction::Sigmoid, .biased = true, .sum = Sum::Always,
         .shared = SharedExpert::Plain, .factor = "moe_routed_scaling_factor"};
 constexpr Kind kLfm2{.score = ScoreFunction::Sigmoid, .biased = true, .sum = Sum::AsAsked, .factor = kFactor};
@@ -102,14 +104,56 @@ void form_of_minimax3(const Fields& json, Config& c) {
   if (json.has("swiglu_alpha")) c.experts.act_alpha = json.real("swiglu_alpha");
   c.experts.up_offset = 1;
 }
-void without_limits(const Fields& json, Config&) {
-  json.only("swiglu_limits", Json());  // they are of the activated gate, and of each layer
-  json.only("swiglu_limits_shared", Json());
+/// The limit of all layers, where a list has one for each: 0 and null are none.
+double limit_of_layers(const Fields& json, const char* key) {
+  if (!json.has(key)) return 0;
+  const Json& list = json.at(key);
+  if (!list.is_array() || list.empty()) json.refuse(key, "must be a list of limits, one for each layer");
+  for (const Json& limit : list) {
+    if (limit != list.front())
+      json.refuse(key,
+                  "differs between layers: --set experts.clamp_act_max and its like, on a file without it");
+    if (!limit.is_null() && !(limit.is_number() && limit.get<double>() >= 0))
+      json.refuse(key, "must hold limits that are positive, or null or 0 for none");
+  }
+  return list.front().is_null() ? 0 : list.front().get<double>();
+}
+void limit_activated(const Fields& json, Config& c) {
+  c.experts.clamp_act_max = c.experts.clamp_up_abs = limit_of_layers(json, "swiglu_limits");
+  if (has_shared(c))
+    c.shared.clamp_act_max = c.shared.clamp_up_abs = limit_of_layers(json, "swiglu_limits_shared");
+}
+void norm_output(const Fields& json, Config& c) {
+  c.combine.norm = OutputNorm::Rms;
+  c.combine.norm_epsilon = json.real("rms_norm_eps");
+}
+void close_with_zero(const Fields&, Config& c) {
+  if (has_groups(c)) c.router.closed_groups = ClosedGroups::Zero;
+}
+void bias_sum(const Fields&, Config& c) { c.experts.bias = ExpertBias::AfterCombine; }
+void route_by_other_input(const Fields& json, Config& c) {
+  json.only("enable_moe_block", true);
+  c.router.input = RouterInput::Own;
+  c.router.expert_scale = true;
+}
+void limit_places(const Fields& json, Config& c) {
+  c.experts.glu = false;
+  c.router.logit_bias = json.truth("router_bias");
+  c.capacity.mode = CapacityMode::Fixed;
+  c.capacity.fixed = json.whole("expert_capacity");
+  c.capacity.scope = Scope::Group;  // a sequence: shape.num_groups of them
+  for (Aux& aux : c.aux) aux.f_source = LoadSource::Top1, aux.scope = Scope::Group;
+  if (json.has("router_z_loss_coef"))
+    c.aux.push_back({.name = "z", .kind = AuxKind::Z, .coefficient = json.real("router_z_loss_coef")});
 }
 void width_of_dots3(const Fields& json, Config& c) {
   if (has_shared(c))
     c.shared.ffn_size = c.shared.ffn_size / c.shape.ffn_size * json.whole("shared_experts_intermediate_size");
 }
+void share_squares(const Fields& json, Config& c) {
+  if (json.has("norm_power") && json.at("norm_power") == 2) c.router.renorm = Renorm::L2;
+}
+void of_one_size(const Fields& json, Config&) { json.only("per_layer_config", Json()); }
 void weigh_input(const Fields&, Config& c) {
   c.combine.weight_location = WeightLocation::Input;
   c.shared = {SharedMode::Add, c.shape.ffn_size};
@@ -120,7 +164,7 @@ void add_identity(const Fields& json, Config& c) {
   c.shape.num_experts += zero, c.experts.identity_experts = zero;
 }
 void form_of_nemotron(const Fields& json, Config& c) {
-  json.only("moe_latent_size", Json());
+  if (json.has("moe_latent_size")) c.experts.latent_size = json.whole("moe_latent_size");
   c.experts.glu = false;
   if (has_shared(c)) c.shared.ffn_size = json.whole("moe_shared_expert_intermediate_size");
 }
@@ -149,7 +193,8 @@ void form_of_glm5(const Fields& json, Config& c) {
 }
 void weights_of_laguna(const Fields& json, Config& c) {
   loss_of_logits(json, c);
-  json.only("moe_router_logit_softcapping", 0.0);
+  if (json.has("moe_router_logit_softcapping"))
+    c.router.logit_softcap = json.real("moe_router_logit_softcapping");
   if (json.has("moe_apply_router_weight_on_input") && json.truth("moe_apply_router_weight_on_input"))
     c.combine.weight_location = WeightLocation::Input;
 }
@@ -201,6 +246,8 @@ const Family kFamilies[] = {
     {"solar_open", kMoeFfn, kDeepSeekV3, "SolarOpenMoE in 5.24"},
     {"sarvam_moe", kMoeFfn, kDeepSeekV3, "Glm4MoeMoE in 5.24"},
     {"dots3_note_text", kMoeFfn, kDeepSeekV3, "Dots3NoteTextMoE in 5.24", width_of_dots3},
+    {"dots3_note_vision_encoder", kMoeFfn, kDots3Vision, "Dots3NoteVisionMoE in 5.24, of layers of one size",
+     of_one_size},
     {"beam", kMoeFfn, kUnshared, "BeamSparseMoeBlock in 5.24"},
     {"deepseek_ocr2_text", kMoeFfn, kDeepSeekV2, "DeepseekOcr2TextMoe in 5.24"},
     {"unlimited_ocr_text", kMoeFfn, kDeepSeekV2, "UnlimitedOcrTextMoe in 5.24"},
@@ -208,8 +255,16 @@ const Family kFamilies[] = {
     {"qwen3_omni_moe_talker_text", kMoeFfn, kAskedGated, "Qwen3OmniMoeTalkerTextSparseMoeBlock in 5.24"},
     {"hy_v4_vl_text", kMoeFfn, kDeepSeekV3, "HYV4VLTextMoE in 5.24", limit_routed},
     {"minimax_m3_vl_text", kFfn, kMiniMax3, "MiniMaxM3VLTextSparseMoeBlock in 5.24", form_of_minimax3},
-    {"step3p5", kMoeFfn, kStep3, "Step3p7SparseMoeBlock in 5.24", without_limits},
-    {"dbrx", kFfn, kAsked, "DbrxFFN in 5.24"},
+    {"step3p5", kMoeFfn, kStep3, "Step3p7SparseMoeBlock in 5.24", limit_activated},
+    {"dbrx", kFfn, kAsked, "DbrxFFN in 5.24", share_squares},
+    {"jetmoe", kFfn, kSoftmax, "JetMoeMoE in 5.24", bias_sum},
+    {"axk1", kMoeFfn, kDeepSeekV3, "AXK1MoE in 5.24", norm_output},
+    {"axk2", kMoeFfn, kDeepSeekV3, "AXK2MoE in 5.24", close_with_zero},
+    {"gemma4_text", kMoeFfn, kSoftmax, "Gemma4TextRouter and Gemma4TextExperts in 5.24", route_by_other_input},
+    {"diffusion_gemma_text", kMoeFfn, kSoftmax, "DiffusionGemmaTextRouter and its experts in 5.24",
+     route_by_other_input},
+    {"openai_privacy_filter", kFfn, kSoftmax, "OpenAIPrivacyFilterMLP in 5.24", form_of_gpt_oss, Fused::Halves},
+    {"switch_transformers", "d_ff", kScored, "SwitchTransformersSparseMLP in 5.24", limit_places},
     {"mimo_v2_flash", kMoeFfn, kUnshared, "MiMoV2FlashMoE in 5.24"},
     {"hy_v4", kMoeFfn, kDeepSeekV3, "HYV4MoE in 5.24", limit_routed},
     {"mistral4", kMoeFfn, kMistral4, "Mistral4MoE in 5.24"},

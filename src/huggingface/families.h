@@ -1,6 +1,7 @@
 #pragma once
 
 #include "fields.h"
+#include "moe/huggingface.h"
 
 /// The models whose layers are known, by model_type: what their config.json calls things, and the mathematics behind.
 namespace moe::huggingface {
@@ -32,6 +33,7 @@ struct Family {
   Kind kind;
   const char* block;  // the class of huggingface/transformers that was read, and the commit or release
   void (*amend)(const Fields& json, Config& c) = nullptr;  // what no other family has
+  Fused fused = Fused::InTurns;
 };
 
 /// Families of models, and the activations by the names that they have.

@@ -25,6 +25,8 @@ MLA = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_he
        "first_k_dense_replace": 0, "n_routed_experts": 8, "num_experts_per_tok": 2, "n_group": 4, "topk_group": 2}
 LOCAL, PLAIN = {"num_local_experts": 8, "num_experts_per_tok": 2}, {"num_experts": 8, "num_experts_per_tok": 2}
 GLM = {**MLA, "n_shared_experts": 1, "n_group": 2, "topk_group": 1}
+GEMMA = {"num_experts": 8, "top_k_experts": 2, "enable_moe_block": True, "layer_types": ["full_attention", "full_attention"],
+         "global_head_dim": 16, "num_global_key_value_heads": 2, "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 64}
 INDEX = {"index_n_heads": 2, "index_head_dim": 16, "index_topk": 8}
 
 # What a tiny model of each type is made of, besides WIDE. A type that is not here has no entry in `run`'s table.
@@ -79,6 +81,24 @@ TYPES = {
              "ffn_config": {"ffn_hidden_size": F, "moe_num_experts": 8, "moe_top_k": 2, "hidden_size": 32},
              "attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0}},
     "laguna": {**PLAIN, "shared_expert_intermediate_size": 20, "num_attention_heads_per_layer": [2, 2]},
+    "laguna with a softcap": {**PLAIN, "shared_expert_intermediate_size": 20, "num_attention_heads_per_layer": [2, 2],
+                              "moe_router_logit_softcapping": 2.0},
+    "step3p5 with limits": {**MLA, "share_expert_dim": 20, "mlp_layer_types": ["sparse", "sparse"], "swiglu_limits": [0.25, 0.25],
+                            "swiglu_limits_shared": [0.5, 0.5]},
+    "dbrx by squares": {"d_model": 32, "n_heads": 2, "n_layers": 2,
+                        "ffn_config": {"ffn_hidden_size": F, "moe_num_experts": 8, "moe_top_k": 2, "hidden_size": 32,
+                                       "moe_normalize_expert_weights": 2.0},
+                        "attn_config": {"kv_n_heads": 2, "rope_theta": 10000.0}},
+    "nemotron_h with a latent space": {**GLM, "moe_shared_expert_intermediate_size": 20, "layers_block_type": ["moe", "moe"],
+                                       "moe_latent_size": 12},
+    "jetmoe": {**LOCAL, "kv_channels": 16, "num_key_value_heads": 2}, "axk1": MLA, "axk2": {**MLA, **INDEX},
+    "axk2 without groups": {**MLA, **INDEX, "n_group": None, "topk_group": None},
+    "gemma4_text": GEMMA, "diffusion_gemma_text": GEMMA, "openai_privacy_filter": {**LOCAL, "swiglu_limit": 0.25},
+    "dots3_note_vision_encoder": {**LOCAL, "mlp_layer_types": ["sparse", "sparse"], "router_scaling_factor": 1.5, "adapter_in_dim": 32,
+                          "adapter_out_dim": 32},
+    "switch_transformers": {"d_model": 32, "d_ff": F, "num_experts": 8, "num_layers": 2, "num_sparse_encoder_layers": 2,
+                            "num_decoder_layers": 2, "num_sparse_decoder_layers": 0, "num_heads": 2, "d_kv": 16,
+                            "expert_capacity": 2},
 }
 
 
@@ -99,9 +119,10 @@ def with_width(fields, width):
 
 
 def model_of(kind, width=F):
-    keys = AutoConfig.for_model(kind).to_dict()
+    model_type = kind.split()[0]
+    keys = AutoConfig.for_model(model_type).to_dict()
     usual = {key: value for key, value in WIDE.items() if key in keys or key == "intermediate_size"}
-    theirs = AutoConfig.for_model(kind, **with_width({**usual, **TYPES[kind]}, width))
+    theirs = AutoConfig.for_model(model_type, **with_width({**usual, **TYPES[kind]}, width))
     theirs._experts_implementation = "eager"
     for cls in (AutoModelForCausalLM, AutoModel):
         try:
@@ -120,13 +141,15 @@ def block_of(model):
     found = None
     for name, module in model.named_modules():
         children = dict(module.named_children())
-        if "experts" in children and ("gate" in children or "router" in children):
+        experts = "experts" in children or {"input_linear", "output_linear"} <= children.keys()  # JetMoE
+        if experts and ("gate" in children or "router" in children) and not type(module).__name__.endswith("MoA"):
             found = name, module
     name, block = found
     parts = name.split(".")
-    layer = max(i for i, part in enumerate(parts) if part in ("layers", "blocks")) + 1
+    layer = max(i for i, part in enumerate(parts) if part in ("layers", "blocks", "block")) + 1
     holder = model.get_submodule(".".join(parts[:layer + 1]))
-    return block, int(parts[layer]), getattr(holder, "shared_mlp", None)
+    before = len(model.encoder.block) if parts[0] == "decoder" else 0  # layers of a decoder come after those of its encoder
+    return block, int(parts[layer]) + before, getattr(holder, "shared_mlp", None)
 
 
 def compared(program, kind, folder, width=F):
@@ -140,13 +163,26 @@ def compared(program, kind, folder, width=F):
     weights = folder / "model.safetensors"
     x = torch.randn(24, model.config.get_text_config().hidden_size, dtype=torch.float64, requires_grad=True)
     dy = torch.randn_like(x)
-    save_file({"x": x.detach(), "dy": dy}, folder / "x.safetensors")
+    inputs = {"x": x.detach(), "dy": dy}
     with Double():
-        y = block(x[None])
-        y = (y[0] if isinstance(y, tuple) else y).reshape(x.shape)
+        if hasattr(block, "router") and hasattr(block.router, "proj"):  # Gemma 4: a layer, whose router sees something else
+            seen = []
+            block.router.proj.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+            seen_by_layer = torch.randn_like(x, requires_grad=True)
+            _, weights_of, ids = block.router(seen_by_layer)
+            seen[0].retain_grad()
+            y = block.experts(x, ids, weights_of)
+            inputs["router.x"] = seen[0].detach().clone()
+        else:
+            y = block(x[None])
+            y = (y[0] if isinstance(y, tuple) else y).reshape(x.shape)
         if beside is not None:
             y = y + beside(x)
         (y * dy).sum().backward()
+    save_file(inputs, folder / "x.safetensors")
+    wanted = {"y": y.detach(), "grad.x": x.grad}
+    if "router.x" in inputs:
+        wanted["grad.router.x"] = seen[0].grad
     command = [program, "run", str(folder / "config.json"), "--weights", str(weights), "--layer", str(layer), "--input",
                str(folder / "x.safetensors"), "--tokens", "24", "--set", "aux=[]", "--backward", "--out", str(folder / "out.safetensors")]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -154,7 +190,7 @@ def compared(program, kind, folder, width=F):
         return None, done.stderr.strip()
     from safetensors.torch import load_file
     got = load_file(folder / "out.safetensors")
-    errors = [((got[name] - want).abs().max() / want.abs().max()).item() for name, want in (("y", y.detach()), ("grad.x", x.grad))]
+    errors = [((got[name] - want).abs().max() / want.abs().max()).item() for name, want in wanted.items()]
     return max(errors), ""
 
 
@@ -174,7 +210,7 @@ def main():
             except Exception as fault:  # a model that transformers itself does not make
                 error, reason = None, f"{type(fault).__name__}: {fault}"
         wrong += error is None or not error <= 1e-12
-        said = reason.splitlines()[0] if reason else f"{error:.1e}"
+        said = f"{error:.1e}" if error is not None else (reason.splitlines() or ["no answer"])[0]
         print(f"| `{kind}` | {said} |" if options.page else f"{kind:20} {said}", flush=True)
     if not options.page:
         print(f"{len(options.types or TYPES)} types: {wrong} do not agree")
