@@ -28,9 +28,11 @@ EXPRESSED["router"]["renorm_stage"] = ["before_drop", "after_drop"]
 EXPRESSED["capacity"].update({"priority": ["fcfs", "bpr_top1", "weight"],
                               "dropped_output": ["zero", "identity", "scaled_identity"]})
 EXPRESSED["router"].update({"logit_bias": [True], "selection_bias_on": ["scores", "logits"], "renorm_epsilon": wire.weight})
-EXPRESSED["combine"] = {"weight_location": ["output", "input"]}
-LIMITS = {"clamp_gate_max": wire.weight, "clamp_up_abs": wire.weight}
-EXPRESSED["experts"].update({"activation": list(ACTIVATIONS), "bias": ["none", "per_expert"], "act_alpha": wire.positive_number,
+EXPRESSED["router"].update({"input": ["same", "own"], "logit_softcap": wire.weight, "closed_groups": ["excluded", "zero"],
+                            "renorm": ["none", "sum", "l2"], "expert_scale": [False, True]})
+EXPRESSED["combine"] = {"weight_location": ["output", "input"], "norm": ["none", "rms"], "norm_epsilon": wire.positive_number}
+LIMITS = {"clamp_gate_max": wire.weight, "clamp_up_abs": wire.weight, "clamp_act_max": wire.weight}
+EXPRESSED["experts"].update({"activation": list(ACTIVATIONS), "bias": ["none", "per_expert", "after_combine"], "latent_size": wire.count, "act_alpha": wire.positive_number,
                              "up_offset": wire.number, "identity_experts": wire.count, **LIMITS})
 EXPRESSED["shared"].update({"mode": ["none", "add", "sigmoid_gate", "average", "weighted_mean"], **LIMITS})
 EXPRESSED["bias_update"]["count"] = ["pre_drop", "post_drop"]
@@ -70,15 +72,17 @@ class Layer:
     def route(self, routing):
         """The router: ids, kept and weights (T, K)."""
         router, a, s = self.config["router"], self.a, self.stages
-        x = a["x"].to(self.routes_in)
+        x = a["router.x" if "router.x" in a else "x"].to(self.routes_in)
         bias = a["router.bias"].to(self.routes_in) if "router.bias" in a else None
         z = h = self.at("router.logits", F.linear(x, a["router.weight"].to(self.routes_in), bias))
         if "router.noise_weight" in a:
             self.sigma = F.softplus(F.linear(x, a["router.noise_weight"].to(self.routes_in))) + self.config["noise"]["epsilon"]
             h = self.at("router.noisy_logits", z + a["noise.gaussian_learned"] * self.sigma)
+        if cap := router.get("logit_softcap"):
+            h = cap * torch.tanh(h / cap)
         self.at("router.logsumexp", torch.logsumexp(h, 1))
         scores = self.at("router.scores", SCORES[router["score_function"]](h))
-        chosen_by = h  # not the scores: large logits have scores of 1, or of 0
+        chosen_by = z if "logit_softcap" in router else h  # not the scores: large logits have scores of 1, or of 0
         if router["selection_bias"] or router["n_group"] > 1:
             ranked = h if router.get("selection_bias_on") == "logits" else scores
             chosen_by = self.open_experts(ranked + a.get("router.selection_bias", 0.0))
@@ -109,7 +113,8 @@ class Layer:
         best = by_group.topk(1 if router["group_score"] == "max" else router["group_score_n"], dim=2).values.sum(2)
         self.stages["router.group_scores"] = best
         mask = torch.zeros_like(best, dtype=torch.bool).scatter(1, best.topk(router["topk_group"], dim=1).indices, True)
-        return by_group.masked_fill(~mask[:, :, None], -torch.inf).flatten(1)
+        closed = 0.0 if router.get("closed_groups") == "zero" else -torch.inf
+        return by_group.masked_fill(~mask[:, :, None], closed).flatten(1)
 
     def weights(self, chosen):
         """What the outputs of the experts are multiplied by, of the scores of the choices."""
@@ -118,9 +123,14 @@ class Layer:
             w = w + self.a.get("router.selection_bias", torch.zeros(self.h.shape[1]))[self.ids]
         if router["renorm"] == "sum" and self.mistake != "no-renorm":
             w = w / positive(self.at("router.denominator", w.sum(1) + router.get("renorm_epsilon", 0)))[:, None]
+        elif router["renorm"] == "l2":
+            w = w / positive(self.at("router.denominator", torch.linalg.vector_norm(w, dim=1)))[:, None]
         elif self.mistake == "softmax-after-topk":
             w = torch.softmax(self.h.gather(1, self.ids), 1)
-        return self.at("router.topk_weights", router["routed_scaling_factor"] * w)
+        w = router["routed_scaling_factor"] * w
+        if "router.expert_scale" in self.a:
+            w = w * self.a["router.expert_scale"].to(self.routes_in)[self.ids]
+        return self.at("router.topk_weights", w)
 
     def keep(self, routing, chosen, w):
         """Which choices are taken up and find room, those first in the queue of their expert: (T, K)."""
@@ -174,7 +184,10 @@ class Layer:
             gate = gate.clamp(max=limits["clamp_gate_max"])
         if limits.get("clamp_up_abs"):
             up = up.clamp(-limits["clamp_up_abs"], limits["clamp_up_abs"])
-        return activation(gate) * (up + form["up_offset"] if form.get("up_offset") else up)
+        activated = activation(gate)
+        if limits.get("clamp_act_max"):
+            activated = activated.clamp(max=limits["clamp_act_max"])
+        return activated * (up + form["up_offset"] if form.get("up_offset") else up)
 
     def each(self, x, name):
         """The rows of every expert through one of its maps."""
@@ -189,7 +202,8 @@ class Layer:
     def experts(self, ids, kept, w):
         a, T, K, glu = self.a, len(self.a["x"]), ids.shape[1], self.config["experts"]["glu"]
         token = self.order // K
-        x = a["x"].index_select(0, token)
+        tokens = self.at("latent.x", F.linear(a["x"], a["latent.down"])) if "latent.down" in a else a["x"]
+        x = tokens.index_select(0, token)
         if self.grouped:
             self.need_grouped(x)
         if w is not None:
@@ -222,10 +236,19 @@ class Layer:
         left = self.config["capacity"].get("dropped_output", "zero")
         if left != "zero":
             y = torch.where(kept.any(1, keepdim=True), y, a["x"] if left == "identity" else narrow[:, :1] * a["x"])
+        if "latent.up" in a:
+            y = F.linear(self.at("latent.y", y), a["latent.up"])
+        if "combine.bias" in a:
+            y = y + a["combine.bias"]
         parts = {"average": 1, "weighted_mean": K}.get(self.config["shared"]["mode"])
         if parts is not None:
-            return (parts * y + self.shared()) / (parts + 1)
-        return y + self.shared() if "shared.up" in a else y
+            y = (parts * y + self.shared()) / (parts + 1)
+        elif "shared.up" in a:
+            y = y + self.shared()
+        if "combine.norm_weight" not in a:
+            return y
+        v = self.at("combine.sum", y)
+        return v * torch.rsqrt(v.square().mean(1, keepdim=True) + self.config["combine"].get("norm_epsilon", 1e-6)) * a["combine.norm_weight"]
 
     def shared(self):
         """The expert that sees every token."""
@@ -290,7 +313,7 @@ class Layer:
         total.backward()
         variables = {name: leaf for name, leaf in self.a.items() if leaf.requires_grad or name == "router.selection_bias"}
         result = {name: array(value) for name, value in {**stages, "loss.task": task, "loss.total": total}.items()}
-        differentiated = ("expert.", "router.scores", "router.logits", "router.noisy", "router.topk_w")
+        differentiated = ("expert.", "latent.", "combine.sum", "router.scores", "router.logits", "router.noisy", "router.topk_w")
         for name, value in {**self.stages, **variables}.items():
             if name.startswith(differentiated) or name in variables:
                 grad = torch.zeros_like(value) if value.grad is None else value.grad

@@ -100,11 +100,23 @@ def shapes(config):
     shape, router, shared = config["shape"], config["router"], config["shared"].get("ffn_size")
     T, D, F, E = (shape[key] for key in ("num_tokens", "hidden_size", "ffn_size", "num_experts"))
     computed = E - config["experts"].get("identity_experts", 0)
-    inputs = {"x": [T, D], "dy": [T, D], "experts.up": [computed, F, D], "experts.down": [computed, D, F]}
+    latent = config["experts"].get("latent_size", 0)
+    width = latent or D  # of what experts work on
+    inputs = {"x": [T, D], "dy": [T, D], "experts.up": [computed, F, width], "experts.down": [computed, width, F]}
     if config["experts"]["glu"]:
-        inputs["experts.gate"] = [computed, F, D]
+        inputs["experts.gate"] = [computed, F, width]
     if config["experts"].get("bias") == "per_expert":
         inputs.update({f"{name}_bias": dims[:2] for name, dims in inputs.items() if name.startswith("experts.")})
+    if latent:
+        inputs.update({"latent.down": [latent, D], "latent.up": [D, latent]})
+    if config["experts"].get("bias") == "after_combine":
+        inputs["combine.bias"] = [D]
+    if config.get("combine", {}).get("norm") == "rms":
+        inputs["combine.norm_weight"] = [D]
+    if router.get("input") == "own":
+        inputs["router.x"] = [T, D]
+    if router.get("expert_scale"):
+        inputs["router.expert_scale"] = [E]
     if router["score_function"] != "none":
         inputs["router.weight"] = [E, D]
     if router.get("logit_bias"):
@@ -173,7 +185,8 @@ RETURNS = {
     "y": lambda name: name == "y",
 }
 INPUTS = ["x", "router.weight", "router.noise_weight", "experts.gate", "experts.up", "experts.down", "experts.gate_bias",
-          "experts.up_bias", "experts.down_bias", "shared.gate", "shared.up", "shared.down", "shared.gate_weight"]
+          "experts.up_bias", "experts.down_bias", "router.x", "router.expert_scale", "latent.down", "latent.up", "combine.bias",
+          "combine.norm_weight", "shared.gate", "shared.up", "shared.down", "shared.gate_weight"]
 
 
 def serve(layer, returns="all", inspect=inspect_config):
