@@ -83,8 +83,10 @@ std::vector<GoldenCase> latent() {
           .set("router.n_group=1")
           .set("router.renorm_epsilon=1e-20")
           .catches("a shared expert in the latent space"),
-      inside("mixtral", "latent/dropped", "A token without any place gives 0, not the map of nothing.")
+      inside("mixtral", "latent/dropped",
+             "A space of one number, and a token without any place, which gives 0.")
           .flag("DroppedToken")
+          .set("experts.latent_size=1")
           .set("capacity.mode=fixed")
           .set("capacity.fixed=1")
           .routes({{0, 1}, {0, 1}, {1, 0}, {2, 3}})

@@ -16,6 +16,7 @@ std::vector<GoldenCase> softcaps() {
           .catches("a softmax of the logits as they are"),
       capped("mixtral", "softcap/scores", "The same, not renormalised, of all experts.")
           .set("router.renorm=none")
+          .set("router.logit_softcap=1")
           .logits(rows)
           .catches("a cap of the chosen logits only"),
       capped("mixtral", "softcap/sigmoid", "Sigmoids of drawn logits over their sum, with a factor.")
@@ -30,7 +31,7 @@ std::vector<GoldenCase> softcaps() {
           .set("shape.ffn_size=2")
           .set("router.n_group=1")
           .logits(rows)
-          .tensor(Tensor::router_selection_bias, {0, 0.25, 0.125, -0.25})
+          .tensor(Tensor::router_selection_bias, {-0.4375, 0, 0, -0.25})
           .catches("a bias that is added to the logits before the cap"),
       capped("deepseek_v3", "softcap/groups", "Groups by drawn scores; opposite logits still cancel.")
           .flag("ExpertGroups")
@@ -78,10 +79,11 @@ std::vector<GoldenCase> closed_groups() {
           .logits({{1, 0.5, 0, 0.25, -1, -2, -3, -0.5}})
           .tensor(Tensor::router_selection_bias, {-0.25, -1, -2, -2, -2.5, -2, -2, -2})
           .catches("all that is below 0 left out"),
-      zero("groups/closed-zero-unseen", "No biased score is below 0: nothing shows.")
+      zero("groups/closed-zero-of-two", "One group of two is closed, and all of it is better.")
+          .set("router.n_group=2")
           .logits({{1, 0.5, 0, 0.25, -1, -2, -3, -0.5}})
-          .tensor(Tensor::router_selection_bias, {0, 0.25, 0, 0.125, 0, 0, 0, 0})
-          .catches("the best of all experts, whatever their group"),
+          .tensor(Tensor::router_selection_bias, {-2, -2.25, -2, -2, -2.5, -2, -2, -2})
+          .catches("experts of the open group, whatever they score"),
   };
 }
 
@@ -129,10 +131,14 @@ std::vector<GoldenCase> factors() {
           .routes({{0}, {0}, {1}, {0}})
           .tensor(Tensor::router_expert_scale, {0.75, -2, 1, 1})
           .catches("a factor that is left out where x is kept"),
-      scaled("mixtral", "scale/on-input", "Weights on what goes in, with their factors.")
+      scaled("mixtral", "scale/on-input", "Weights on what goes in, with their factors, after drops.")
           .flag("WeightOnInput")
           .set("combine.weight_location=input")
-          .catches("a factor on what comes out"),
+          .set("router.renorm_stage=after_drop")
+          .set("capacity.mode=fixed")
+          .set("capacity.fixed=1")
+          .routes({{0, 1}, {0, 2}, {1, 0}, {2, 3}})
+          .catches("a factor whose gradient counts dropped choices"),
   };
 }
 

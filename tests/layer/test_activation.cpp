@@ -56,6 +56,8 @@ TEST_CASE("activation: slopes are the derivatives that dual numbers give") {
     }
   for (int i = -40; i <= 40; ++i)
     CHECK(std::abs(SigmoidSlope()(i * 0.25) - sigmoid(D(i * 0.25, 1)).d) <= 4 * kUnit);
+  for (int i = -40; i <= 40; ++i)
+    CHECK(std::abs(SoftcapSlope{2}(i * 0.25) - Softcap{2}(D(i * 0.25, 1)).d) <= 8 * kUnit);
 }
 
 TEST_CASE("activation: each curvature bounds |f''|, and by less than 1 percent") {
@@ -76,4 +78,5 @@ TEST_CASE("activation: each curvature bounds |f''|, and by less than 1 percent")
   judge(SqrtSoftplus());
   judge(SqrtSoftplusSlope());
   for (const double alpha : {1.0, 1.702, 2.5}) judge(QuickGelu{alpha}), judge(QuickGeluSlope{alpha});
+  for (const double c : {0.5, 1.0, 2.0}) judge(Softcap{c}), judge(SoftcapSlope{c});
 }
