@@ -1,5 +1,6 @@
 #include <set>
 
+#include "../src/check/tensors.h"
 #include "moe/tensors.h"
 #include "moe/trace.h"
 #include "support.h"
@@ -50,14 +51,43 @@ TEST_CASE("tensors: experts without weights have no rows of hidden units, and no
 }
 
 TEST_CASE("tensors: a trace has every stage of the table, and no other") {
-  const Config config = small("shazeer2017");
   Trace<double> trace;
+  trace.router.noise.clean.resize(1, 1);  // else noisy logits are the logits
   Grads<double> grads;
   ExpertWeightGrads<double> weights;
+  std::set<const void*> members;
   for (const TensorInfo& info : kTensors) {
-    const auto seen = [](const auto&) {};
+    CAPTURE(info.name);
+    const auto seen = [&](const auto& numbers) { CHECK(members.insert(&numbers).second); };
     if (info.role == Role::Stage || info.role == Role::Decision) with_tensor(trace, info.id, seen);
     if (info.role == Role::Gradient) with_tensor(grads, info.id, seen);
     if (info.role == Role::ExpertGradient) with_tensor(weights, info.id, seen);
   }
+  CHECK(members.size() > 50);
+}
+
+TEST_CASE("tensors: what goes back arrives at the input that it came from") {
+  const auto sources = [](const std::vector<std::string>& sets, const char* of) {
+    Sources all = sources_of(small("mixtral", sets));
+    return std::set<std::string>(all[of].begin(), all[of].end());
+  };
+  using Set = std::set<std::string>;
+  const Set experts{"grad.expert.gate", "grad.expert.up"};
+  const std::string own = "router.input=own", latent = "experts.latent_size=3",
+                    weighed = "combine.weight_location=input", identity = "experts.identity_experts=2",
+                    noise = "noise.kind=gaussian_learned";
+  CHECK(sources({}, "grad.x") == Set{"grad.router.logits", "grad.expert.gate", "grad.expert.up"});
+  CHECK(sources({own}, "grad.x") == experts);
+  CHECK(sources({own}, "grad.router.x") == Set{"grad.router.logits"});
+  CHECK(sources({latent}, "grad.x") == Set{"grad.router.logits", "grad.latent.x"});
+  CHECK(sources({latent, own}, "grad.x") == Set{"grad.latent.x"});
+  CHECK(sources({latent}, "grad.latent.x") == experts);
+  CHECK(sources({latent, identity}, "expert.out").contains("latent.x"));
+  CHECK(sources({latent, identity}, "grad.latent.x").contains("grad.expert.out"));
+  CHECK_FALSE(sources({latent, identity}, "grad.x").contains("grad.expert.out"));
+  CHECK(sources({latent, weighed}, "grad.router.topk_weights").contains("latent.x"));
+  CHECK(sources({latent, weighed}, "grad.x") == Set{"grad.router.logits", "grad.latent.x"});
+  CHECK(sources({noise}, "grad.x").contains(kNowhere));
+  CHECK(sources({noise, own}, "grad.router.x").contains(kNowhere));
+  CHECK_FALSE(sources({noise, own}, "grad.x").contains(kNowhere));
 }

@@ -68,28 +68,35 @@ Sources sources_of(const Config& config) {
               {"grad.router.scores", {"grad.router.topk_weights", "router.scores"}},
               {grad_ranked, {"grad.router.topk_weights", "router.scores", ranked}},
               {"grad.router.weight", {"grad.router.logits"}},
-              {"grad.router.bias", {"grad.router.logits"}},
-              {"grad.x", {"grad.router.logits", "grad.expert.gate", "grad.expert.up"}}};
-  if (weighs_input(config)) {
+              {"grad.router.bias", {"grad.router.logits"}}};
+  // Where what goes back through the router, and through the experts, arrives.
+  const bool latent = has_latent(config), weighed = weighs_input(config);
+  const std::string router_x = has_router_input(config) ? "grad.router.x" : "grad.x",
+                    experts_x = latent ? "grad.latent.x" : "grad.x";
+  all[router_x] = {"grad.router.logits"};
+  for (const char* of : {"grad.expert.gate", "grad.expert.up"})
+    if (!weighed) all[experts_x].emplace_back(of);
+  if (weighed) {
     all["expert.in"] = {"router.topk_weights"};
     for (const char* stage : {"expert.gate", "expert.up"}) all[stage] = {"expert.in"};
     all["combine.weighted"] = {"expert.out"};
     all.erase("grad.expert.out");  // it is dy
     all["grad.expert.in"] = {"grad.expert.gate", "grad.expert.up"};
     all["grad.router.topk_weights"] = {"grad.expert.in"};
-    all["grad.x"] = {"grad.router.logits", "grad.expert.in", "router.topk_weights"};
+    for (const char* of : {"grad.expert.in", "router.topk_weights"}) all[experts_x].emplace_back(of);
     for (const char* half : {"gate", "up"})
       all[std::string("grad.experts.") + half].emplace_back("expert.in");
   }
-  if (has_latent(config)) {
+  if (latent) {
     for (const char* stage :
          {"expert.in", "expert.gate", "expert.up", "grad.experts.gate", "grad.experts.up"})
       all[stage].emplace_back("latent.x");
     all["latent.y"] = {"combine.weighted"};
     all["y"] = {"latent.y"};
     all["grad.latent.up"] = {"latent.y"};
-    all["grad.latent.x"] = all["grad.x"], all["grad.latent.down"] = {"grad.latent.x"};
-    all["grad.x"] = {"grad.router.logits", "grad.latent.x"};
+    all["grad.latent.down"] = {"grad.latent.x"};
+    all["grad.x"].emplace_back("grad.latent.x");
+    if (weighed) all["grad.router.topk_weights"].emplace_back("latent.x");
     for (const char* of : {"grad.expert.out", "grad.router.topk_weights"})
       all[of].emplace_back("grad.latent.y");
   }
@@ -101,18 +108,18 @@ Sources sources_of(const Config& config) {
                            "grad.shared.down", "grad.shared.gate_weight", "grad.x"})
       all[of].emplace_back("grad.combine.sum");
   }
-  if (has_router_input(config)) all["grad.router.x"] = {"grad.router.logits"};
   if (config.router.expert_scale)
     all["grad.router.expert_scale"] = {"grad.router.topk_weights", "router.scores", ranked};
   if (config.experts.identity_experts > 0) {
-    if (weighs_input(config)) all["expert.out"].emplace_back("expert.in");
-    if (!weighs_input(config)) all["grad.x"].emplace_back("grad.expert.out");
+    if (weighed || latent) all["expert.out"].emplace_back(weighed ? "expert.in" : "latent.x");
+    if (!weighed) all[experts_x].emplace_back("grad.expert.out");
+    if (weighed && (latent || norms_output(config))) all["grad.expert.in"].emplace_back("grad.expert.out");
   }
   if (noise) {
     all["router.noisy_logits"] = {"router.logits", kNowhere};
     all["grad.router.logits"] = {"grad.router.noisy_logits"};
     all["grad.router.noise_weight"] = {"grad.router.noisy_logits", kNowhere};
-    all["grad.x"].push_back(kNowhere);
+    all[router_x].push_back(kNowhere);
   }
   for (const Aux& aux : config.aux) {
     const std::vector<std::string> of_loss = sources_of(aux, ranked);
