@@ -78,8 +78,9 @@ void require_not_an_input(const std::string& out, const LayerOptions& layer, con
 void require_memory(const Config& config, double per_number, bool backward) {
   const auto d = [](Index n) { return static_cast<double>(n); };
   const auto [T, D, F, E, K] = Letters(config);
-  const double N = d(T) * d(K), stages = N * (3 * d(F) + 3 * d(D)) + d(T) * (3 * d(D) + 3 * d(E));
-  const double one_expert = 3 * d(D) * d(F), weights = 8 * d(E) * one_expert;
+  const double W = d(expert_width(config)), L = d(config.experts.latent_size);
+  const double N = d(T) * d(K), stages = N * (3 * d(F) + 3 * W) + d(T) * (3 * d(D) + 3 * d(E) + 2 * L);
+  const double one_expert = 3 * W * d(F), weights = 8 * (d(E) * one_expert + 2 * L * d(D));
   const double bytes =
       stages * (per_number + 8) * (backward ? 2 : 1) + (backward ? one_expert * per_number + weights : 0);
   const double memory = d(sysconf(_SC_PHYS_PAGES)) * d(sysconf(_SC_PAGESIZE));

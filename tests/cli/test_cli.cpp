@@ -125,6 +125,10 @@ TEST_CASE("cli: what this build or machine cannot do is exit 3 and one line") {
     CHECK(done.code == 3);
     CHECK(is_one_line(done.err));
   }
+  for (const std::string large : {"--tokens 2147483647", "--set experts.latent_size=2000000000"}) {
+    CAPTURE(large);
+    CHECK(has(run(folder, "run mixtral " + large).err, "this layer needs about "));
+  }
 }
 
 TEST_CASE("cli: info says what there is, to people and to machines") {
