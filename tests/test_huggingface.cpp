@@ -301,7 +301,7 @@ TEST_CASE("huggingface: what stands around experts, and what limits them") {
   CHECK(step(nullptr, {nullptr, nullptr}).experts.clamp_act_max == 0);
   CHECK(error_of([&] {
           step({0, 7}, nullptr);
-        }).starts_with("c.json: swiglu_limits = [0,7] differs between layers"));
+        }).starts_with("c.json: swiglu_limits = [0,7] must be one limit for all layers"));
   CHECK(error_of([&] {
           step({-1, -1}, nullptr);
         }).starts_with("c.json: swiglu_limits = [-1,-1] must hold limits"));

@@ -112,7 +112,7 @@ double limit_of_layers(const Fields& json, const char* key) {
   for (const Json& limit : list) {
     if (limit != list.front())
       json.refuse(key,
-                  "differs between layers: --set experts.clamp_act_max and its like, on a file without it");
+                  "must be one limit for all layers: without it, --set experts.clamp_act_max and its like");
     if (!limit.is_null() && !(limit.is_number() && limit.get<double>() >= 0))
       json.refuse(key, "must hold limits that are positive, or null or 0 for none");
   }

@@ -40,13 +40,14 @@ void check_backend_cpu(const std::string& dtype, int skipped) {
   const Json& counts = report["counts"];
   CHECK(counts["FAIL"] == 0);
   CHECK(counts["FLAG"] == 0);
-  int declined = 0;  // by what it does not compute
+  int declined = 0;  // by what it does not compute, which is this and nothing else
   for (const Json& c : report["cases"])
-    if (c["status"] == "SKIPPED" &&
-        c["reason"].get<std::string>().find("backend cpu does not compute ") != std::string::npos)
-      ++declined;
+    for (const char* field : {"router.input = \"own\"", "combine.norm = \"rms\"", "experts.latent_size = "})
+      if (c["status"] == "SKIPPED" &&
+          c["reason"].get<std::string>().find(std::string("backend cpu does not compute ") + field) !=
+              std::string::npos)
+        ++declined;
   CHECK(declined > 0);
-  CHECK(declined < 60);
   CHECK(counts["SKIPPED"] == skipped + declined);
   const std::string list = run(folder, "golden list").out;
   const auto cases = static_cast<int>(std::count(list.begin(), list.end(), '\n'));
