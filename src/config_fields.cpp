@@ -21,7 +21,7 @@ constexpr Described kDescribed[] = {
     {"router.score_function", "R2", "what becomes of the logits; none is a dense layer"},
     {"router.input", "R0", "what the logits are of: x, or router.x, an input of its own"},
     {"router.logit_bias", "R0", "a number for each expert is added to its logits, as in any linear map"},
-    {"router.logit_softcap", "R2", "scores are of c tanh(z / c); 0: of the logits z as they are"},
+    {"router.logit_softcap", "R7", "scores are of c tanh(z / c); 0: of the logits z as they are"},
     {"router.selection_bias", "R4",
      "a number for each expert is added to the scores where experts are chosen, and only there"},
     {"router.selection_bias_on", "R4", "what that number is added to"},

@@ -44,8 +44,8 @@ struct Backend {
   /// not fit `dtype`.
   std::unique_ptr<LoadedLayer> (*load)(const Config& config, const Inputs& inputs, Format dtype) = nullptr;
   Format dtype = Format::F32;  // the one to use where none is asked for
-  std::string (*how)() =
-      nullptr;  // what it computes with on this machine, if there is more to say than its name
+  /// What it computes with on this machine, if there is more to say than its name.
+  std::string (*how)() = nullptr;
   /// Times parts of the last batch of a layer of this backend; where it computes on a device of its own.
   std::vector<PartTime> (*times)(LoadedLayer& layer, bool backward, int repeats) = nullptr;
 };

@@ -76,9 +76,8 @@ inline constexpr std::array kSpelling<GroupScore>{"max", "sum_topn"};
 struct Router {
   ScoreFunction score_function = ScoreFunction::Softmax;
   RouterInput input = RouterInput::Same;
-  bool logit_bias = false;  // (R0) is added to the logits, as any linear map has one
-  double logit_softcap =
-      0;  // (R2) scores are of logits that come no further than this from 0; 0: there is no limit
+  bool logit_bias = false;      // (R0) is added to the logits, as any linear map has one
+  double logit_softcap = 0;     // (R7) scores are of logits that come no further from 0; 0: there is no limit
   bool selection_bias = false;  // (R4) is added to the scores where experts are chosen, and only there
   BiasOn selection_bias_on = BiasOn::Scores;  // where there is one
   Index n_group = 1;     // G: groups of neighbouring experts, of which the best topk_group are open
@@ -181,11 +180,10 @@ struct Experts {
   bool glu = true;  // (X2) gated: act(gate) up; otherwise act(up)
   Activation activation = Activation::Silu;
   ExpertBias bias = ExpertBias::None;
-  double act_alpha = 1.702;  // where activation is QuickGelu
-  double clamp_gate_max =
-      0;                     // (X2) where glu, as are the next three: no gate is larger; 0: there is no limit
-  double clamp_act_max = 0;  // nothing that the activation gives is larger; 0: there is no limit
-  double clamp_up_abs = 0;   // no up is further from 0; 0: there is no limit
+  double act_alpha = 1.702;   // where activation is QuickGelu
+  double clamp_gate_max = 0;  // (X2) where glu, as are the next three: no gate is larger; 0: no limit
+  double clamp_act_max = 0;   // nothing that the activation gives is larger; 0: no limit
+  double clamp_up_abs = 0;    // no up is further from 0; 0: no limit
   double up_offset = 0;
   Index identity_experts = 0;  // (X4) so many, the last ones, have no weights and give what they get
   Index latent_size = 0;       // (X5) of what experts work on, a linear map of x; 0: they work on x

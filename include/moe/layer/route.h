@@ -13,7 +13,7 @@ struct Routing {
   Matrix<Num> capped;                // (T, E) what they are scored by, where that is not these; see scored()
   NoiseTrace<Num> noise;             // what they are made of then
   Matrix<Num> scores;                // (T, E) softmax: rows sum to 1; sigmoid: each in (0, 1)
-  Matrix<Num> logsumexp;             // (T, 1) of the logits
+  Matrix<Num> logsumexp;             // (T, 1) of what is scored
   Matrix<Num> group_scores;          // (T, G) where experts are in groups
   IdMatrix expert;                   // (T, K) chosen experts, the best first
   IdMatrix retopk;                   // (T, K) those of the largest scores, where a loss counts them

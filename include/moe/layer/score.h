@@ -47,7 +47,7 @@ inline double blur(const SoftcapSlope&, double) { return 4; }  // of 1 - tanh(v)
 
 /// The logits that scores, weights and losses are made of.   z (n) -> z~ (n)
 ///   (R7)  z~_e = logit_softcap tanh(z_e / logit_softcap)   or z_e
-/// Source: Grok-1, Praxis; LagunaTopKRouter of huggingface/transformers.
+/// Source: google/praxis, gshard_utils.py; LagunaTopKRouter of huggingface/transformers.
 template <typename Num>
 std::vector<Num> capped(const Router& router, const Num* z, Index n) {
   std::vector<Num> all(z, z + n);
