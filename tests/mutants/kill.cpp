@@ -1,7 +1,8 @@
 // kill TREE GOLDEN OUT: runs every mutant of an instrumented layer (TREE/mutants.txt) on every golden case, at double, and
 // writes one line a mutant to OUT: the mutant, then the cases that it does not survive, separated by tabs.
 //
-// Each mutant runs in a process of its own, under AddressSanitizer: to crash, to hang and to leave an array is to be found.
+// Each mutant runs in a process of its own, under AddressSanitizer: to crash, to hang and to leave an array is to be found. It is
+// run only where the program as written asks whether it is in force; elsewhere it is that program.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,17 +102,22 @@ class Hunt {
     names_.insert(names_.end(),
                   {"test: curvatures", "test: answers", "test: bends", "test: ten places are refused"});
     checks_.insert(checks_.end(), {curvatures, answers, bends, ten_places_are_refused});
-    const std::size_t bytes = (mutants_.size() + 1) * checks_.size() + 64 * sizeof(int);
-    void* shared = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const std::size_t table = (mutants_.size() + 1) * checks_.size();
+    void* shared = mmap(nullptr, 2 * table + 64 * sizeof(int), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) throw std::runtime_error("no shared memory");
     current_ = static_cast<int*>(shared);
     killed_ = static_cast<char*>(shared) + 64 * sizeof(int);
+    asked_ = killed_ + table;
   }
 
   /// Of `parts` parts of the mutants the one that is `part`; the program as written is in each.
   void run(int part, int parts) {
-    for (int m = 0; m <= static_cast<int>(mutants_.size()); ++m)
-      if (m == 0 || m % parts == part) own_.push_back(m);
+    judge(0, 0);
+    for (std::size_t c = 0; c < checks_.size(); ++c)
+      if (killed_[c] != 0) throw std::runtime_error("the program as written fails " + names_[c]);
+    for (int m = 1; m <= static_cast<int>(mutants_.size()); ++m)
+      if (m % parts == part) own_.push_back(m);
     const int workers = static_cast<int>(std::min(64U, std::max(1U, std::thread::hardware_concurrency())));
     for (int w = 0; w < workers; ++w)
       if (fork() == 0) {
@@ -122,14 +128,12 @@ class Hunt {
       }
     while (wait(nullptr) > 0) {
     }
-    for (std::size_t c = 0; c < checks_.size(); ++c)
-      if (killed_[c] != 0) throw std::runtime_error("the program as written fails " + names_[c]);
   }
 
   void write(const std::string& path) const {
     std::ofstream out(path);
-    for (std::size_t i = 1; i < own_.size(); ++i) {
-      const auto m = static_cast<std::size_t>(own_[i]);
+    for (const int own : own_) {
+      const auto m = static_cast<std::size_t>(own);
       out << mutants_[m - 1];
       for (std::size_t c = 0; c < checks_.size(); ++c)
         if (killed_[m * checks_.size() + c] != 0) out << '\t' << names_[c];
@@ -167,6 +171,9 @@ class Hunt {
     if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(1);
     ::mutant::active = mutant;
     for (std::size_t c = from; c < checks_.size(); ++c) {
+      char* asked = asked_ + c * (mutants_.size() + 1);
+      if (mutant == 0) ::mutant::asked = asked;
+      if (mutant != 0 && asked[mutant] == 0) continue;
       current_[worker] = static_cast<int>(c);
       alarm(3);
       try {
@@ -179,10 +186,11 @@ class Hunt {
   }
 
   std::vector<std::string> mutants_, names_;
-  std::vector<int> own_;  // numbers of the mutants to judge, and 0 for none
+  std::vector<int> own_;  // numbers of the mutants to judge
   std::vector<std::function<bool()>> checks_;
   int* current_;  // per worker: the check it is at
-  char* killed_;
+  char* killed_;  // mutant by check
+  char* asked_;   // check by mutant
 };
 
 }  // namespace

@@ -6,8 +6,12 @@
 /// The switch that instrumented headers ask: which one of their changes is in force. mutate.cpp writes these calls.
 namespace mutant {
 
-inline int active = 0;  // 0: the program as written
-inline bool on(int id) { return active == id; }
+inline int active = 0;         // 0: the program as written
+inline char* asked = nullptr;  // where it is noted which changes the program asks for, if anywhere
+inline bool on(int id) {
+  if (asked != nullptr) asked[id] = 1;
+  return active == id;
+}
 
 /// A constant, or one more than it.
 template <typename T>
