@@ -16,13 +16,18 @@ void LayerOptions::add_to(CLI::App& verb) {
   verb.add_option("--set", sets, "set a field of the config, as in shape.top_k=4 or capacity.factor=1.25")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  verb.add_option("--tokens", tokens, "number of tokens T")->type_name("T");
+  verb.add_option("--tokens", tokens, "number of tokens T; without it, those of --input")->type_name("T");
   verb.add_option("--seed", seed, "seed of the inputs that no file gives, decimal or 0x hexadecimal")
       ->type_name("N");
-  verb.add_option("--input", input, "safetensors with x and, optionally, dy")->type_name("FILE");
-  verb.add_option("--weights", weights, "safetensors with the weights")->type_name("FILE");
-  verb.add_option("--layer", layer,
-                  "the weights are layer I of a Hugging Face checkpoint, or of the index.json of its shards")
+  verb.add_option("--input", input,
+                  "safetensors with x, (T, D) or (B, S, D) for B sequences, and, optionally, dy")
+      ->type_name("FILE");
+  verb.add_option("--weights", weights, "safetensors with the weights, or a folder that has them")
+      ->type_name("FILE");
+  verb.add_option(
+          "--layer", layer,
+          "the weights are layer I of a Hugging Face checkpoint, of the index.json of its shards, or of the "
+          "folder that is CONFIG")
       ->type_name("I");
   verb.add_option("--dtype", dtype, "round inputs and weights to f64, f32, bf16 or f16 first")
       ->type_name("DTYPE");
@@ -35,10 +40,29 @@ bool LayerOptions::given() const {
                             weights.empty() && layer.empty());
 }
 
+void LayerOptions::open_folders(std::string& config) {
+  const std::string folder = config;
+  config = config_in(config);
+  if (weights.empty() && !layer.empty() && config != folder) weights = folder;
+  weights = checkpoint_in(weights);
+}
+
 NamedConfig LayerOptions::load(const std::string& config) const {
+  const auto is_set = [&](const std::string& field) {
+    return std::any_of(sets.begin(), sets.end(),
+                       [&](const std::string& set) { return set.starts_with(field + '='); });
+  };
+  std::vector<std::string> all = sets;
   std::optional<Index> count;
-  if (!tokens.empty()) count = parse_index("--tokens", tokens, 0, INT32_MAX);
-  return load_config(config, sets, count);
+  if (!tokens.empty()) {
+    count = parse_index("--tokens", tokens, 0, INT32_MAX);
+  } else if (!input.empty() && !is_set("shape.num_tokens")) {
+    const Dims x = shape_of_x(input).value_or(Dims{});
+    if (x.size() == 3 && !is_set("shape.num_groups"))  // each sequence is a group
+      all.push_back("shape.num_groups=" + std::to_string(std::max<Index>(x[0], 1)));
+    if (x.size() == 2 || x.size() == 3) count = product(Dims(x.begin(), x.end() - 1));
+  }
+  return load_config(config, all, count);
 }
 
 Format LayerOptions::format() const { return dtype.empty() ? Format::F64 : real_format("--dtype", dtype); }
@@ -79,7 +103,7 @@ void require_memory(const Config& config, double per_number, bool backward) {
   const auto d = [](Index n) { return static_cast<double>(n); };
   const auto [T, D, F, E, K] = Letters(config);
   const double W = d(expert_width(config)), L = d(config.experts.latent_size);
-  const double N = d(T) * d(K), stages = N * (3 * d(F) + 3 * W) + d(T) * (3 * d(D) + 3 * d(E) + 2 * L);
+  const double N = d(T) * d(K), stages = N * (3 * d(F) + 4 * W) + d(T) * (3 * d(D) + 3 * d(E) + 3 * L);
   const double one_expert = 3 * W * d(F), weights = 8 * (d(E) * one_expert + 2 * L * d(D));
   const double bytes =
       stages * (per_number + 8) * (backward ? 2 : 1) + (backward ? one_expert * per_number + weights : 0);

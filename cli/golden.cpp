@@ -105,8 +105,9 @@ void print_written(const GoldenFile& file, const RenderedFile& rendered) {
 /// 0 if everything is proven, else 1.
 int code_of(Index numbers, Index proven) { return numbers == proven ? 0 : 1; }
 
-int write_config(const GoldenOptions& options) {
+int write_config(GoldenOptions options) {
   const auto start = std::chrono::steady_clock::now();
+  options.layer.open_folders(options.target);
   if (!options.out.empty()) require_not_an_input(options.out, options.layer, options.target);
   const GoldenFile file = file_of_config(options);
   std::vector<ProvenCase> proofs;

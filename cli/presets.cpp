@@ -24,7 +24,7 @@ Json preset_json(const Preset& preset) {
 int list_presets(bool as_json) {
   Json all = Json::array();
   for (const Preset& preset : presets()) {
-    if (!as_json) std::printf("%-8s  %s\n", preset.name.c_str(), preset.summary.c_str());
+    if (!as_json) std::printf("%-14s  %s\n", preset.name.c_str(), preset.summary.c_str());
     all.push_back({{"name", preset.name}, {"summary", preset.summary}, {"source", preset.source}});
   }
   if (as_json) std::fputs(print_json(all).c_str(), stdout);

@@ -178,6 +178,7 @@ void require_printable(const Config& config, bool backward) {
 }
 
 int act_on(RunOptions options) {
+  options.layer.open_folders(options.config);
   const Backend& backend = backend_called(options.backend);
   if (options.backend != "reference")
     options.layer.dtype = info_of(options.layer.dtype.empty() ? backend.dtype : options.layer.format()).name;
@@ -237,7 +238,7 @@ void add_run(CLI::App& app, Act& act) {
   CLI::App* verb = app.add_subcommand("run", "evaluate one layer, and write its trace");
   verb->footer("Example: moe-oracle run mixtral --tokens 4 --set shape.top_k=1 --backward --out trace.json");
   verb->add_option("CONFIG", options->config,
-                   "a preset, one of our config files, or a Hugging Face config.json");
+                   "a preset, one of our config files, a Hugging Face config.json, or its folder");
   verb->add_option("--case", options->golden_case, "a golden case: its config and its inputs")
       ->type_name("ID")
       ->check(kNotEmpty);

@@ -63,6 +63,8 @@ struct LayerOptions {
   void add_to(CLI::App& verb);
   /// Was any of them given?
   bool given() const;
+  /// Puts files in the place of folders: the config.json of CONFIG, and the checkpoint of --weights, or beside that config.json.
+  void open_folders(std::string& config);
   NamedConfig load(const std::string& config) const;
   /// What numbers are rounded to: f64, unless --dtype was given.
   Format format() const;

@@ -22,9 +22,11 @@ void each_field_of_choices(Visitor& v, Config& c) {
     const bool any = has_router(c);
     v("input", r.input, any, &kRouter.input);
     v("logit_bias", r.logit_bias, any, &kRouter.logit_bias);
+    v("logit_scale", r.logit_scale, any, &kRouter.logit_scale);
     v("logit_softcap", r.logit_softcap, any, &kRouter.logit_softcap);
     v("selection_bias", r.selection_bias, any);
     v("selection_bias_on", r.selection_bias_on, any && r.selection_bias, &kRouter.selection_bias_on);
+    v("sinks", r.sinks, any, &kRouter.sinks);
     v("n_group", r.n_group, any);
     const bool groups = any && has_groups(c);
     v("topk_group", r.topk_group, groups);
@@ -34,6 +36,8 @@ void each_field_of_choices(Visitor& v, Config& c) {
     v("renorm", r.renorm, any);
     v("renorm_stage", r.renorm_stage, shares_a_sum(r));
     v("renorm_epsilon", r.renorm_epsilon, shares_a_sum(r) && !shares_squares(r), &kRouter.renorm_epsilon);
+    v("renorm_epsilon_mode", r.renorm_epsilon_mode,
+      shares_a_sum(r) && !shares_squares(r) && r.renorm_epsilon > 0, &kRouter.renorm_epsilon_mode);
     v("routed_scaling_factor", r.routed_scaling_factor, any);
     v("expert_scale", r.expert_scale, any, &kRouter.expert_scale);
     v("second_policy", r.second_policy, any);
@@ -84,8 +88,14 @@ void each_field_of_experts(Visitor& v, Config& c) {
     v("clamp_act_max", e.clamp_act_max, e.glu, &kExperts.clamp_act_max);
     v("clamp_up_abs", e.clamp_up_abs, e.glu, &kExperts.clamp_up_abs);
     v("up_offset", e.up_offset, e.glu, &kExperts.up_offset);
+    v("softcap_gate", e.softcap_gate, e.glu, &kExperts.softcap_gate);
+    v("softcap_up", e.softcap_up, e.glu, &kExperts.softcap_up);
     v("identity_experts", e.identity_experts, has_router(c), &kExperts.identity_experts);
     v("latent_size", e.latent_size, has_router(c), &kExperts.latent_size);
+    v("latent_norm", e.latent_norm, has_latent(c), &kExperts.latent_norm);
+    v("latent_norm_epsilon", e.latent_norm_epsilon, norms_latent(c), &kExperts.latent_norm_epsilon);
+    v("output_norm", e.output_norm, has_latent(c), &kExperts.output_norm);
+    v("output_norm_epsilon", e.output_norm_epsilon, norms_experts(c), &kExperts.output_norm_epsilon);
   });
   v.section("shared", [&] {
     Shared& s = c.shared;

@@ -1,5 +1,7 @@
 #include "moe/load.h"
 
+#include <filesystem>
+
 #include "moe/config_json.h"
 #include "moe/file.h"
 #include "moe/huggingface.h"
@@ -20,28 +22,42 @@ struct Document {
   Json json;
   std::string source;
   Fused fused = Fused::InTurns;
+  Index shared_parts = 0;  // as a ForeignConfig has it
 };
+
+/// A shared expert that is so many times as wide as the others stays so when they are given another width.
+void follow_width(const Document& document, const std::set<std::string>& given, Json& json) {
+  const bool follows = document.shared_parts > 0 && given.count("shape.ffn_size") > 0 &&
+                       given.count("shared.ffn_size") == 0 && json["shape"]["ffn_size"].is_number_integer();
+  if (follows) json["shared"]["ffn_size"] = document.shared_parts * json["shape"]["ffn_size"].get<Index>();
+}
 
 Document config_document(const std::string& name) {
   if (!is_path(name)) {
     const Preset* preset = find_preset(name);
     if (preset == nullptr)
-      throw Error("CONFIG", "CONFIG = " + shown(name) + " must be a preset (" + preset_names() +
-                                ") or a path with / or .json" + did_you_mean(name, names_of_presets()));
-    return {config_to_json(preset->config), preset->source, {}};
+      throw Error("CONFIG", "CONFIG = " + shown(name) +
+                                " must be one of moe-oracle presets, or a path with / or .json" +
+                                did_you_mean(name, names_of_presets()));
+    return {config_to_json(preset->config), preset->source, {}, 0};
   }
   Json json = parse_python_json(read_text(name), name);
   if (is_huggingface(json)) {
     const ForeignConfig foreign = config_from_huggingface(json, name);
-    return {config_to_json(foreign.config), foreign.source, foreign.fused};
+    return {config_to_json(foreign.config), foreign.source, foreign.fused, foreign.shared_parts};
   }
   const bool says = json.is_object() && json.contains("source") && json["source"].is_string();
   std::string source = says ? json["source"].get<std::string>() : "";
-  return {std::move(json), std::move(source), {}};
+  return {std::move(json), std::move(source), {}, 0};
 }
 
 /// Does it come with the tokens of a file of inputs? Noise does not.
 bool is_activation(Tensor id) { return is_of_batch(id) && (has_gradient(id) || id == Tensor::dy); }
+
+/// Tokens of several sequences, (B, S, D), as (T, D).
+void join_sequences(Array& a) {
+  if (a.dims.size() == 3) a.dims = {product({a.dims[0], a.dims[1]}), a.dims[2]};
+}
 
 /// The tensors of our own names that `file` holds for one of the two options; the other option's may be there, too.
 Inputs named_tensors(const SafetensorsFile& file, bool activations) {
@@ -49,7 +65,9 @@ Inputs named_tensors(const SafetensorsFile& file, bool activations) {
   for (const std::string& name : file.names()) {
     const std::optional<Tensor> id = tensor_called(name);
     if (!id) throw Error(name, file.path() + ": " + name + " is not the name of a tensor here");
-    if (is_input(info_of(*id)) && is_activation(*id) == activations) inputs[*id] = file.load(name);
+    if (!is_input(info_of(*id)) || is_activation(*id) != activations) continue;
+    inputs[*id] = file.load(name);
+    if (activations) join_sequences(inputs[*id]);
   }
   return inputs;
 }
@@ -61,15 +79,47 @@ Inputs weights_from(const InputSources& sources, const Config& config) {
 
 }  // namespace
 
+std::string config_in(const std::string& name) {
+  std::error_code failed;
+  const bool folder = name.find('/') != std::string::npos && std::filesystem::is_directory(name, failed);
+  return folder ? (std::filesystem::path(name) / "config.json").string() : name;
+}
+
+std::string checkpoint_in(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code failed;
+  if (path.empty() || !fs::is_directory(path, failed)) return path;
+  for (const char* name : {"model.safetensors.index.json", "model.safetensors"})
+    if (fs::exists(fs::path(path) / name, failed)) return (fs::path(path) / name).string();
+  std::vector<std::string> found;
+  for (fs::directory_iterator file(path, failed), end; !failed && file != end; file.increment(failed))
+    if (file->path().extension() == ".safetensors") found.push_back(file->path().string());
+  if (found.size() != 1)
+    throw Error("--weights", "--weights = " + shown(path) +
+                                 " must be a file, or a folder with model.safetensors, the index.json of its "
+                                 "shards, or one file of safetensors");
+  return found.front();
+}
+
+std::optional<Dims> shape_of_x(const std::string& file) {
+  const SafetensorsFile tensors(file);
+  if (!tensors.has("x")) return {};
+  return tensors.dims("x");
+}
+
 NamedConfig load_config(const std::string& name, const std::vector<std::string>& sets,
                         std::optional<Index> tokens) {
-  auto [json, source, fused] = config_document(name);
+  const Document document = config_document(name);
+  const std::string& source = document.source;
+  const Fused fused = document.fused;
+  Json json = document.json;
   const std::string file = is_path(name) ? name + ": " : "";
   try {
     if (sets.empty() && !tokens) return {name, config_from_json(json), source, fused};
     config_from_json(json);
     std::set<std::string> given;
     for (const std::string& assignment : sets) given.insert(set_field(json, assignment));
+    follow_width(document, given, json);
     if (tokens && json["shape"].is_object()) json["shape"]["num_tokens"] = *tokens;
     return {name, config_from_json(json, &given), source, fused};
   } catch (const Error& e) {

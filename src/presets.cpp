@@ -1,6 +1,7 @@
 #include "moe/presets.h"
 
 #include "moe/nearest.h"
+#include "presets_of_models.h"
 
 namespace moe {
 namespace {
@@ -224,9 +225,13 @@ Preset deepseek_v4() {
 }  // namespace
 
 const std::vector<Preset>& presets() {
-  static const std::vector<Preset> all{dense(),         shazeer2017(),   gshard(),      switch_transformer(),
-                                       expert_choice(), mixtral(),       deepseek_v3(), deepseek_v4(),
-                                       llama4(),        longcat_flash(), gpt_oss()};
+  static const std::vector<Preset> all = [] {
+    std::vector<Preset> list{dense(),         shazeer2017(),   gshard(),      switch_transformer(),
+                             expert_choice(), mixtral(),       deepseek_v3(), deepseek_v4(),
+                             llama4(),        longcat_flash(), gpt_oss()};
+    for (Preset& preset : presets_of_models()) list.push_back(std::move(preset));
+    return list;
+  }();
   return all;
 }
 

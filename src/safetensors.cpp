@@ -124,10 +124,14 @@ Array SafetensorsFile::load(const std::string& name) const {
   if (format == nullptr)
     throw Error(name, path() + ": " + name + ": dtype = " + entry.format +
                           " must be one of F64, F32, F16, BF16, I32, I64, U8");
-  Array a{static_cast<Format>(format - kFormats.data()), entry.dims, {}, {}};
-  a.bytes.resize(entry.end - entry.begin);
-  file_->read(data_ + entry.begin, a.bytes);
-  return a;
+  return {static_cast<Format>(format - kFormats.data()), entry.dims, bytes(name), {}};
+}
+
+std::vector<std::byte> SafetensorsFile::bytes(const std::string& name) const {
+  const Entry& entry = this->entry(name);
+  std::vector<std::byte> all(entry.end - entry.begin);
+  file_->read(data_ + entry.begin, all);
+  return all;
 }
 
 void write_safetensors(const std::string& path, const Arrays& arrays,

@@ -336,16 +336,3 @@ TEST_CASE("checkpoint: what does not fit is an error that names the tensor") {
   CHECK(error_with(with("model.layers.5.mlp.gate_up_proj.weight", array_of({3, 2}, values.data()))) ==
         "no error");
 }
-
-TEST_CASE("checkpoint: fp8 is refused by name") {
-  const Scratch folder;
-  const std::string path = folder / "model.safetensors", name = "model.layers.5.mlp.gate.weight";
-  const std::vector<std::uint8_t> bytes(4, 1);
-  write_safetensors(path, {{name, array_of({2, 2}, bytes.data())}});
-  std::string text = read_text(path);
-  text.replace(text.find("\"U8\""), 4, "\"F8_E4M3\"");
-  text[0] = static_cast<char>(text[0] + 5);  // the header's length
-  std::ofstream(path, std::ios::binary) << text;
-  CHECK(error_of([&] { checkpoint_weights(path, tiny("mixtral"), 5); }) ==
-        path + ": " + name + ": dtype = F8_E4M3 must be one of F64, F32, F16, BF16, I32, I64, U8");
-}

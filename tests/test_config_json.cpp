@@ -32,9 +32,12 @@ TEST_CASE("config_json: only fields with a meaning are written") {
 
 TEST_CASE("config_json: unknown fields and values are errors that list what there is") {
   CHECK(error_with("mixtral", "router.temperature=2") ==
-        "router.temperature = 2 is not a field; router has score_function, input, logit_bias, logit_softcap, "
-        "selection_bias, selection_bias_on, n_group, topk_group, group_score, group_score_n, closed_groups, "
-        "renorm, renorm_stage, renorm_epsilon, routed_scaling_factor, expert_scale, second_policy, "
+        "router.temperature = 2 is not a field; router has score_function, input, logit_bias, logit_scale, "
+        "logit_softcap, "
+        "selection_bias, selection_bias_on, sinks, n_group, topk_group, group_score, group_score_n, "
+        "closed_groups, "
+        "renorm, renorm_stage, renorm_epsilon, renorm_epsilon_mode, routed_scaling_factor, expert_scale, "
+        "second_policy, "
         "second_threshold");
   CHECK(error_with("mixtral", "groups=2") ==
         "groups = 2 is not a field; a config has shape, router, noise, capacity, combine, "

@@ -117,17 +117,18 @@ TEST_CASE(
     Terms router{{"grad.router.weight", "router.weight"}}, up{{"grad.experts.up", "experts.up"}};
     if (config.router.logit_bias) router.emplace_back("grad.router.bias", "router.bias");
     if (has_bias(config)) up.emplace_back("grad.experts.up_bias", "experts.up_bias");
-    const bool inward = weighs_input(config);
-    std::vector<Sum> sums{
-        {"I4", 0, router},
-        {"I4", 0, {{"grad.router.logits", "router.logits"}}},
-        {"I5", 0, {{"grad.router.topk_weights", "router.topk_weights"}}},
-        {"I5", 0, {{inward ? "grad.expert.in" : "grad.expert.out", inward ? "expert.in" : "expert.out"}}},
-        {"I6", 0, {{"loss.task", ""}}},
-        {"I7", 1, up},
-        {"I7", 1, {{"grad.expert.up", "expert.up"}}},
-        {"I8", 0, {{"grad.expert.hidden", "expert.hidden"}}},
-        {"I8", 0, {{"grad.expert.up", "expert.up"}}}};
+    const std::string weighed = weighs_input(config)    ? "expert.in"
+                                : norms_experts(config) ? "expert.normed"
+                                                        : "expert.out";
+    std::vector<Sum> sums{{"I4", 0, router},
+                          {"I4", 0, {{"grad.router.logits", "router.logits"}}},
+                          {"I5", 0, {{"grad.router.topk_weights", "router.topk_weights"}}},
+                          {"I5", 0, {{"grad." + weighed, weighed}}},
+                          {"I6", 0, {{"loss.task", ""}}},
+                          {"I7", 1, up},
+                          {"I7", 1, {{"grad.expert.up", "expert.up"}}},
+                          {"I8", 0, {{"grad.expert.hidden", "expert.hidden"}}},
+                          {"I8", 0, {{"grad.expert.up", "expert.up"}}}};
     if (config.experts.identity_experts == 0)  // else of the rows of the others only
       sums.push_back({"I7", 0, {{"grad.expert.out", "expert.out"}}});
     return sums;

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <fstream>
 
 #include "moe/load.h"
@@ -27,6 +28,12 @@ TEST_CASE("load: a preset, a path of ours, a Hugging Face config, sets, and toke
   CHECK(load_config(folder / "mine.json").config.shape.hidden_size == 6);
   CHECK(load_config(folder / "hf.json", {"shape.ffn_size=3"}).config.shape.ffn_size == 3);
   CHECK(load_config("mixtral", {"shape.num_tokens=3"}, 9).config.shape.num_tokens == 9);
+  std::ofstream(folder / "shared.json")
+      << R"({"model_type":"hunyuan_v1_moe","hidden_act":"silu","hidden_size":8,"intermediate_size":4,"num_experts":4,"moe_topk":2})";
+  CHECK(load_config(folder / "shared.json", {"shape.ffn_size=3"}).config.shared.ffn_size == 3);
+  CHECK(
+      load_config(folder / "shared.json", {"shape.ffn_size=3", "shared.ffn_size=7"}).config.shared.ffn_size ==
+      7);
 }
 
 TEST_CASE("load: errors name the file, the field, the value and the rule") {
@@ -36,8 +43,7 @@ TEST_CASE("load: errors name the file, the field, the value and the rule") {
   CHECK(error_of([&] { load_config(folder / "bad.json"); }) ==
         (folder / "bad.json") + ": shape.top_k = 2 must not exceed shape.num_experts = 1");
   CHECK(error_of([] { load_config("mixtrall"); }) ==
-        "CONFIG = \"mixtrall\" must be a preset (dense, shazeer2017, gshard, switch, expert_choice, mixtral, "
-        "deepseek_v3, deepseek_v4, llama4, longcat_flash, gpt_oss) or a path with / or .json; did you mean "
+        "CONFIG = \"mixtrall\" must be one of moe-oracle presets, or a path with / or .json; did you mean "
         "mixtral?");
   CHECK(
       error_of([] { load_config("./nothing.json"); }).starts_with("./nothing.json: must be a readable file"));
@@ -61,6 +67,42 @@ TEST_CASE("load: inputs from files replace the seeded ones, and are rounded wher
       load_inputs(config, {folder / "third.safetensors", "", {}, kDefaultSeed, Format::BF16});
   CHECK(narrow.at(Tensor::x).real(0) == 0.333984375);
   CHECK(narrow.at(Tensor::dy).real(0) == seeded_inputs(config).at(Tensor::dy).real(0));
+}
+
+TEST_CASE("load: folders stand for the files in them") {
+  const Scratch folder;
+  std::filesystem::create_directory(folder / "sub");
+  CHECK(config_in(folder / "sub") == folder / "sub/config.json");
+  CHECK((config_in("mixtral") == "mixtral" && config_in("./nothing.json") == "./nothing.json"));
+  const std::string path = folder / "sub";
+  const std::string rule =
+      "--weights = \"" + path +
+      "\" must be a file, or a folder with model.safetensors, the index.json of its shards, or "
+      "one file of safetensors";
+  CHECK(error_of([&] { checkpoint_in(path); }) == rule);
+  std::ofstream(folder / "sub/a.safetensors") << "x";
+  CHECK(checkpoint_in(path) == folder / "sub/a.safetensors");
+  std::ofstream(folder / "sub/b.safetensors") << "x";
+  CHECK(error_of([&] { checkpoint_in(path); }) == rule);
+  std::ofstream(folder / "sub/model.safetensors") << "x";
+  CHECK(checkpoint_in(path) == folder / "sub/model.safetensors");
+  std::ofstream(folder / "sub/model.safetensors.index.json") << "{}";
+  CHECK(checkpoint_in(path) == folder / "sub/model.safetensors.index.json");
+  CHECK((checkpoint_in("").empty() && checkpoint_in("x.safetensors") == "x.safetensors"));
+}
+
+TEST_CASE("load: tokens of several sequences follow one another") {
+  const Scratch folder;
+  const Config config = small("mixtral", {"shape.num_tokens=6", "shape.num_groups=2"});
+  std::vector<double> values;
+  for (int i = 0; i < 36; ++i) values.push_back(i);
+  write_safetensors(folder / "x.safetensors", {{"x", array_of({2, 3, 6}, values.data())}});
+  CHECK(shape_of_x(folder / "x.safetensors") == Dims{2, 3, 6});
+  const Inputs got = load_inputs(config, {folder / "x.safetensors", "", {}, kDefaultSeed, Format::F64});
+  CHECK(got.at(Tensor::x).dims == Dims{6, 6});
+  CHECK(got.at(Tensor::x).real(35) == 35);
+  write_safetensors(folder / "dy.safetensors", {{"dy", array_of({6, 6}, values.data())}});
+  CHECK(!shape_of_x(folder / "dy.safetensors"));
 }
 
 TEST_CASE("load: inputs that do not fit are refused by name") {

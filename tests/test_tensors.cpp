@@ -23,8 +23,9 @@ TEST_CASE("tensors: every tensor has a name of its own, and axes that have lengt
 }
 
 TEST_CASE("tensors: a gradient is of its input's shape, and there where its input is") {
-  const std::vector<std::string> all{"router.input=own", "router.expert_scale=true", "experts.latent_size=3",
-                                     "combine.norm=rms", "experts.bias=after_combine"};
+  const std::vector<std::string> all{
+      "router.input=own",           "router.expert_scale=true", "experts.latent_size=3",  "combine.norm=rms",
+      "experts.bias=after_combine", "experts.latent_norm=rms",  "experts.output_norm=rms"};
   for (const Config& config : {small("mixtral"), small("mixtral", all), small("shazeer2017"), small("dense"),
                                small("gpt_oss", {"shape.top_k=2"}),
                                small("longcat_flash", {"shape.top_k=2", "experts.identity_experts=2"})}) {
@@ -87,6 +88,16 @@ TEST_CASE("tensors: what goes back arrives at the input that it came from") {
   CHECK_FALSE(sources({latent, identity}, "grad.x").contains("grad.expert.out"));
   CHECK(sources({latent, weighed}, "grad.router.topk_weights").contains("latent.x"));
   CHECK(sources({latent, weighed}, "grad.x") == Set{"grad.router.logits", "grad.latent.x"});
+  const std::string before = "experts.latent_norm=rms", after = "experts.output_norm=rms";
+  CHECK(sources({latent, before}, "latent.normed") == Set{"latent.x"});
+  CHECK(sources({latent, before}, "expert.up") == Set{"latent.normed"});
+  CHECK(sources({latent, before}, "grad.latent.normed") == experts);
+  CHECK(sources({latent, before}, "grad.latent.x") == Set{"grad.latent.normed", "latent.x"});
+  CHECK(sources({latent, before}, "grad.latent.norm_weight") == Set{"grad.latent.normed", "latent.x"});
+  CHECK(sources({latent, after}, "expert.normed") == Set{"expert.out"});
+  CHECK(sources({latent, after}, "combine.weighted").contains("expert.normed"));
+  CHECK(sources({latent, after}, "grad.expert.normed").contains("grad.latent.y"));
+  CHECK(sources({latent, after}, "grad.expert.out") == Set{"grad.expert.normed", "expert.out"});
   CHECK(sources({noise}, "grad.x").contains(kNowhere));
   CHECK(sources({noise, own}, "grad.router.x").contains(kNowhere));
   CHECK_FALSE(sources({noise, own}, "grad.x").contains(kNowhere));

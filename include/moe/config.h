@@ -47,6 +47,10 @@ inline constexpr std::array kSpelling<Renorm>{"none", "sum", "l2"};
 enum class RenormStage { BeforeDrop, AfterDrop };
 template <>
 inline constexpr std::array kSpelling<RenormStage>{"before_drop", "after_drop"};
+/// (R3): is epsilon added to that sum, or the least that it counts for?
+enum class EpsilonMode { Add, Clamp };
+template <>
+inline constexpr std::array kSpelling<EpsilonMode>{"add", "clamp"};
 
 /// (R6): is every second choice taken up, or only where its weight exceeds a random number?
 enum class SecondPolicy { All, Random };
@@ -77,9 +81,11 @@ struct Router {
   ScoreFunction score_function = ScoreFunction::Softmax;
   RouterInput input = RouterInput::Same;
   bool logit_bias = false;      // (R0) is added to the logits, as any linear map has one
+  double logit_scale = 1;       // (R0) multiplies them, the bias with them
   double logit_softcap = 0;     // (R7) scores are of logits that come no further from 0; 0: there is no limit
   bool selection_bias = false;  // (R4) is added to the scores where experts are chosen, and only there
   BiasOn selection_bias_on = BiasOn::Scores;  // where there is one
+  Index sinks = 0;       // (R1) so many experts, the last ones, are the first choices of every token
   Index n_group = 1;     // G: groups of neighbouring experts, of which the best topk_group are open
   Index topk_group = 1;  // where n_group > 1, as are the next two
   GroupScore group_score = GroupScore::Max;
@@ -87,7 +93,8 @@ struct Router {
   ClosedGroups closed_groups = ClosedGroups::Excluded;  // where n_group > 1
   Renorm renorm = Renorm::None;
   RenormStage renorm_stage = RenormStage::BeforeDrop;  // where renorm is not None
-  double renorm_epsilon = 0;                           // where renorm is Sum: is added to the sum
+  double renorm_epsilon = 0;                           // where renorm is Sum: what becomes of a small sum
+  EpsilonMode renorm_epsilon_mode = EpsilonMode::Add;  // where renorm_epsilon > 0
   double routed_scaling_factor = 1;                    // (R3) multiplies every weight
   bool expert_scale = false;                           // (R3) so does a number of its expert
   SecondPolicy second_policy = SecondPolicy::All;
@@ -156,14 +163,14 @@ enum class WeightLocation { Output, Input };
 template <>
 inline constexpr std::array kSpelling<WeightLocation>{"output", "input"};
 
-/// (C4): is the result divided by its root mean square?
-enum class OutputNorm { None, Rms };
+/// (C4), (X6), (X7): is something divided by its root mean square?
+enum class Norm { None, Rms };
 template <>
-inline constexpr std::array kSpelling<OutputNorm>{"none", "rms"};
+inline constexpr std::array kSpelling<Norm>{"none", "rms"};
 
 struct Combine {
   WeightLocation weight_location = WeightLocation::Output;
-  OutputNorm norm = OutputNorm::None;
+  Norm norm = Norm::None;
   double norm_epsilon = 1e-6;  // where norm is Rms: is added to the mean square
 };
 
@@ -185,8 +192,14 @@ struct Experts {
   double clamp_act_max = 0;   // nothing that the activation gives is larger; 0: no limit
   double clamp_up_abs = 0;    // no up is further from 0; 0: no limit
   double up_offset = 0;
-  Index identity_experts = 0;  // (X4) so many, the last ones, have no weights and give what they get
-  Index latent_size = 0;       // (X5) of what experts work on, a linear map of x; 0: they work on x
+  double softcap_gate = 0;            // act(g) is of c tanh(g / c) where g is a factor; 0: of g
+  double softcap_up = 0;              // ups are drawn together by it; 0: they are not
+  Index identity_experts = 0;         // (X4) so many, the last ones, have no weights and give what they get
+  Index latent_size = 0;              // (X5) of what experts work on, a linear map of x; 0: they work on x
+  Norm latent_norm = Norm::None;      // (X6) of that map, where there is one
+  double latent_norm_epsilon = 1e-6;  // where latent_norm is Rms
+  Norm output_norm = Norm::None;      // (X7) of what each expert gives there
+  double output_norm_epsilon = 1e-6;  // where output_norm is Rms
 };
 
 enum class SharedMode { None, Add, SigmoidGate, Average, WeightedMean };
@@ -238,9 +251,9 @@ struct Aux {
   double epsilon = 1e-10;  // where kind is CvImportance or CvLoad
 };
 
-enum class BiasUpdate { None, Sign };
+enum class BiasUpdate { None, Sign, SignCentred };
 template <>
-inline constexpr std::array kSpelling<BiasUpdate>{"none", "sign"};
+inline constexpr std::array kSpelling<BiasUpdate>{"none", "sign", "sign_centred"};
 
 /// (U1) how the selection bias answers to the load.
 struct BiasUpdateRule {

@@ -16,6 +16,8 @@ struct ForeignConfig {
   Config config;
   std::string source;  // one line, with what differs
   Fused fused = Fused::InTurns;
+  Index shared_parts =
+      0;  // the shared expert is so many times as wide as the others; 0: it has a width of its own
 };
 
 /// The mixture layers of a model, 16 tokens long. What the file does not say, such as a loss, they do not have. Throws

@@ -113,6 +113,8 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
   p.expert_scale = view(Tensor::router_expert_scale, 0, 1, E);
   p.latent_down = view(Tensor::latent_down, 0, config.experts.latent_size, D);
   p.latent_up = view(Tensor::latent_up, 0, D, config.experts.latent_size);
+  p.latent_norm = view(Tensor::latent_norm_weight, 0, 1, config.experts.latent_size);
+  p.output_norm = view(Tensor::latent_output_norm_weight, 0, 1, config.experts.latent_size);
   p.combine_bias = view(Tensor::combine_bias, 0, 1, D);
   p.norm_weight = view(Tensor::combine_norm_weight, 0, 1, D);
   p.shared = {view(Tensor::shared_gate, 0, Fs, D), view(Tensor::shared_up, 0, Fs, D),

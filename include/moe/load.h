@@ -18,6 +18,16 @@ struct NamedConfig {
 NamedConfig load_config(const std::string& name, const std::vector<std::string>& sets = {},
                         std::optional<Index> tokens = {});
 
+/// The config.json of a folder, which is a path if it contains '/'; any other name as it is.
+std::string config_in(const std::string& name);
+/// The checkpoint in a folder: the index of its shards, model.safetensors, or the one file of safetensors that there is; a file as
+/// it is.
+std::string checkpoint_in(const std::string& path);
+
+/// The shape of x in a file of inputs: (T, D), or (B, S, D) for B sequences, whose tokens are taken one after the other. Nothing
+/// where the file has no x.
+std::optional<Dims> shape_of_x(const std::string& file);
+
 /// Where the numbers of a run come from: files, else seeded streams.
 struct InputSources {
   std::string input, weights;  // safetensors; empty: seeded

@@ -42,6 +42,7 @@ struct Params {
   Weight<Num> selection_bias;             // (1, E)
   Weight<Num> expert_scale;               // (1, E)
   Weight<Num> latent_down, latent_up;     // (L, D), (D, L) for L = latent_size
+  Weight<Num> latent_norm, output_norm;   // (1, L)
   Weight<Num> combine_bias, norm_weight;  // (1, D)
   std::vector<ExpertParams<Num>> expert;  // those that have weights
   ExpertParams<Num> shared;               // F is shared.ffn_size; no biases

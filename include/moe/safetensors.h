@@ -36,6 +36,8 @@ class SafetensorsFile {
   const std::string& dtype(const std::string& name) const { return entry(name).format; }
   /// The tensor `name`; throws Error where there is none, or where its format is not one of ours.
   Array load(const std::string& name) const;
+  /// Its bytes, whatever its format.
+  std::vector<std::byte> bytes(const std::string& name) const;
 
  private:
   struct Entry {

@@ -24,11 +24,13 @@ struct Trace {
   Matrix<Num> x;  // (T, D), as the layer widened it
   Routing<Num> router;
   Plan dispatch;
-  Matrix<Num> latent_x;  // (T, L) what experts work on, where that is not x
+  Matrix<Num> latent_x;       // (T, L) what experts work on, where that is not x
+  Matrix<Num> latent_normed;  // (T, L) ... where it has a norm
   Matrix<Num>
       in;  // (N, D) what goes into experts, where weights multiply it; L for D where experts work on that
   Matrix<Num> gate, up, hidden;  // (N, F) all experts with weights, by row
   Matrix<Num> out, weighted;     // (N, D) all experts
+  Matrix<Num> normed;            // (N, L) what they give where that has a norm
   Matrix<Num> latent_y;          // (T, L) their sum, where they work on latent_x
   Matrix<Num> sum;               // (T, D) what y is the norm of
   SharedTrace<Num> shared;       // its y (T, D)
@@ -48,8 +50,10 @@ struct Grads {
   Matrix<Num> topk_weights;                  // (T, K)
   Matrix<Num> sum, bias, norm_weight;        // (T, D), (1, D), (1, D)
   Matrix<Num> latent_x, latent_y;            // (T, L)
+  Matrix<Num> latent_normed;                 // (T, L)
   Matrix<Num> latent_down, latent_up;        // (L, D), (D, L)
-  Matrix<Num> in, out;                       // (N, D)
+  Matrix<Num> latent_norm, output_norm;      // (1, L)
+  Matrix<Num> in, out, normed;               // (N, D)
   Matrix<Num> gate, up, hidden;              // (N, F)
   ExpertWeightGrads<Num> shared;
   Matrix<Num> shared_gate;  // (1, D)
@@ -86,6 +90,8 @@ void with_tensor(const Trace<Num>& a, Tensor id, Visit visit) {
       return visit(a.dispatch.kept);
     case Tensor::latent_x:
       return visit(a.latent_x);
+    case Tensor::latent_normed:
+      return visit(a.latent_normed);
     case Tensor::expert_in:
       return visit(a.in);
     case Tensor::expert_gate:
@@ -96,6 +102,8 @@ void with_tensor(const Trace<Num>& a, Tensor id, Visit visit) {
       return visit(a.hidden);
     case Tensor::expert_out:
       return visit(a.out);
+    case Tensor::expert_normed:
+      return visit(a.normed);
     case Tensor::combine_weighted:
       return visit(a.weighted);
     case Tensor::latent_y:
@@ -146,6 +154,14 @@ void with_tensor(const Grads<Num>& g, Tensor id, Visit visit) {
       return visit(g.latent_y);
     case Tensor::grad_latent_x:
       return visit(g.latent_x);
+    case Tensor::grad_latent_normed:
+      return visit(g.latent_normed);
+    case Tensor::grad_latent_norm_weight:
+      return visit(g.latent_norm);
+    case Tensor::grad_latent_output_norm_weight:
+      return visit(g.output_norm);
+    case Tensor::grad_expert_normed:
+      return visit(g.normed);
     case Tensor::grad_latent_up:
       return visit(g.latent_up);
     case Tensor::grad_latent_down:

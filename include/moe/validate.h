@@ -62,6 +62,12 @@ inline void validate(const Router& r, const Shape& shape) {
           "must be positive and finite, or 0 for none");
   require(!(caps_logits(r) && r.selection_bias && biases_logits(r)), "router.logit_softcap", r.logit_softcap,
           "must be 0 where router.selection_bias_on = logits");
+  require(r.logit_scale > 0 && std::isfinite(r.logit_scale), "router.logit_scale", r.logit_scale,
+          "must be positive and finite");
+  require(r.sinks >= 0 && r.sinks < shape.top_k, "router.sinks", r.sinks,
+          "must lie in [0, shape.top_k - 1 = ", shape.top_k - 1, "]");
+  require(r.sinks == 0 || (r.n_group == 1 && !draws_second(r)), "router.sinks", r.sinks,
+          "needs router.n_group = 1 and router.second_policy = all");
   if (!draws_second(r)) return;
   require(!r.expert_scale, "router.expert_scale", "true", "needs router.second_policy = all");
   require(shape.top_k == 2, "router.second_policy", "random", "needs shape.top_k = 2, not ", shape.top_k);
@@ -125,11 +131,34 @@ inline void validate_limits(const std::string& section, double gate, double act,
           "must be positive and finite, or 0 for none");
 }
 
+inline void validate_norms(const Experts& e) {
+  require(e.latent_norm_epsilon > 0 && std::isfinite(e.latent_norm_epsilon), "experts.latent_norm_epsilon",
+          e.latent_norm_epsilon, "must be positive and finite");
+  require(e.output_norm_epsilon > 0 && std::isfinite(e.output_norm_epsilon), "experts.output_norm_epsilon",
+          e.output_norm_epsilon, "must be positive and finite");
+}
+
+/// Gates and ups are drawn together, or cut off, or neither; and only a factor of SiLU is drawn together.
+inline void validate_softcaps(const Experts& e, const Shared& s) {
+  require(e.softcap_gate >= 0 && std::isfinite(e.softcap_gate), "experts.softcap_gate", e.softcap_gate,
+          "must be positive and finite, or 0 for none");
+  require(e.softcap_up >= 0 && std::isfinite(e.softcap_up), "experts.softcap_up", e.softcap_up,
+          "must be positive and finite, or 0 for none");
+  require(!caps_gate(e) || is_silu(e.activation), "experts.softcap_gate", e.softcap_gate,
+          "needs experts.activation = silu, not ", spelling(e.activation));
+  const bool gate_limited = clamps_gate(e) || clamps_act(e) || s.clamp_gate_max > 0 || s.clamp_act_max > 0;
+  require(!(caps_gate(e) && gate_limited), "experts.softcap_gate", e.softcap_gate,
+          "must be 0 where gates or activations have a limit");
+  require(!(caps_up(e) && (clamps_up(e) || s.clamp_up_abs > 0)), "experts.softcap_up", e.softcap_up,
+          "must be 0 where ups have a limit");
+}
+
 inline void validate(const Experts& e, const Shape& shape) {
   require(e.act_alpha > 0 && std::isfinite(e.act_alpha), "experts.act_alpha", e.act_alpha,
           "must be positive and finite");
   validate_limits("experts", e.clamp_gate_max, e.clamp_act_max, e.clamp_up_abs);
   require(std::isfinite(e.up_offset), "experts.up_offset", e.up_offset, "must be finite");
+  validate_norms(e);
   require(e.identity_experts >= 0 && e.identity_experts < shape.num_experts, "experts.identity_experts",
           e.identity_experts, "must lie in [0, shape.num_experts - 1 = ", shape.num_experts - 1, "]");
   require(e.latent_size >= 0 && e.latent_size <= kMaxSize, "experts.latent_size", e.latent_size,
@@ -165,6 +194,18 @@ inline void validate(const std::vector<Aux>& aux) {
   }
 }
 
+/// What asks for the best choice of a token, or for those of the best scores, has no answer where there are sinks.
+inline void validate_sinks(const Config& config) {
+  if (config.router.sinks == 0) return;
+  require(!has_noise(config), "router.sinks", config.router.sinks, "needs noise.kind = none");
+  require(!(has_capacity(config) && ranks_tokens(config.capacity)), "router.sinks", config.router.sinks,
+          "needs another capacity.priority than bpr_top1");
+  for (const Aux& aux : config.aux)
+    require(!is_balance(aux) || (!counts_first_only(aux) && !counts_by_scores(aux)), "router.sinks",
+            config.router.sinks, "needs losses with f_source all_k and f_from selected, so not loss ",
+            aux.name);
+}
+
 /// Throws Error for the first rule that `config` breaks.
 inline void validate(const Config& config) {
   validate(config.shape);
@@ -185,6 +226,10 @@ inline void validate(const Config& config) {
   }
   validate(config.experts, config.shape);
   validate(config.shared, config.shape);
+  validate_softcaps(config.experts, config.shared);
+  validate_sinks(config);
+  require(!(norms_experts(config) && config.experts.identity_experts > 0), "experts.output_norm", "rms",
+          "needs experts.identity_experts = 0, not ", config.experts.identity_experts);
   require(config.combine.norm_epsilon > 0 && std::isfinite(config.combine.norm_epsilon),
           "combine.norm_epsilon", config.combine.norm_epsilon, "must be positive and finite");
   require(!(has_latent(config) && has_capacity(config) && leaves_x(config.capacity.dropped_output)),

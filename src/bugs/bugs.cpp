@@ -21,7 +21,9 @@ Arrays evaluate_changed(const Bug& bug, const Config& config, const Inputs& inpu
   const auto keep = [](Tensor id, Matrix<Num>& m) { m = stored(id, [&] { return std::move(m); }); };
   keep(Tensor::router_scores, a.router.scores), keep(Tensor::router_topk_weights, a.router.weights);
   keep(Tensor::expert_hidden, a.hidden), keep(Tensor::expert_out, a.out);
-  Combined<Num> c = combine_forward(config, params, a.router.weights, a.dispatch, a.out, a.x, a.shared.y);
+  norm_experts(config, params, a);
+  Combined<Num> c =
+      combine_forward(config, params, a.router.weights, a.dispatch, given_by(config, a), a.x, a.shared.y);
   a.weighted = std::move(c.weighted), a.latent_y = std::move(c.latent), a.sum = std::move(c.sum);
   a.y = std::move(c.y);
   a.loss = losses_forward(config, a, all_rows(params.dy));

@@ -20,6 +20,7 @@ Trace<To> cast(const Trace<From>& a) {
   b.router.runner_up = r.runner_up;
   b.router.shares = matrix(r.shares), b.router.weights = matrix(r.weights);
   b.router.denominator = matrix(r.denominator), b.router.next_bias = matrix(r.next_bias);
+  b.latent_normed = matrix(a.latent_normed), b.normed = matrix(a.normed);
   b.latent_x = matrix(a.latent_x), b.latent_y = matrix(a.latent_y), b.sum = matrix(a.sum);
   b.in = matrix(a.in), b.gate = matrix(a.gate), b.up = matrix(a.up), b.hidden = matrix(a.hidden);
   b.out = matrix(a.out), b.weighted = matrix(a.weighted), b.y = matrix(a.y);

@@ -103,7 +103,8 @@ void constant_weights(const Config& config, const Inputs& inputs, const Decision
   };
   add(answer, -1), add(rest, 1);
   if (!has_noise(config)) {
-    const Matrix<double> change = linear_backward(dz, params_of<double>(config, inputs).router);
+    const Matrix<double> change =
+        linear_backward(scaled_logits(config, dz), params_of<double>(config, inputs).router);
     Editable dx(answer, has_router_input(config) ? "grad.router.x" : "grad.x");
     for (Index i = 0; i < dx.size(); ++i) dx[i] += change.data()[i];
   }

@@ -14,6 +14,10 @@ std::vector<Tensor> stages_of(const Config& config) {
   using enum Tensor;
   std::vector<Tensor> stages{expert_up, expert_hidden, expert_out};
   if (config.experts.glu) stages.push_back(expert_gate);
+  if (norms_output(config)) stages.push_back(combine_sum);
+  if (has_latent(config)) stages.insert(stages.end(), {latent_x, latent_y});
+  if (norms_latent(config)) stages.push_back(latent_normed);
+  if (norms_experts(config)) stages.push_back(expert_normed);
   if (!has_router(config)) return stages;
   stages.insert(stages.end(), {router_logits, router_topk_weights});
   if (weighs_input(config)) stages.push_back(expert_in);

@@ -83,6 +83,8 @@ Values of_weights(const Facts& f) {
   if (!has_latent(f.config)) return sums;
   sums.push_back(inner(f.g.latent_up, f.params.latent_up));
   sums.push_back(inner(f.g.latent_down, f.params.latent_down));
+  if (norms_latent(f.config)) sums.push_back(inner(f.g.latent_norm, f.params.latent_norm));
+  if (norms_experts(f.config)) sums.push_back(inner(f.g.output_norm, f.params.output_norm));
   return sums;
 }
 /// The rows of experts that have weights: the first ones.
@@ -92,6 +94,8 @@ Values of_outputs(const Facts& f) {
   if (f.config.experts.glu) sums.push_back(inner(f.g.gate, f.a.gate));
   if (!has_latent(f.config)) return sums;
   sums.push_back(inner(f.g.latent_y, f.a.latent_y)), sums.push_back(inner(f.g.latent_x, f.a.latent_x));
+  if (norms_latent(f.config)) sums.push_back(inner(f.g.latent_normed, f.a.latent_normed));
+  if (norms_experts(f.config)) sums.push_back(inner(f.g.out, f.a.out));  // which the factors multiply
   return sums;
 }
 Values of_biases(const Facts& f) {
@@ -110,7 +114,9 @@ const Matrices& clean_logits(const Facts& f) {
 bool has_importance(const Config& c) {
   return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) { return is_of_importance(a); });
 }
-Values of_rows(const Facts& f) { return {inner(f.g.out, f.a.out)}; }
+Values of_rows(const Facts& f) {
+  return {norms_experts(f.config) ? inner(f.g.normed, f.a.normed) : inner(f.g.out, f.a.out)};
+}
 /// What the weights multiply.
 Values of_weighed(const Facts& f) {
   return weighs_input(f.config) ? Values{inner(f.g.in, f.a.in)} : of_rows(f);
@@ -122,7 +128,7 @@ Values of_result(const Facts& f) {
           inner(f.g.bias, f.params.combine_bias)};
 }
 /// Is h linear in u?
-bool meets_up(const Experts& e) { return e.glu && !clamps_up(e) && e.up_offset == 0; }
+bool meets_up(const Experts& e) { return e.glu && !clamps_up(e) && !caps_up(e) && e.up_offset == 0; }
 
 struct Rule {
   const char* number;  // in docs/MATH.md

@@ -90,6 +90,7 @@ Rankings rankings(const Config& config, const Inputs& inputs, const Profile& pro
       Candidates by_score{scores_to_rank(config.router, row(z, t), E), c.group};
       for (Index e = 0; own.scores != nullptr && e < E; ++e)
         at(by_score.expert, e) = at(own.scores->values, t * E + e);
+      for (Index e = E - config.router.sinks; e < E; ++e) at(by_score.expert, e) = Bound(kRankOfSink);
       all.by_score.push_back(std::move(by_score));
     }
     all.of_token.push_back(std::move(c));

@@ -20,6 +20,14 @@ std::vector<std::string> sources_of(const Aux& aux, const std::string& ranked) {
   return {kNowhere};
 }
 
+/// A norm stands between `of` and what followed from it; back through it goes the gradient, and that of its factors.
+void put_norm(Sources& all, const std::string& of, const std::string& normed, const std::string& factors) {
+  for (auto& [name, sources] : all) std::replace(sources.begin(), sources.end(), of, normed);
+  all["grad." + normed] = all["grad." + of];
+  all[normed] = {of};
+  for (const std::string& gradient : {of, factors}) all["grad." + gradient] = {"grad." + normed, of};
+}
+
 }  // namespace
 
 std::vector<TensorOf> tensors_of(const Config& config, const Plan& plan) {
@@ -139,6 +147,8 @@ Sources sources_of(const Config& config) {
     for (const char* name : {norms_output(config) ? "combine.sum" : "y", "grad.x", "grad.shared.gate",
                              "grad.shared.up", "grad.shared.down", "grad.shared.gate_weight"})
       all[name].push_back(kNowhere);
+  if (norms_latent(config)) put_norm(all, "latent.x", "latent.normed", "latent.norm_weight");
+  if (norms_experts(config)) put_norm(all, "expert.out", "expert.normed", "latent.output_norm_weight");
   return all;
 }
 

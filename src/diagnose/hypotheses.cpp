@@ -50,6 +50,8 @@ std::vector<FieldValue> other_numbers(const Config& c) {
   std::vector<FieldValue> all;
   if (c.router.renorm_epsilon > 0) all.push_back({"router.renorm_epsilon", 0.0});
   if (has_router(c)) all.push_back({"router.logit_softcap", caps_logits(c.router) ? 0.0 : 30.0});
+  if (c.router.sinks > 0) all.push_back({"router.sinks", 0});
+  if (scales_logits(c.router)) all.push_back({"router.logit_scale", 1.0});
   const double a = c.router.routed_scaling_factor;
   for (const double other : {1.0, a * a, 1 / a})
     if (other != a && std::isfinite(other)) all.push_back({"router.routed_scaling_factor", other});
@@ -83,6 +85,8 @@ std::vector<FieldValue> other_numbers(const Config& c) {
     other_than("experts.clamp_act_max", x.clamp_act_max, 0);
     other_than("experts.clamp_up_abs", x.clamp_up_abs, 0);
     other_than("experts.up_offset", x.up_offset, 0);
+    other_than("experts.softcap_gate", x.softcap_gate, 0);
+    other_than("experts.softcap_up", x.softcap_up, 0);
   }
   if (x.glu && has_shared(c))
     for (const auto& [gate, act, up] :

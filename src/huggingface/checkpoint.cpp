@@ -1,5 +1,6 @@
 #include <filesystem>
 
+#include "fp8.h"
 #include "moe/file.h"
 #include "moe/huggingface.h"
 #include "moe/safetensors.h"
@@ -11,6 +12,9 @@ namespace {
 
 /// Which rows of each matrix are the tensor's: gate and up may be one, as two halves or, where the file has biases of it, in turns.
 enum class Rows { All, Gate, Up };
+/// What a file's tensor is of ours: all of it; of the experts that every token chooses, which have tensors of their own; one number
+/// for all experts; or all of it, less 1.
+enum class Portion { Whole, OfSinks, OneForAll, LessOne };
 
 /// One way to keep a tensor of a layer: its name within the block, with {e} where each expert has its own.
 struct NamedPart {
@@ -18,6 +22,8 @@ struct NamedPart {
   Tensor id = Tensor::router_weight;
   Rows rows = Rows::All;
   bool in_out = false;  // where no shape tells: matrices are (in, out), not (out, in)
+  Portion portion = Portion::Whole;
+  bool in_turns = false;  // rows of gate and up
 };
 
 // Where the layers of a model are, where the block is in a layer, and what may be in a block.
@@ -25,13 +31,14 @@ constexpr const char* kLayers[] = {"model.layers.",
                                    "model.language_model.layers.",
                                    "language_model.model.layers.",
                                    "thinker.model.layers.",
+                                   "model.llm.layers.",
                                    "backbone.layers.",
                                    "transformer.blocks.",
                                    "encoder.block.",
                                    "blocks.",
                                    "layers."};
 constexpr const char* kBlocks[] = {
-    "block_sparse_moe.", "mlp.", "feed_forward.", "mixer.", "ffn.", "moe.", "layer.1.mlp.",
+    "block_sparse_moe.", "mlp.", "mlp.text_moe.", "feed_forward.", "mixer.", "ffn.", "moe.", "layer.1.mlp.",
     "layer.2.mlp.",      ""};
 constexpr NamedPart kParts[] = {
     {"gate.weight", Tensor::router_weight},
@@ -45,6 +52,12 @@ constexpr NamedPart kParts[] = {
     {"router.bias", Tensor::router_bias},
     {"router.classifier.bias", Tensor::router_bias},
     {"router.per_expert_scale", Tensor::router_expert_scale},
+    {"gate.global_scale", Tensor::router_expert_scale, Rows::All, false, Portion::OneForAll},
+    {"pre_expert_proj.weight", Tensor::latent_down},
+    {"post_expert_proj.weight", Tensor::latent_up},
+    {"pre_expert_norm.weight", Tensor::latent_norm_weight, Rows::All, false, Portion::LessOne},
+    {"experts.post_expert_norm.weight", Tensor::latent_output_norm_weight, Rows::All, false,
+     Portion::LessOne},
     {"fc1_latent_proj.weight", Tensor::latent_down},
     {"fc2_latent_proj.weight", Tensor::latent_up},
     {"gate.e_score_correction_bias", Tensor::router_selection_bias},
@@ -62,6 +75,8 @@ constexpr NamedPart kParts[] = {
     {"experts.{e}.gate_proj.weight", Tensor::experts_gate},
     {"experts.{e}.fc1.weight", Tensor::experts_gate},
     {"experts.gate_up_proj", Tensor::experts_gate, Rows::Gate},
+    {"experts.w13_weight", Tensor::experts_gate, Rows::Gate, false, Portion::Whole, true},
+    {"shared_experts.shared_w13_weight", Tensor::experts_gate, Rows::Gate, false, Portion::OfSinks, true},
     {"experts.mlp.w1", Tensor::experts_gate},
     {"input_linear.weight", Tensor::experts_gate, Rows::Gate},
     {"experts.fc1.weight", Tensor::experts_gate, Rows::Gate, true},
@@ -71,6 +86,8 @@ constexpr NamedPart kParts[] = {
     {"experts.expert_{e}.wi.weight", Tensor::experts_up},
     {"experts.up_proj", Tensor::experts_up},
     {"experts.gate_up_proj", Tensor::experts_up, Rows::Up},
+    {"experts.w13_weight", Tensor::experts_up, Rows::Up, false, Portion::Whole, true},
+    {"shared_experts.shared_w13_weight", Tensor::experts_up, Rows::Up, false, Portion::OfSinks, true},
     {"experts.mlp.v1", Tensor::experts_up},
     {"input_linear.weight", Tensor::experts_up, Rows::Up},
     {"experts.fc1.weight", Tensor::experts_up, Rows::Up, true},
@@ -82,11 +99,16 @@ constexpr NamedPart kParts[] = {
     {"output_linear.weight", Tensor::experts_down},
     {"experts.fc2.weight", Tensor::experts_down, Rows::All, true},
     {"experts.mlp.w2", Tensor::experts_down, Rows::All, true},
+    {"experts.w2_weight", Tensor::experts_down},
+    {"shared_experts.shared_w2_weight", Tensor::experts_down, Rows::All, false, Portion::OfSinks},
     {"experts.gate_up_proj_bias", Tensor::experts_gate_bias, Rows::Gate},
     {"experts.gate_up_proj_bias", Tensor::experts_up_bias, Rows::Up},
     {"experts.down_proj_bias", Tensor::experts_down_bias},
     {"bias", Tensor::combine_bias},
     {"post_mlp_layernorm.weight", Tensor::combine_norm_weight},
+    {"shared_experts.gate_proj", Tensor::experts_gate, Rows::All, false, Portion::OfSinks},
+    {"shared_experts.up_proj", Tensor::experts_up, Rows::All, false, Portion::OfSinks},
+    {"shared_experts.down_proj", Tensor::experts_down, Rows::All, false, Portion::OfSinks},
     {"shared_experts.gate_proj.weight", Tensor::shared_gate},
     {"shared_expert.gate_proj.weight", Tensor::shared_gate},
     {"shared_mlp.gate_proj.weight", Tensor::shared_gate},
@@ -128,7 +150,14 @@ class Checkpoint {
     const auto found = files_of_.lower_bound(start);
     return found != files_of_.end() && found->first.starts_with(start);
   }
-  Array load(const std::string& name) { return holder_of(name).load(name); }
+  Array load(const std::string& name) {
+    const SafetensorsFile& file = holder_of(name);
+    if (!is_fp8(file, name)) return file.load(name);
+    for (const char* scale : {"_scale_inv", "_scale"})
+      if (has(name + scale)) return load_fp8(file, name, holder_of(name + scale), name + scale);
+    throw Error(name, path_ + ": " + name + " is kept in 8 bits, and must have its scales beside it, " +
+                          name + "_scale_inv or " + name + "_scale");
+  }
   const Dims& dims(const std::string& name) { return holder_of(name).dims(name); }
 
  private:
@@ -214,7 +243,7 @@ void append(Checkpoint& file, const std::string& name, const NamedPart& part, bo
 /// Are the fused matrices of the experts of a block (in, out)? gate and up together are square where 2 F = D, down where F = D:
 /// one of them says it.
 bool lies_in_out(Checkpoint& file, const std::string& experts, const Config& config) {
-  const Index D = config.shape.hidden_size, F = config.shape.ffn_size;
+  const Index D = expert_width(config), F = config.shape.ffn_size;
   const auto is = [&](const char* name, Index rows, Index cols) {
     if (rows == cols || !file.has(experts + name)) return false;
     const Dims& dims = file.dims(experts + name);
@@ -231,6 +260,37 @@ Array read(Checkpoint& file, const std::string& name, const NamedPart& part, boo
   for (Index e = 0; e < (each ? dims[0] : 1); ++e)
     append(file, for_expert(name, e), part, in_turns, of_one, most, all);
   return all;
+}
+
+/// The numbers that a part of ours has in the file, of which `read` gives those that it asks for.
+Array read_portion(Checkpoint& file, const std::string& name, const NamedPart& part, bool in_turns, Dims dims,
+                   const Config& config) {
+  const Index sinks = config.router.sinks, most = config.shape.num_experts - sinks;
+  const bool of_experts = info_of(part.id).role == Role::ExpertWeight,
+             padded = part.id == Tensor::router_selection_bias;  // no sink needs one
+  if (part.portion == Portion::OneForAll) {
+    const Array one = read(file, name, part, in_turns, {1}, most);
+    const std::vector<double> all(static_cast<std::size_t>(product(dims)), one.real(0));
+    return array_of(dims, all.data());
+  }
+  if (sinks > 0 && (of_experts || padded)) dims[0] = part.portion == Portion::OfSinks ? sinks : most;
+  Array a = read(file, name, part, in_turns, dims, config.shape.num_experts);
+  if (sinks > 0 && padded) {
+    a.dims[0] += sinks;
+    a.bytes.resize(a.bytes.size() + static_cast<std::size_t>(sinks * info_of(a.format).bytes));
+  }
+  if (part.portion != Portion::LessOne) return a;
+  std::vector<double> all;
+  for (Index i = 0; i < a.size(); ++i) all.push_back(a.real(i) + 1);
+  return array_of(dims, all.data());
+}
+
+/// Those of the sinks after those of the other experts.
+void join(const std::string& path, Array& first, const Array& sinks) {
+  if (first.format != sinks.format || first.dims.empty())
+    throw Error("experts", path + ": experts and shared experts must both be there, in one dtype");
+  first.dims[0] += sinks.dims[0];
+  first.bytes.insert(first.bytes.end(), sinks.bytes.begin(), sinks.bytes.end());
 }
 
 /// "model.layers.3." as the file has it; the first way to say it where it has none. The layers of a decoder follow those of its
@@ -259,13 +319,13 @@ Inputs checkpoint_weights(const std::string& path, const Config& config, Index l
   std::map<Tensor, Dims> wanted;
   for (const InputInfo& info : inputs_of(config))
     if (!is_of_batch(info.id)) wanted[info.id] = info.dims;
-  Inputs found;
+  Inputs found, of_sinks;
   std::map<Tensor, std::string> names;  // under which a tensor could have been found
   for (const char* block : kBlocks)
     for (const NamedPart& part : kParts) {
       const std::string name = start + block + part.name, first = for_expert(name, 0);
       if (std::string(block) == "mlp.") names[part.id] += (names[part.id].empty() ? "" : " or ") + first;
-      if (!file.has(first)) continue;
+      if (!file.has(first) || (part.portion == Portion::OfSinks && config.router.sinks == 0)) continue;
       if (wanted.count(part.id) == 0) {
         if (product(file.dims(first)) == 0) continue;          // of an expert of no width
         if (part.id == Tensor::combine_norm_weight) continue;  // of a norm outside of the block
@@ -273,11 +333,14 @@ Inputs checkpoint_weights(const std::string& path, const Config& config, Index l
                                ", which is not an input of this config");
       }
       const std::string experts = start + block + "experts.";
-      const bool in_turns = fused == Fused::InTurns && file.has(experts + "gate_up_proj_bias");
+      const bool in_turns =
+          part.in_turns || (fused == Fused::InTurns && file.has(experts + "gate_up_proj_bias"));
       NamedPart meant = part;
       meant.in_out = part.in_out || lies_in_out(file, experts, config);
-      found[part.id] = read(file, name, meant, in_turns, wanted[part.id], config.shape.num_experts);
+      Array& a = (part.portion == Portion::OfSinks ? of_sinks : found)[part.id];
+      a = read_portion(file, name, meant, in_turns, wanted[part.id], config);
     }
+  for (const auto& [id, a] : of_sinks) join(path, found[id], a);
   for (const char* dense : kDense)  // beside a mixture, a dense block is another part of the layer
     if (found.count(Tensor::router_weight) == 0 && file.has(start + dense))
       throw Error("--layer",

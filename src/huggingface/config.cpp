@@ -103,6 +103,13 @@ void read_shared(const Fields& json, SharedExpert shared, Config& c) {
   }
 }
 
+/// How many times as wide as the others the shared expert is, where no key of its own says how wide.
+Index shared_parts(const Fields& json, SharedExpert shared, const Config& c) {
+  const bool own = shared == SharedExpert::Gated || shared == SharedExpert::Plain ||
+                   has_any(json, {"shared_experts_intermediate_size", "moe_shared_expert_intermediate_size"});
+  return has_shared(c) && !own ? c.shared.ffn_size / c.shape.ffn_size : 0;
+}
+
 /// What huggingface/transformers computes and this layer does not: of weight only where every score of a token is near 0; and
 /// what the file asks for and neither does, here.
 std::string differences(const Fields& json, const Config& c, const Family& family) {
@@ -132,7 +139,7 @@ std::string in_its_words(std::string text, const Family& family) {
   return text;
 }
 
-/// DBRX has its sizes in an object of their own, under other names, and a power of the sum that can be 1 or 2 here; LFM2 and the
+/// ERNIE 4.5 VL has experts of two widths; DBRX has its sizes in an object of their own, under other names, and a power of the sum that can be 1 or 2 here; LFM2 and the
 /// privacy filter do not say what their activation is; Switch has one choice.
 Json in_usual_words(const Json& json, const std::string& file) {
   const Json type = json.value("model_type", Json());
@@ -141,6 +148,12 @@ Json in_usual_words(const Json& json, const std::string& file) {
   if (type == "switch_transformers") {
     named["num_experts_per_tok"] = 1;
     if (json.contains("d_model")) named["hidden_size"] = json["d_model"];
+  }
+  if (type == "ernie4_5_vl_moe_text") {  // the widths of experts for text, and for images
+    const Json& widths = Fields(json, file).at("moe_intermediate_size");
+    if (!widths.is_array() || widths.empty())
+      Fields(json, file).refuse("moe_intermediate_size", "must be a list of widths: of text, and of images");
+    named["moe_intermediate_size"] = widths.front();
   }
   if (type != "dbrx") return named;
   const Json inner = json.value("ffn_config", Json::object());
@@ -210,7 +223,7 @@ ForeignConfig config_from_huggingface(const Json& root, const std::string& file)
     throw Error(e.field, file + ": " + in_its_words(e.what(), family));
   }
   return {c, std::string("huggingface/transformers, ") + family.block + differences(json, c, family),
-          family.fused};
+          family.fused, shared_parts(json, kind.shared, c)};
 }
 
 }  // namespace moe

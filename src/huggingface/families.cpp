@@ -8,6 +8,7 @@ namespace {
 constexpr const char* kFactor = "routed_scaling_factor";
 // clang-format off
 constexpr Kind kSoftmax{.score = ScoreFunction::Softmax, .sum = Sum::Always, .loss = Loss::Softmax};
+constexpr Kind kSilent{.score = ScoreFunction::Softmax, .sum = Sum::Always};  // no loss, whatever its config says
 constexpr Kind kScored{.score = ScoreFunction::Softmax, .sum = Sum::Never, .loss = Loss::Softmax};
 constexpr Kind kAsked{.score = ScoreFunction::Softmax, .sum = Sum::AsAsked, .loss = Loss::Softmax};
 constexpr Kind kAskedGated{.score = ScoreFunction::Softmax, .sum = Sum::AsAsked,
@@ -54,6 +55,10 @@ constexpr Kind kMiniMax3{.score = ScoreFunction::Sigmoid, .biased = true, .sum =
         .shared = SharedExpert::Plain, .factor = kFactor};
 constexpr Kind kStep3{.score = ScoreFunction::Sigmoid, .biased = true, .sum = Sum::Always,
         .shared = SharedExpert::Plain, .factor = "moe_router_scaling_factor"};
+constexpr Kind kMuse{.score = ScoreFunction::Sigmoid, .biased = true, .sum = Sum::Always, .factor = kFactor};
+constexpr Kind kInkling{.score = ScoreFunction::Sigmoid, .biased = true, .sum = Sum::Always, .factor = "route_scale"};
+constexpr Kind kInkling2{.score = ScoreFunction::Sigmoid, .biased = true, .sum = Sum::Always, .factor = "route_scale",
+        .adds_epsilon = true};
 // clang-format on
 
 /// load_balancing_loss_func of huggingface/transformers where scores are no softmax: of that of the logits, and its largest.
@@ -124,7 +129,7 @@ void limit_activated(const Fields& json, Config& c) {
     c.shared.clamp_act_max = c.shared.clamp_up_abs = limit_of_layers(json, "swiglu_limits_shared");
 }
 void norm_output(const Fields& json, Config& c) {
-  c.combine.norm = OutputNorm::Rms;
+  c.combine.norm = Norm::Rms;
   c.combine.norm_epsilon = json.real("rms_norm_eps");
 }
 void close_with_zero(const Fields&, Config& c) {
@@ -199,6 +204,26 @@ void weights_of_laguna(const Fields& json, Config& c) {
     c.combine.weight_location = WeightLocation::Input;
 }
 
+void form_of_muse(const Fields& json, Config& c) {
+  c.experts.latent_size = json.whole("moe_hidden_size");
+  c.experts.latent_norm = c.experts.output_norm = Norm::Rms;
+  c.experts.latent_norm_epsilon = json.real("rms_norm_eps");
+  c.experts.output_norm_epsilon = json.real("post_norm_eps");
+  c.router.logit_scale = json.real("output_multiplier");
+  c.router.renorm_epsilon = 1e-15;
+}
+void sink_shared(const Fields& json, Config& c) {
+  json.only("shared_expert_sink", true);
+  c.router.sinks = json.whole("n_shared_experts");
+  c.shape.num_experts += c.router.sinks, c.shape.top_k += c.router.sinks;
+  c.router.expert_scale = true;  // one for all
+}
+void cap_halves(const Fields& json, Config& c) {
+  json.only("scoring_func", "sigmoid");
+  c.experts.softcap_gate = json.real("mlp_gate_softcap");
+  c.experts.softcap_up = json.real("mlp_up_softcap");
+}
+
 constexpr const char* kFfn = "intermediate_size";
 constexpr const char* kMoeFfn = "moe_intermediate_size";
 constexpr const char* kQwen = "Qwen2MoeSparseMoeBlock at commit 001f85b38fb4";
@@ -263,8 +288,13 @@ const Family kFamilies[] = {
     {"gemma4_text", kMoeFfn, kSoftmax, "Gemma4TextRouter and Gemma4TextExperts in 5.24", route_by_other_input},
     {"diffusion_gemma_text", kMoeFfn, kSoftmax, "DiffusionGemmaTextRouter and its experts in 5.24",
      route_by_other_input},
-    {"openai_privacy_filter", kFfn, kSoftmax, "OpenAIPrivacyFilterMLP in 5.24", form_of_gpt_oss, Fused::Halves},
+    {"openai_privacy_filter", kFfn, kSilent, "OpenAIPrivacyFilterMLP in 5.24", form_of_gpt_oss, Fused::Halves},
     {"switch_transformers", "d_ff", kScored, "SwitchTransformersSparseMLP in 5.24", limit_places},
+    {"muse_spark_text", kMoeFfn, kMuse, "MuseSparkMoE in 5.24", form_of_muse},
+    {"inkling_text", kMoeFfn, kInkling, "InklingMoE in 5.24, whose shared experts are sinks", sink_shared},
+    {"inkling2_text", kMoeFfn, kInkling2, "Inkling2SparseMoeBlock in 5.24", cap_halves},
+    {"inkling2_loop_text", kMoeFfn, kInkling2, "Inkling2LoopSparseMoeBlock in 5.24", cap_halves},
+    {"ernie4_5_vl_moe_text", kMoeFfn, kErnie, "Ernie4_5_VLMoeMoeBlock in 5.24, of tokens of text", count_by_scores},
     {"mimo_v2_flash", kMoeFfn, kUnshared, "MiMoV2FlashMoE in 5.24"},
     {"hy_v4", kMoeFfn, kDeepSeekV3, "HYV4MoE in 5.24", limit_routed},
     {"mistral4", kMoeFfn, kMistral4, "Mistral4MoE in 5.24"},

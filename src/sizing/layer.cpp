@@ -30,7 +30,8 @@ Model model_of(const Config& c) {
   m.moe = x;
   const Whole D = m.hidden_size;
   m.extra.rest = (biases_sum(c) ? D : Whole(0)) + (norms_output(c) ? D : Whole(0)) +
-                 (c.router.expert_scale ? Whole(c.shape.num_experts) : Whole(0));
+                 (c.router.expert_scale ? Whole(c.shape.num_experts) : Whole(0)) +
+                 Whole(norms_latent(c) + norms_experts(c)) * c.experts.latent_size;
   m.dense_size = x.ffn_size, m.dense_glu = x.glu, m.dense_bias = x.bias;
   return m;
 }

@@ -45,8 +45,9 @@ NamedModel model_called(const std::string& name) {
   std::vector<std::string> names = names_of_presets();
   for (const Published& published : published_models()) names.push_back(published.id);
   for (const std::string& released : released_models()) names.push_back(released);
-  throw Error("MODEL", "MODEL = " + shown(name) + " must be a model of moe-oracle models, a preset (" +
-                           preset_names() + ") or a path with / or .json" + did_you_mean(name, names));
+  throw Error("MODEL", "MODEL = " + shown(name) +
+                           " must be one of moe-oracle models or presets, or a path with / or .json" +
+                           did_you_mean(name, names));
 }
 
 }  // namespace moe

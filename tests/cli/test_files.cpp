@@ -1,3 +1,4 @@
+#include <filesystem>
 
 #include "moe/config_json.h"
 #include "moe/golden.h"
@@ -116,8 +117,7 @@ TEST_CASE("files: Mixtral as Hugging Face has it, shrunk, on weights under its o
   CHECK(y("a.json") == y("b.json"));
   const Done missing = run(folder, "run ./config.json" + shrink + "--weights model.safetensors --layer 4");
   CHECK(missing.code == 2);
-  CHECK(missing.err.find("must hold router.weight as model.layers.4.mlp.gate.weight") !=
-        std::string::npos);
+  CHECK(missing.err.find("must hold router.weight as model.layers.4.mlp.gate.weight") != std::string::npos);
   write(folder / "llama.json", R"({"model_type":"llama"})");
   CHECK(run(folder, "run ./llama.json")
             .err.starts_with("moe-oracle: ./llama.json: model_type = \"llama\" must be one of mixtral, "));
@@ -204,4 +204,40 @@ TEST_CASE("files: spoiled golden files are read or refused") {
              for (const GoldenCase& c : read_golden(path).cases)
                error_of([&] { validate(config_from_json(c.config), c.inputs); });
            });
+}
+
+TEST_CASE("cli: run takes a model from its folder, and sequences as they are") {
+  const Scratch folder;
+  std::filesystem::create_directory(folder / "model");
+  write(folder / "model/config.json",
+        R"({"model_type": "mixtral", "hidden_act": "silu", "hidden_size": 4, "intermediate_size": 3,
+            "num_local_experts": 2, "num_experts_per_tok": 1, "router_aux_loss_coef": 0.5})");
+  const auto numbers = [](const Dims& dims) {
+    std::vector<double> values;
+    for (Index i = 0; i < product(dims); ++i) values.push_back(static_cast<double>(i % 7) - 3);
+    return array_of(dims, values.data());
+  };
+  const std::string start = "model.layers.1.block_sparse_moe.";
+  write_safetensors(folder / "model/model.safetensors", {{start + "gate.weight", numbers({2, 4})},
+                                                         {start + "experts.gate_up_proj", numbers({2, 6, 4})},
+                                                         {start + "experts.down_proj", numbers({2, 4, 3})}});
+  write_safetensors(folder / "x.safetensors", {{"x", numbers({2, 3, 4})}});
+  write_safetensors(folder / "flat.safetensors", {{"x", numbers({6, 4})}});
+  const auto trace = [&](const std::string& arguments) {
+    const Done done = run(folder, "run " + arguments + " --json");
+    CAPTURE(done.err);
+    REQUIRE(done.code == 0);
+    return parse_json(done.out, "trace");
+  };
+  const Json of_folder = trace("./model --layer 1 --input x.safetensors");
+  CHECK((of_folder["config"]["shape"]["num_tokens"] == 6 && of_folder["config"]["shape"]["num_groups"] == 2));
+  const Json of_files = trace(
+      "./model/config.json --weights model/model.safetensors --layer 1 --input flat.safetensors --tokens 6");
+  CHECK(of_folder["tensors"]["y"] == of_files["tensors"]["y"]);
+  CHECK(trace("./model --weights model --layer 1 --input flat.safetensors")["tensors"]["y"] ==
+        of_files["tensors"]["y"]);
+  CHECK(trace("./model --layer 1 --input x.safetensors --set shape.num_groups=1")["config"]["shape"]
+                                                                                 ["num_groups"] == 1);
+  const Done absent = run(folder, "run ./nothing/ --layer 1");
+  CHECK((absent.code == 2 && is_one_line(absent.err)));
 }

@@ -58,6 +58,10 @@ TEST_CASE("activation: slopes are the derivatives that dual numbers give") {
     CHECK(std::abs(SigmoidSlope()(i * 0.25) - sigmoid(D(i * 0.25, 1)).d) <= 4 * kUnit);
   for (int i = -40; i <= 40; ++i)
     CHECK(std::abs(SoftcapSlope{2}(i * 0.25) - Softcap{2}(D(i * 0.25, 1)).d) <= 8 * kUnit);
+  for (const double c : {0.5, 4.0})
+    for (int i = -40; i <= 40; ++i)
+      CHECK(std::abs(CappedSiluSlope{c}(i * 0.25) - CappedSilu{c}(D(i * 0.25, 1)).d) <= 16 * kUnit);
+  CHECK(CappedSilu{2}(2.0) == 2 * std::tanh(1.0) * sigmoid(2.0));
 }
 
 TEST_CASE("activation: each curvature bounds |f''|, and by less than 1 percent") {
@@ -79,4 +83,8 @@ TEST_CASE("activation: each curvature bounds |f''|, and by less than 1 percent")
   judge(SqrtSoftplusSlope());
   for (const double alpha : {1.0, 1.702, 2.5}) judge(QuickGelu{alpha}), judge(QuickGeluSlope{alpha});
   for (const double c : {0.5, 1.0, 2.0}) judge(Softcap{c}), judge(SoftcapSlope{c});
+  for (const double c : {0.25, 0.5, 1.0, 2.0, 4.0, 25.0}) {  // bounds of all c, which are loose
+    CHECK(largest_second_derivative(CappedSilu{c}) <= CappedSilu{c}.curvature());
+    CHECK(largest_second_derivative(CappedSiluSlope{c}) <= CappedSiluSlope{c}.curvature());
+  }
 }

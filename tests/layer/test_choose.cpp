@@ -15,6 +15,15 @@ TEST_CASE("choose: ties go to the smaller id, even among 64") {
   CHECK(choose_experts(zeros<Ball>(1, 64), 3) == ids({{0, 1, 2}}));
 }
 
+TEST_CASE("choose: (R1) sinks come first, in their order, and then the best of the others") {
+  const Router router{.score_function = ScoreFunction::Sigmoid, .selection_bias = true, .sinks = 2};
+  const Matrix<double> z = matrix({{1, 3, 2, -9, -8}}), b = matrix({{3, 0, 0, -1, -2}});
+  CHECK(choose_experts(router, z, b, 4) == ids({{3, 4, 0, 1}}));
+  CHECK(choose_experts(Router{.sinks = 1}, z, {}, 3) == ids({{4, 1, 2}}));
+  Ball::bits = 128;
+  CHECK(choose_experts(Router{.sinks = 2}, zeros<Ball>(1, 5), {}, 3) == ids({{3, 4, 0}}));
+}
+
 TEST_CASE("choose: a ball that cannot tell does not guess") {
   Ball::bits = 128;
   const Ball third = Ball(1) / Ball(3);

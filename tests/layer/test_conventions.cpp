@@ -30,8 +30,13 @@ TEST_CASE("conventions: which scores, weights and noise (R2), (R3), (R5), (R6), 
   r.renorm = Renorm::Sum;
   CHECK((shares_before_drop(r) && weights_by_logits(r)));
   r.renorm_epsilon = 1e-6;
-  CHECK(!weights_by_logits(r));
+  CHECK((!weights_by_logits(r) && adds_to_sum(r) && !clamps_sum(r)));
+  r.renorm_epsilon_mode = EpsilonMode::Clamp;
+  CHECK((weights_by_logits(r) && !adds_to_sum(r) && clamps_sum(r)));
   r.renorm_epsilon = 0;
+  CHECK(!(adds_to_sum(r) || clamps_sum(r)));
+  r.sinks = 2;
+  CHECK((!is_sink(r, 2, 5) && is_sink(r, 3, 5)));
   r.renorm_stage = RenormStage::AfterDrop, r.score_function = ScoreFunction::Sigmoid;
   CHECK(!(shares_before_drop(r) || weights_by_logits(r)));
   r.group_score = GroupScore::SumTopn, r.group_score_n = 3;
@@ -119,7 +124,8 @@ TEST_CASE("conventions: which losses (B1), (Z1), (M1), (M2), and updates (U1)") 
     c.bias_update.kind = value;
     return updates_bias(c);
   };
-  CHECK(yes<BiasUpdate>(updates) == "sign");
+  CHECK(yes<BiasUpdate>(updates) == "sign sign_centred");
+  CHECK(yes(&BiasUpdateRule::kind, centres_update) == "sign_centred");
   Config c;
   c.aux = {Aux{.name = "a", .kind = AuxKind::Switch, .f_from = LoadFrom::RetopkOfAuxScores}};
   CHECK((has_retopk(c) && !has_load_loss(c)));
@@ -128,7 +134,7 @@ TEST_CASE("conventions: which losses (B1), (Z1), (M1), (M2), and updates (U1)") 
 }
 
 TEST_CASE("conventions: what stands around experts (C2), (C4), (X5)") {
-  CHECK(yes<OutputNorm>([](OutputNorm norm) {
+  CHECK(yes<Norm>([](Norm norm) {
           Config c;
           c.combine.norm = norm;
           return norms_output(c);
@@ -148,6 +154,11 @@ TEST_CASE("conventions: what stands around experts (C2), (C4), (X5)") {
   CHECK((!has_latent(c) && expert_width(c) == 8));
   c.experts.latent_size = 3;
   CHECK((has_latent(c) && expert_width(c) == 3));
+  CHECK(!(norms_latent(c) || norms_experts(c)));
+  c.experts.latent_norm = Norm::Rms;
+  CHECK((norms_latent(c) && !norms_experts(c)));
+  c.experts.output_norm = Norm::Rms;
+  CHECK(norms_experts(c));
   CHECK(!caps_logits(c.router));
   c.router.logit_softcap = 30;
   CHECK(caps_logits(c.router));

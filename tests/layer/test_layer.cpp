@@ -74,7 +74,18 @@ std::vector<std::vector<std::string>> kinds() {
       {"mixtral", "router.renorm=l2", "router.renorm_stage=after_drop", "capacity.mode=fixed",
        "capacity.fixed=1"},
       {"longcat_flash", "shape.top_k=2", "experts.identity_experts=2", "experts.latent_size=5",
-       "experts.bias=per_expert"}};
+       "experts.bias=per_expert"},
+      {"mixtral", "aux=[]", "shape.top_k=3", "router.sinks=1", "router.logit_scale=0.5",
+       "router.logit_bias=true", "router.expert_scale=true"},
+      {"mixtral", losses, "router.renorm_epsilon=0.625", "router.renorm_epsilon_mode=clamp"},
+      {"deepseek_v3", "shape.top_k=2", "router.n_group=1", "shared.ffn_size=3", "router.renorm_epsilon=1",
+       "router.renorm_epsilon_mode=clamp", "experts.softcap_gate=0.5", "experts.softcap_up=0.25",
+       "experts.up_offset=1"},
+      {"mixtral", losses, "experts.latent_size=3", "experts.latent_norm=rms", "experts.output_norm=rms",
+       "experts.output_norm_epsilon=0.125"},
+      {"mixtral", "experts.latent_size=5", "experts.latent_norm=rms", "experts.latent_norm_epsilon=0.25",
+       "experts.output_norm=rms", "experts.output_norm_epsilon=0.125", "combine.weight_location=input",
+       "capacity.mode=fixed", "capacity.fixed=2"}};
 }
 
 Config config_of(const std::vector<std::string>& kind) {
@@ -119,7 +130,9 @@ std::vector<Tensor> stages_of(const Config& config) {
   if (weighs_input(config)) stages.push_back(expert_in);
   if (has_latent(config)) stages.push_back(latent_x), stages.push_back(latent_y);
   if (norms_output(config)) stages.push_back(combine_sum);
-  const bool through_scores = config.router.renorm != Renorm::Sum || config.router.renorm_epsilon > 0 ||
+  if (norms_latent(config)) stages.push_back(latent_normed);
+  if (norms_experts(config)) stages.push_back(expert_normed);
+  const bool through_scores = config.router.renorm != Renorm::Sum || adds_to_sum(config.router) ||
                               config.router.score_function != ScoreFunction::Softmax;
   if (through_scores) stages.push_back(router_scores);
   return stages;

@@ -29,7 +29,7 @@ TEST_CASE("output: (C2) a bias is added to the sum, and the shared expert to bot
 
 TEST_CASE("output: (C4) rows over their root mean squares, by hand") {
   Config config;
-  config.combine.norm = OutputNorm::Rms;
+  config.combine.norm = Norm::Rms;
   config.combine.norm_epsilon = 3.5;  // 12.5 + 3.5 = 4^2
   Params<double> params;
   params.norm_weight = as_weight(matrix({{2, -1}}));
@@ -47,8 +47,18 @@ TEST_CASE("output: (C4) the norm of a row of zeros is zeros") {
   const Matrix<double> nothing = zeros<double>(1, 2), c = matrix({{2, -1}}), dy = matrix({{1, 1}});
   Combine combine;
   combine.norm_epsilon = 0.0625;
-  CHECK(difference(rms_forward(combine, nothing, c), nothing, 0) == "");
-  CHECK(difference(rms_backward(combine, nothing, c, dy), matrix({{8, -4}}), 0) == "");
+  CHECK(difference(rms_forward(combine.norm_epsilon, nothing, c), nothing, 0) == "");
+  CHECK(difference(rms_backward(combine.norm_epsilon, nothing, c, dy), matrix({{8, -4}}), 0) == "");
+}
+
+TEST_CASE("norm: (X7) factors come before the norm, which sees them, by hand") {
+  const Matrix<double> v = matrix({{2, 2}}), c = matrix({{1.5, 2}}), dy = matrix({{1, 0}});
+  // u = (3, 4), q = 1/4 with 12.5 + 3.5 = 4^2
+  CHECK(difference(scaled_rms_forward(3.5, v, c), matrix({{0.75, 1}}), 0) == "");
+  // du = q (dy - u q^2 / 2 <dy, u>) = (1/4 - 9/128, -12/128)
+  CHECK(difference(scaled_rms_backward(3.5, v, c, dy), matrix({{1.5 * 23 / 128, -2.0 * 12 / 128}}), 0) == "");
+  CHECK(difference(scaled_rms_backward_weight(3.5, v, c, dy), matrix({{2.0 * 23 / 128, -2.0 * 12 / 128}}),
+                   0) == "");
 }
 
 TEST_CASE("output: (X5) the sum over experts is mapped back, and so are gradients") {

@@ -113,6 +113,32 @@ TEST_CASE("route: the bias answers to the load by its sign") {
   CHECK(difference(next(LoadStage::PostDrop), matrix({{0.25, 0.25, -1.25, 0.25}}), 0) == "");  // 1, 1, 1, 0
 }
 
+TEST_CASE("route: (U1) steps whose mean is taken off") {
+  const Plan plan = keep_all(ids({{0}, {0}, {1}, {2}}), 4, 1);
+  const Matrix<double> b = matrix({{0.5, 0.5, -1, 0}});
+  const auto next = [&](LoadStage count) {
+    return updated_bias({BiasUpdate::SignCentred, 0.25, count}, b, plan);
+  };
+  CHECK(difference(next(LoadStage::PreDrop), matrix({{0.25, 0.5, -1, 0.25}}), 0) == "");  // their mean is 0
+  CHECK(difference(next(LoadStage::PostDrop), matrix({{0.375, 0.375, -1.125, 0.375}}), 0) == "");  // -1/2
+}
+
+TEST_CASE("route: (R3) a sum below epsilon counts as epsilon, and then passes no gradient") {
+  const IdMatrix expert = ids({{0, 1}, {0, 1}});
+  const Plan plan = keep_all(expert, 3, 2);
+  const Router router{.score_function = ScoreFunction::Sigmoid,
+                      .renorm = Renorm::Sum,
+                      .renorm_epsilon = 0.75,
+                      .renorm_epsilon_mode = EpsilonMode::Clamp};
+  // Scores 1/2 and 1/2, then 1/4 and 1/4.
+  const Matrix<double> z = matrix({{0, 0, 5}, {-std::log(3.0), -std::log(3.0), 5}});
+  const auto r = route_forward(router, z, {}, expert, plan);
+  CHECK(difference(r.weights, matrix({{0.5, 0.5}, {1.0 / 3, 1.0 / 3}}), 4 * kUnit) == "");
+  CHECK(difference(r.denominator, matrix({{1}, {0.75}}), 4 * kUnit) == "");
+  const auto g = route_backward(router, r, plan, zeros<double>(2, 3), matrix({{1, 0}, {1, 0}}));
+  CHECK(difference(g.scores, matrix({{0.5, -0.5, 0}, {4.0 / 3, 0, 0}}), 4 * kUnit) == "");
+}
+
 TEST_CASE("route: (R3) shares of the root of the sum of squares, and their gradients by hand") {
   const IdMatrix expert = ids({{0, 1}});
   const Plan plan = keep_all(expert, 2, 1);

@@ -1,11 +1,11 @@
 """Blocks of Hugging Face transformers from their own checkpoints, against `moe-oracle run`, in float64.
 
 For every model type a tiny model with random weights is saved by `save_pretrained`; `run CONFIG --weights --layer --backward`
-reads that config.json and that checkpoint, and y and grad.x are compared with the block's own. Where the whole model has auxiliary
-losses, so is what it reports of them for this block, before their coefficients, and then grad.x and the router's gradients when the
-losses are added as the model adds them. What a block rounds to float32 by name it keeps in float64 here. Prints the largest error
-relative to the largest number, of the block and of the losses ("-" where the module has none), or why there is none; exits with 1
-where one is above 1e-12.
+reads that config.json and that checkpoint, and y and grad.x are compared with the block's own. Where the whole model has
+auxiliary losses, so is what it reports of them for this block, before their coefficients, and then grad.x and the router's
+gradients when the losses are added as the model adds them. What a block rounds to float32 by name it keeps in float64 here.
+Prints the largest error relative to the largest number, of the block and of the losses ("-" where the module has none), or why
+there is none; exits with 1 where one is above 1e-12.
 """
 import argparse
 import contextlib
@@ -35,6 +35,8 @@ GEMMA = {"num_experts": 8, "top_k_experts": 2, "enable_moe_block": True, "layer_
          "global_head_dim": 16, "num_global_key_value_heads": 2, "hidden_size_per_layer_input": 8,
          "vocab_size_per_layer_input": 64}
 MROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1]}
+INKLING = {"n_routed_experts": 6, "num_experts_per_tok": 2, "n_shared_experts": 2, "swa_num_attention_heads": 2,
+           "swa_num_key_value_heads": 2, "swa_head_dim": 16, "d_rel": 4, "unpadded_vocab_size": 60}
 INDEX = {"index_n_heads": 2, "index_head_dim": 16, "index_topk": 8}
 
 # What a tiny model of each type is made of, besides WIDE. A type that is not here has no entry in `run`'s table.
@@ -59,10 +61,12 @@ TYPES = {
     "deepseek_v2": {**MLA, "topk_method": "group_limited_greedy"}, "deepseek_v3": MLA,
     "deepseek_v32": {**MLA, **INDEX}, "deepseek_v4": {**MLA, **INDEX, "swiglu_limit": 0.25, "mlp_layer_types": ["moe", "moe"]},
     "kimi_linear": {"num_experts": 8, "num_experts_per_token": 2, "num_expert_group": 2, "topk_group": 1,
-                    "first_k_dense_replace": 0, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8},
+                    "first_k_dense_replace": 0, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8,
+                    "v_head_dim": 8},
     "bailing_hybrid": {"num_experts": 8, "num_experts_per_token": 2, "num_expert_group": 2, "topk_group": 1,
                        "first_k_dense_replace": 0},
-    "glm4_moe": GLM, "glm4_moe_lite": GLM, "glm4v_moe_text": {**GLM, "rope_parameters": {**MROPE, "partial_rotary_factor": 0.5}}, "glm_moe_dsa": {**GLM, **INDEX},
+    "glm4_moe": GLM, "glm4_moe_lite": GLM,
+    "glm4v_moe_text": {**GLM, "rope_parameters": {**MROPE, "partial_rotary_factor": 0.5}}, "glm_moe_dsa": {**GLM, **INDEX},
     "glm5_next_text": {**GLM, **INDEX, "index_kpool": 4, "qk_rope_head_dim": 0, "swiglu_limit": 0.25,
                                            "mlp_layer_types": ["sparse", "sparse"]}, "dots1": {**GLM, "norm_topk_prob": True},
     "exaone_moe": {**PLAIN, "n_group": 2, "topk_group": 1, "first_k_dense_replace": 0, "is_moe_layer": [True, True]},
@@ -71,8 +75,8 @@ TYPES = {
     "mistral4": {**GLM, "n_group": 2},
     "nemotron_h": {**GLM, "moe_shared_expert_intermediate_size": 20, "layers_block_type": ["moe", "moe"]},
     "longcat_flash": {"n_routed_experts": 6, "zero_expert_num": 2, "moe_topk": 3, "expert_ffn_hidden_size": F,
-                      "ffn_hidden_size": F, "q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8,
-                      "num_layers": 2},
+                      "ffn_hidden_size": F, "q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8,
+                      "qk_nope_head_dim": 8, "v_head_dim": 8, "num_layers": 2},
     "llama4_text": {"num_local_experts": 8, "num_experts_per_tok": 2, "interleave_moe_layer_step": 1, "intermediate_size_mlp": F},
     "gpt_oss": {**LOCAL, "swiglu_limit": 0.25, "layer_types": ["full_attention", "full_attention"]},
     "afmoe": {**PLAIN, "num_dense_layers": 0}, "hy_v3": {**PLAIN, "first_k_dense_replace": 0}, "minimax_m2": LOCAL,
@@ -110,6 +114,12 @@ TYPES = {
     "switch_transformers": {"d_model": 32, "d_ff": F, "num_experts": 8, "num_layers": 2, "num_sparse_encoder_layers": 2,
                             "num_decoder_layers": 2, "num_sparse_decoder_layers": 0, "num_heads": 2, "d_kv": 16,
                             "expert_capacity": 2, "decoder_start_token_id": 0},
+    "muse_spark_text": {**LOCAL, "moe_hidden_size": 12, "routed_scaling_factor": 1.5},
+    "inkling_text": INKLING, "inkling2_text": {**INKLING, "mlp_gate_softcap": 0.5, "mlp_up_softcap": 0.75},
+    "inkling2_loop_text": {**INKLING, "mlp_gate_softcap": 0.5, "mlp_up_softcap": 0.75, "loop_layer_index_start": 1,
+                           "loop_layer_index_end": 2, "n_layers_per_attn_res_block": 1, "loop_gate_rank": 8},
+    "ernie4_5_vl_moe_text": {"moe_num_experts": 8, "moe_k": 2, "moe_intermediate_size": [F, 20],
+                             "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 2, 4]}},
 }
 
 
@@ -125,8 +135,11 @@ class Double(TorchFunctionMode):
 
 def with_width(fields, width):
     """The same fields, with another F wherever there is one."""
-    sizes = {key: with_width(value, width) if isinstance(value, dict) else value for key, value in fields.items()}
-    return {key: width if value == F else value for key, value in sizes.items()}
+    if isinstance(fields, dict):
+        return {key: with_width(value, width) for key, value in fields.items()}
+    if isinstance(fields, list):
+        return [with_width(value, width) for value in fields]
+    return width if fields == F else fields
 
 
 def made(kind, width):
@@ -167,6 +180,9 @@ def block_of(model):
         if experts and ("gate" in children or "router" in children) and not type(module).__name__.endswith("MoA"):
             found = name, module
     name, block = found
+    if name.endswith(".vision_moe"):  # ERNIE 4.5 VL: one of two in a block
+        name = name.removesuffix(".vision_moe")
+        block = model.get_submodule(name)
     parts = name.split(".")
     layer = max(i for i, part in enumerate(parts) if part in ("layers", "blocks", "block")) + 1
     holder = model.get_submodule(".".join(parts[:layer + 1]))
@@ -275,7 +291,8 @@ def compared(program, kind, folder, width=F):
         for loss, coefficient in losses.values():
             (coefficient * loss).backward(retain_graph=True)  # added to the gradients of y
     wanted = {"grad.x": x.grad, **{f"loss.{name}": loss.detach() for name, (loss, _) in losses.items()}}
-    for tensor in (block.router if hasattr(block, "router") else block.gate).parameters():
+    routed = getattr(block, "text_moe", block)
+    for tensor in (routed.router if hasattr(routed, "router") else routed.gate).parameters():
         if tensor.grad is not None:  # a bias of the choice has none
             wanted["grad.router.weight" if tensor.dim() == 2 else "grad.router.bias"] = tensor.grad
     yield largest(run(program, folder, layer), wanted) if losses else None

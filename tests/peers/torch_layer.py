@@ -29,13 +29,16 @@ EXPRESSED["capacity"].update({"priority": ["fcfs", "bpr_top1", "weight"],
                               "dropped_output": ["zero", "identity", "scaled_identity"]})
 EXPRESSED["router"].update({"logit_bias": [True], "selection_bias_on": ["scores", "logits"], "renorm_epsilon": wire.weight})
 EXPRESSED["router"].update({"input": ["same", "own"], "logit_softcap": wire.weight, "closed_groups": ["excluded", "zero"],
-                            "renorm": ["none", "sum", "l2"], "expert_scale": [False, True]})
+                            "renorm": ["none", "sum", "l2"], "expert_scale": [False, True], "logit_scale": wire.positive_number,
+                            "sinks": wire.count, "renorm_epsilon_mode": ["add", "clamp"]})
 EXPRESSED["combine"] = {"weight_location": ["output", "input"], "norm": ["none", "rms"], "norm_epsilon": wire.positive_number}
 LIMITS = {"clamp_gate_max": wire.weight, "clamp_up_abs": wire.weight, "clamp_act_max": wire.weight}
 EXPRESSED["experts"].update({"activation": list(ACTIVATIONS), "bias": ["none", "per_expert", "after_combine"], "latent_size": wire.count, "act_alpha": wire.positive_number,
-                             "up_offset": wire.number, "identity_experts": wire.count, **LIMITS})
+                             "up_offset": wire.number, "identity_experts": wire.count, "softcap_gate": wire.weight, "softcap_up": wire.weight,
+                             "latent_norm": ["none", "rms"], "latent_norm_epsilon": wire.positive_number,
+                             "output_norm": ["none", "rms"], "output_norm_epsilon": wire.positive_number, **LIMITS})
 EXPRESSED["shared"].update({"mode": ["none", "add", "sigmoid_gate", "average", "weighted_mean"], **LIMITS})
-EXPRESSED["bias_update"]["count"] = ["pre_drop", "post_drop"]
+EXPRESSED["bias_update"].update({"count": ["pre_drop", "post_drop"], "kind": ["none", "sign", "sign_centred"]})
 LOSS = {**wire.LOSS, "f_stage": ["pre_drop", "post_drop"], "p_source": ["normalised_score", "softmax"]}
 
 
@@ -74,7 +77,8 @@ class Layer:
         router, a, s = self.config["router"], self.a, self.stages
         x = a["router.x" if "router.x" in a else "x"].to(self.routes_in)
         bias = a["router.bias"].to(self.routes_in) if "router.bias" in a else None
-        z = h = self.at("router.logits", F.linear(x, a["router.weight"].to(self.routes_in), bias))
+        z = F.linear(x, a["router.weight"].to(self.routes_in), bias)
+        z = h = self.at("router.logits", router["logit_scale"] * z if "logit_scale" in router else z)
         if "router.noise_weight" in a:
             self.sigma = F.softplus(F.linear(x, a["router.noise_weight"].to(self.routes_in))) + self.config["noise"]["epsilon"]
             h = self.at("router.noisy_logits", z + a["noise.gaussian_learned"] * self.sigma)
@@ -86,7 +90,7 @@ class Layer:
         if router["selection_bias"] or router["n_group"] > 1:
             ranked = h if router.get("selection_bias_on") == "logits" else scores
             chosen_by = self.open_experts(ranked + a.get("router.selection_bias", 0.0))
-        ids = chosen_by.topk(self.config["shape"]["top_k"], dim=1).indices
+        ids = self.best(chosen_by)
         if routing:
             ids = torch.tensor(routing["router.topk_ids"])
         self.h, self.ids, chosen = h, ids, scores.gather(1, ids)
@@ -96,12 +100,20 @@ class Layer:
         else:
             w = self.weights(chosen)
             self.kept = self.keep(routing, chosen, w)
-        if self.config["bias_update"]["kind"] == "sign":
+        if self.config["bias_update"]["kind"] != "none":
             counted = ids[self.kept] if self.config["bias_update"]["count"] == "post_drop" else ids
             load = torch.bincount(counted.flatten(), minlength=scores.shape[1]).float()
-            s["router.next_selection_bias"] = a["router.selection_bias"] + \
-                self.config["bias_update"]["gamma"] * torch.sign(load.mean() - load).to(self.routes_in)
+            step = self.config["bias_update"]["gamma"] * torch.sign(load.mean() - load).to(self.routes_in)
+            if self.config["bias_update"]["kind"] == "sign_centred":
+                step = step - step.mean()
+            s["router.next_selection_bias"] = a["router.selection_bias"] + step
         return ids, self.kept, w
+
+    def best(self, chosen_by):
+        """The K experts of each token: the sinks, which are the last ones, and the best of the others."""
+        E, K, S = self.config["shape"]["num_experts"], self.config["shape"]["top_k"], self.config["router"].get("sinks", 0)
+        sinks = torch.arange(E - S, E).expand(len(chosen_by), -1)
+        return torch.cat([sinks, chosen_by[:, :E - S].topk(K - S, dim=1).indices], dim=1)
 
     def open_experts(self, scores):
         """-inf for the experts of all but the best groups."""
@@ -122,7 +134,9 @@ class Layer:
         if self.mistake == "bias-leaked":
             w = w + self.a.get("router.selection_bias", torch.zeros(self.h.shape[1]))[self.ids]
         if router["renorm"] == "sum" and self.mistake != "no-renorm":
-            w = w / positive(self.at("router.denominator", w.sum(1) + router.get("renorm_epsilon", 0)))[:, None]
+            epsilon = router.get("renorm_epsilon", 0)
+            total = w.sum(1).clamp(min=epsilon) if router.get("renorm_epsilon_mode") == "clamp" else w.sum(1) + epsilon
+            w = w / positive(self.at("router.denominator", total))[:, None]
         elif router["renorm"] == "l2":
             w = w / positive(self.at("router.denominator", torch.linalg.vector_norm(w, dim=1)))[:, None]
         elif self.mistake == "softmax-after-topk":
@@ -184,7 +198,10 @@ class Layer:
             gate = gate.clamp(max=limits["clamp_gate_max"])
         if limits.get("clamp_up_abs"):
             up = up.clamp(-limits["clamp_up_abs"], limits["clamp_up_abs"])
-        activated = activation(gate)
+        if cap := form.get("softcap_up"):
+            up = cap * torch.tanh(up / cap)
+        cap = form.get("softcap_gate")
+        activated = cap * torch.tanh(gate / cap) * torch.sigmoid(gate) if cap else activation(gate)
         if limits.get("clamp_act_max"):
             activated = activated.clamp(max=limits["clamp_act_max"])
         return activated * (up + form["up_offset"] if form.get("up_offset") else up)
@@ -203,6 +220,9 @@ class Layer:
         a, T, K, glu = self.a, len(self.a["x"]), ids.shape[1], self.config["experts"]["glu"]
         token = self.order // K
         tokens = self.at("latent.x", F.linear(a["x"], a["latent.down"])) if "latent.down" in a else a["x"]
+        if "latent.norm_weight" in a:
+            normed = self.rms(tokens, self.config["experts"].get("latent_norm_epsilon", 1e-6)) * a["latent.norm_weight"].to(self.wide)
+            tokens = self.at("latent.normed", normed.to(self.dtype))
         x = tokens.index_select(0, token)
         if self.grouped:
             self.need_grouped(x)
@@ -225,6 +245,10 @@ class Layer:
         else:
             hidden = self.activate(gate, up)
         out = self.at("expert.out", torch.cat([self.each(self.at("expert.hidden", hidden), "down"), unchanged]))
+        if "latent.output_norm_weight" in a:
+            factored = (out.to(self.wide) * a["latent.output_norm_weight"].to(self.wide)).to(self.dtype)
+            epsilon = self.config["experts"].get("output_norm_epsilon", 1e-6)
+            out = self.at("expert.normed", self.rms(factored, epsilon).to(self.dtype))
         weighted = self.at("combine.weighted", out * row_weight if w is not None and not early else out * 1)
         if self.mistake == "dropped-slot" and K > 1:
             weighted = weighted * (self.order % K < K - 1)[:, None]
@@ -248,7 +272,13 @@ class Layer:
         if "combine.norm_weight" not in a:
             return y
         v = self.at("combine.sum", y)
-        return v * torch.rsqrt(v.square().mean(1, keepdim=True) + self.config["combine"].get("norm_epsilon", 1e-6)) * a["combine.norm_weight"]
+        normed = self.rms(v, self.config["combine"].get("norm_epsilon", 1e-6)) * a["combine.norm_weight"].to(self.wide)
+        return normed.to(self.dtype)
+
+    def rms(self, v, epsilon):
+        """Rows over their root mean square, in float32 at least, as in the modules that have such norms."""
+        v = v.to(self.wide)
+        return v * torch.rsqrt(v.square().mean(1, keepdim=True) + epsilon)
 
     def shared(self):
         """The expert that sees every token."""

@@ -109,6 +109,10 @@ def shapes(config):
         inputs.update({f"{name}_bias": dims[:2] for name, dims in inputs.items() if name.startswith("experts.")})
     if latent:
         inputs.update({"latent.down": [latent, D], "latent.up": [D, latent]})
+        if config["experts"].get("latent_norm") == "rms":
+            inputs["latent.norm_weight"] = [latent]
+        if config["experts"].get("output_norm") == "rms":
+            inputs["latent.output_norm_weight"] = [latent]
     if config["experts"].get("bias") == "after_combine":
         inputs["combine.bias"] = [D]
     if config.get("combine", {}).get("norm") == "rms":
@@ -185,7 +189,8 @@ RETURNS = {
     "y": lambda name: name == "y",
 }
 INPUTS = ["x", "router.weight", "router.noise_weight", "experts.gate", "experts.up", "experts.down", "experts.gate_bias",
-          "experts.up_bias", "experts.down_bias", "router.x", "router.expert_scale", "latent.down", "latent.up", "combine.bias",
+          "experts.up_bias", "experts.down_bias", "router.x", "router.expert_scale", "latent.down", "latent.up",
+          "latent.norm_weight", "latent.output_norm_weight", "combine.bias",
           "combine.norm_weight", "shared.gate", "shared.up", "shared.down", "shared.gate_weight"]
 
 

@@ -183,10 +183,10 @@ TEST_CASE("registry: names of models, presets and files") {
   const NamedModel preset = model_called("mixtral");
   CHECK(preset.published == nullptr);
   CHECK(count(preset.model).total == 8 * 32 + 8 * 3 * 32 * 64);  // a router and 8 experts, D 32, F 64
-  CHECK(message_of([] { model_called("mixtrall"); }) ==
-        "MODEL = \"mixtrall\" must be a model of moe-oracle models, a preset (dense, shazeer2017, gshard, "
-        "switch, expert_choice, mixtral, deepseek_v3, deepseek_v4, llama4, longcat_flash, gpt_oss) or a path "
-        "with / or .json; did you mean mixtral?");
+  CHECK(
+      message_of([] { model_called("mixtrall"); }) ==
+      "MODEL = \"mixtrall\" must be one of moe-oracle models or presets, or a path with / or .json; did you "
+      "mean mixtral?");
 }
 
 TEST_CASE("registry: released models have as many parameters as transformers' classes") {

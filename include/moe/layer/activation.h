@@ -132,6 +132,52 @@ struct QuickGeluSlope {
 };
 inline double blur(const QuickGeluSlope& f, double z) { return f.alpha * z; }
 
+/// c tanh(z / c): z, where it is small beside c, and never further than c from 0.
+struct Softcap {
+  double c;
+  double curvature() const { return 0.77 / c; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    using std::tanh;
+    return configured<Num>(c) * tanh(z / configured<Num>(c));
+  }
+};
+/// Its slope, 1 - tanh(v)^2 = 4 s(2 v) s(-2 v) for v = z / c and the sigmoid s.
+struct SoftcapSlope {
+  double c;
+  double curvature() const { return 2 / (c * c); }
+  static double blur_of_result() { return 2; }  // tanh(v) is what one operator gives to the next
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    const Num twice = Num(2) * z / configured<Num>(c);
+    return Num(4) * sigmoid(twice) * sigmoid(-twice);
+  }
+};
+inline double blur(const SoftcapSlope&, double) { return 4; }  // of 1 - tanh(v)^2
+
+/// (X2)  c tanh(z / c) sigmoid(z): silu whose factor z is drawn together, and not what the sigmoid is of
+/// Source: Inkling2SoftcappedSwiGLU of huggingface/transformers.
+struct CappedSilu {
+  double c;
+  double curvature() const { return Silu::curvature() + 0.77 / c; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    const Num factor = Softcap{c}(z);
+    return factor * sigmoid(z);
+  }
+};
+struct CappedSiluSlope {
+  double c;
+  double curvature() const { return 0.45 + 0.58 / c + 2 / (c * c); }
+  static double blur_of_result() { return 2; }
+  template <typename Num>
+  Num operator()(const Num& z) const {
+    const Num factor = Softcap{c}(z);
+    return sigmoid(z) * (SoftcapSlope{c}(z) + factor * sigmoid(-z));
+  }
+};
+inline double blur(const CappedSiluSlope&, double z) { return 4 + z; }  // of 1 - tanh(v)^2, and of 1 - s
+
 /// act(z); alpha is that of (A7).
 template <typename Num>
 Num activate(Activation activation, const Num& z, double alpha = Experts().act_alpha) {

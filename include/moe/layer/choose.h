@@ -54,11 +54,15 @@ std::vector<Index> best(const std::vector<Key<Num>>& key, Index n, std::vector<c
 }
 inline std::vector<char> all_open(Index n) { return std::vector<char>(static_cast<std::size_t>(n), 1); }
 
+/// More than any score or logit is.
+inline constexpr double kRankOfSink = 0x1p1000;
+
 /// What ranks the experts of one token.   z, s (E), b (E) or null
 ///   (R4)  q_e = z_e   or, with a selection bias,   s_e + b_e   or, with selection_bias_on logits,   z_e + b_e
-/// Softmax and sigmoid increase with the logit, so without a bias the largest scores are the same experts.
+/// Softmax and sigmoid increase with the logit, so without a bias the largest scores are the same experts. Sinks rank above all others.
 template <typename Num>
-Key<Num> expert_key(const Router& router, const Num* z, const Num* s, const Num* b, Index e) {
+Key<Num> expert_key(const Router& router, const Num* z, const Num* s, const Num* b, Index e, Index E) {
+  if (is_sink(router, e, E)) return {Num(kRankOfSink), Num(kRankOfSink), {Num(static_cast<double>(e))}};
   if (b == nullptr) return {z[e], z[e], {}};
   if (biases_logits(router)) {
     const Num q = z[e] + b[e];
@@ -87,7 +91,7 @@ Key<Num> group_key(const Router& router, const Num* z, const Num* s, const Num* 
   std::vector<Key<Num>> member;
   std::vector<Num> all, terms, biases, logits;
   for (Index e = g * size; e < (g + 1) * size; ++e) {
-    member.push_back(expert_key(router, z, s, b, e));
+    member.push_back(expert_key(router, z, s, b, e, E));
     all.push_back(b == nullptr ? s[e] : s[e] + b[e]);
   }
   for (const Index i : best(member, n, all_open(size))) {
@@ -118,7 +122,7 @@ Ranking<Num> ranking_of(const Router& router, const Num* z, const Num* b, Index 
   if (b != nullptr || router.n_group > 1) s = scores_to_rank(router, z, E);
   const StageScope<Num> stage(Tensor::router_group_scores);
   Ranking<Num> ranking;
-  for (Index e = 0; e < E; ++e) ranking.expert.push_back(expert_key(router, z, s.data(), b, e));
+  for (Index e = 0; e < E; ++e) ranking.expert.push_back(expert_key(router, z, s.data(), b, e, E));
   for (Index g = 0; router.n_group > 1 && g < router.n_group; ++g)
     ranking.group.push_back(group_key(router, z, s.data(), b, E, g));
   return ranking;
@@ -147,7 +151,8 @@ std::vector<char> let_compete(const Router& router, const std::vector<Index>& gr
 
 /// The experts of each token, the best first.   z (T, E), b (1, E) or absent -> (T, K)
 ///   (R1)  e_t1, ..., e_tK = the K best by (R4) among the experts of the topk_group best groups by (R5)
-///         with closed_groups zero, among all, and (R4) is 0 for those of other groups
+///         with closed_groups zero, among all, and (R4) is 0 for those of other groups;
+///         with sinks, the last ones of all, and after them the best of the others
 /// Piecewise constant: it passes no gradient, so none reaches the bias.
 template <typename Num>
 IdMatrix choose_experts(const Router& router, const Matrix<Num>& z, const Matrix<Num>& b, Index K) {

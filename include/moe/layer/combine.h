@@ -70,7 +70,7 @@ CombineGrads<Num> combine_backward(const Config& config, const Matrix<Num>& weig
   const DroppedOutput dropped = config.capacity.dropped_output;
   const bool weighed = weighs_input(config);  // already
   CombineGrads<Num> g{zeros<Num>(T, K), {}, zeros<Num>(T, x.cols())};
-  g.out = stored(Tensor::grad_expert_out, [&] {
+  g.out = stored(norms_experts(config) ? Tensor::grad_expert_normed : Tensor::grad_expert_out, [&] {
     Matrix<Num> dout(out.rows(), D);
     for (Index t = 0; t < T; ++t)
       for (Index k = 0; k < K; ++k)

@@ -23,12 +23,20 @@ inline bool has_denominator(const Config& c) { return shares_a_sum(c.router); }
 inline bool shares_what_is_kept(const Router& r) { return answer(r.renorm_stage, {false, true}); }
 /// Are weights shares of what the chosen ones have, whatever is dropped?
 inline bool shares_before_drop(const Router& r) { return shares_a_sum(r) && !shares_what_is_kept(r); }
-/// Is a weight the softmax of the chosen logits?
+/// Is epsilon the least that the sum counts for? add, clamp
+inline bool clamps_sum(const Router& r) {
+  return r.renorm_epsilon > 0 && answer(r.renorm_epsilon_mode, {false, true});
+}
+inline bool adds_to_sum(const Router& r) { return r.renorm_epsilon > 0 && !clamps_sum(r); }
+/// Is a weight the softmax of the chosen logits, at least where no sum is too small?
 inline bool weights_by_logits(const Router& r) {
-  return shares_a_sum(r) && !shares_squares(r) && couples_experts(r.score_function) && r.renorm_epsilon == 0;
+  return shares_a_sum(r) && !shares_squares(r) && couples_experts(r.score_function) && !adds_to_sum(r);
 }
 /// Are scores of logits that are drawn together first?
 inline bool caps_logits(const Router& r) { return r.logit_softcap > 0; }
+inline bool scales_logits(const Router& r) { return r.logit_scale != 1; }
+/// Is expert e of E among the choices of every token?
+inline bool is_sink(const Router& r, Index e, Index E) { return e >= E - r.sinks; }
 /// Does the router have an input of its own? same, own
 inline bool has_router_input(const Config& c) { return answer(c.router.input, {false, true}); }
 /// Do experts rank by their biased scores, or by their biased logits? scores, logits
@@ -90,12 +98,21 @@ inline bool biases_sum(const Config& c) { return answer(c.experts.bias, {false, 
 inline bool clamps_gate(const Experts& e) { return e.clamp_gate_max > 0; }
 inline bool clamps_act(const Experts& e) { return e.clamp_act_max > 0; }
 inline bool clamps_up(const Experts& e) { return e.clamp_up_abs > 0; }
+inline bool caps_gate(const Experts& e) { return e.softcap_gate > 0; }
+inline bool caps_up(const Experts& e) { return e.softcap_up > 0; }
 /// How many experts have weights.
 inline Index computed_experts(const Config& c) { return c.shape.num_experts - c.experts.identity_experts; }
 /// Do experts work on a linear map of x, and how wide is what they work on?
 inline bool has_latent(const Config& c) { return c.experts.latent_size > 0; }
 inline Index expert_width(const Config& c) {
   return has_latent(c) ? c.experts.latent_size : c.shape.hidden_size;
+}
+/// Has that map a norm, and has what each expert gives? none, rms
+inline bool norms_latent(const Config& c) {
+  return has_latent(c) && answer(c.experts.latent_norm, {false, true});
+}
+inline bool norms_experts(const Config& c) {
+  return has_latent(c) && answer(c.experts.output_norm, {false, true});
 }
 /// none, add, sigmoid_gate, average, weighted_mean
 inline bool has_shared(const Shared& s) { return answer(s.mode, {false, true, true, true, true}); }
@@ -132,7 +149,10 @@ inline bool counts_first_only(const Aux& a) { return answer(a.f_source, {true, f
 /// Does it count the experts that the scores alone would choose? selected, retopk_of_aux_scores
 inline bool counts_by_scores(const Aux& a) { return answer(a.f_from, {false, true}); }
 inline bool after_drops(LoadStage stage) { return answer(stage, {false, true}); }
-inline bool updates_bias(const Config& c) { return answer(c.bias_update.kind, {false, true}); }
+/// none, sign, sign_centred
+inline bool updates_bias(const Config& c) { return answer(c.bias_update.kind, {false, true, true}); }
+/// Has the update a mean of 0?
+inline bool centres_update(const BiasUpdateRule& rule) { return answer(rule.kind, {false, false, true}); }
 /// Does a loss count the experts that the scores alone would choose?
 inline bool has_retopk(const Config& c) {
   for (const Aux& aux : c.aux)

@@ -18,7 +18,13 @@ struct Decisions {
 };
 
 /// What experts are ranked and scored by.   x (T, D), W (E, D), b (E) or absent -> z, or with noise h, (T, E)
-///   (R0)  z = x W^T + b, or of router.x, with input own;   with noise   h = z + n s   by (N1)
+///   (R0)  z = m (x W^T + b),   m = logit_scale, or of router.x, with input own;   with noise   h = z + n s   by (N1)
+template <typename Num>
+Matrix<Num> scaled_logits(const Config& config, Matrix<Num> z) {
+  const Num m = configured<Num>(config.router.logit_scale);
+  for (Index i = 0; scales_logits(config.router) && i < z.size(); ++i) z.data()[i] = m * z.data()[i];
+  return z;
+}
 template <typename Num>
 struct RouterLogits {
   Matrix<Num> logits;
@@ -27,8 +33,9 @@ struct RouterLogits {
 template <typename Num>
 RouterLogits<Num> logits_forward(const Config& config, const Matrix<Num>& tokens, const Params<Num>& params) {
   const Matrix<Num> own = all_rows(params.router_x), &x = has_router_input(config) ? own : tokens;
-  Matrix<Num> z =
-      stored(Tensor::router_logits, [&] { return linear_forward(x, params.router, params.router_bias); });
+  Matrix<Num> z = stored(Tensor::router_logits, [&] {
+    return scaled_logits(config, linear_forward(x, params.router, params.router_bias));
+  });
   if (!has_noise(config)) return {std::move(z), {}};
   NoiseTrace<Num> noise{
       std::move(z),

@@ -30,14 +30,16 @@ inline constexpr ExpertStages kSharedStages{Tensor::shared_stage_gate,        Te
                                             Tensor::grad_shared_up,           Tensor::grad_shared_down};
 
 /// The activation of an expert, and its slope.
-///   (X2)  act~(z) = min(act(z), clamp_act_max)
+///   (X2)  act~(z) = min(act(z), clamp_act_max),   or, with softcap_gate,   c tanh(z / c) sigmoid(z)
 template <typename Num>
 Num activated(const Experts& experts, const Num& z) {
+  if (caps_gate(experts)) return smooth(CappedSilu{experts.softcap_gate}, z);
   const Num a = activate(experts.activation, z, experts.act_alpha);
   return clamps_act(experts) ? at_most(a, configured<Num>(experts.clamp_act_max)) : a;
 }
 template <typename Num>
 Num activated_slope(const Experts& experts, const Num& z) {
+  if (caps_gate(experts)) return smooth(CappedSiluSlope{experts.softcap_gate}, z);
   const Num slope = activate_slope(experts.activation, z, experts.act_alpha);
   if (!clamps_act(experts)) return slope;
   const Num a = activate(experts.activation, z, experts.act_alpha);
@@ -45,7 +47,8 @@ Num activated_slope(const Experts& experts, const Num& z) {
 }
 
 /// The two halves of a gated expert as they meet.
-///   (X2)  g~ = min(g, clamp_gate_max),   u~ = min(max(u, -clamp_up_abs), clamp_up_abs) + up_offset
+///   (X2)  g~ = min(g, clamp_gate_max),   u~ = min(max(u, -clamp_up_abs), clamp_up_abs) + up_offset;
+///         with softcap_up, c tanh(u / c) for u
 template <typename Num>
 Num limited_gate(const Experts& experts, const Num& g) {
   return clamps_gate(experts) ? at_most(g, configured<Num>(experts.clamp_gate_max)) : g;
@@ -56,7 +59,7 @@ Num limited_up(const Experts& experts, const Num& u) {
     const Num limit = configured<Num>(experts.clamp_up_abs);
     return Num(-at_most(Num(-at_most(u, limit)), limit));
   };
-  const Num v = clamps_up(experts) ? within() : u;
+  const Num v = clamps_up(experts) ? within() : caps_up(experts) ? smooth(Softcap{experts.softcap_up}, u) : u;
   return experts.up_offset == 0 ? v : v + configured<Num>(experts.up_offset);
 }
 /// a times the slope of these: (X2').
@@ -66,6 +69,7 @@ Num through_gate(const Experts& experts, const Num& g, const Num& a) {
 }
 template <typename Num>
 Num through_up(const Experts& experts, const Num& u, const Num& a) {
+  if (caps_up(experts)) return a * smooth(SoftcapSlope{experts.softcap_up}, u);
   const Num distance = approx(u) < 0 ? -u : u;
   return clamps_up(experts) ? a * at_most_slope(distance, configured<Num>(experts.clamp_up_abs)) : a;
 }
@@ -159,7 +163,8 @@ Matrix<Num> up_backward(const Experts& experts, const ExpertTrace<Num>& a, const
 /// The vector-Jacobian product of expert_forward.   dout (N, D) -> dx (N, D) and the gradients of stages and weights
 ///   (X3')  dh = dout down,                          ddown = dout^T h,   db_down = sum_n dout_n
 ///   (X2')  dg_nf = dh_nf u~_nf act'(g~_nf) [g_nf < clamp_gate_max] [act(g~_nf) < clamp_act_max],
-///          du_nf = dh_nf act~(g~_nf) [|u_nf| < clamp_up_abs]   or, ungated,   du_nf = dh_nf act'(u_nf)
+///          du_nf = dh_nf act~(g~_nf) [|u_nf| < clamp_up_abs]   or, ungated,   du_nf = dh_nf act'(u_nf);
+///          with softcap_up, 1 - tanh(u / c)^2 for [|u_nf| < clamp_up_abs]
 ///   (X1')  dx = dg gate + du up,                    dgate = dg^T x,   dup = du^T x,   db likewise
 template <typename Num>
 ExpertGrads<Num> expert_backward(const Experts& experts, const ExpertTrace<Num>& a,

@@ -62,10 +62,15 @@ Losses<Num> losses_forward(const Config& config, const Trace<Num>& a, const Matr
 }
 
 /// What experts work on.
-///   (X5)  latent_t = latent.down x_t   or x_t
+///   (X5), (X6)  latent_t = latent.down x_t, or the norm of it, or x_t
 template <typename Num>
 const Matrix<Num>& worked_on(const Config& config, const Trace<Num>& a) {
-  return has_latent(config) ? a.latent_x : a.x;
+  return norms_latent(config) ? a.latent_normed : has_latent(config) ? a.latent_x : a.x;
+}
+/// What weights multiply, and sums are of: (X7).
+template <typename Num>
+const Matrix<Num>& given_by(const Config& config, const Trace<Num>& a) {
+  return norms_experts(config) ? a.normed : a.out;
 }
 
 /// What goes into expert e: (G1), or where weights multiply it (G2).
@@ -73,6 +78,26 @@ template <typename Num>
 Matrix<Num> input_of(const Config& config, const Trace<Num>& a, Index e) {
   return weighs_input(config) ? rows_of(a.in, a.dispatch.first(e), a.dispatch.count(e))
                               : gather_forward(worked_on(config, a), a.dispatch, e);
+}
+
+/// (X7)   out (N, L) -> normed (N, L)
+template <typename Num>
+void norm_experts(const Config& config, const Params<Num>& params, Trace<Num>& a) {
+  if (norms_experts(config))
+    a.normed = stored(Tensor::expert_normed, [&] {
+      return scaled_rms_forward(config.experts.output_norm_epsilon, a.out, all_rows(params.output_norm));
+    });
+}
+/// From the gradient of what it gives to that of out.
+template <typename Num>
+void norm_experts_back(const Config& config, const Params<Num>& params, const Trace<Num>& a, Grads<Num>& g) {
+  if (!norms_experts(config)) return;
+  const double epsilon = config.experts.output_norm_epsilon;
+  const Matrix<Num> c = all_rows(params.output_norm);
+  g.normed = std::move(g.out);
+  g.output_norm = stored(Tensor::grad_latent_output_norm_weight,
+                         [&] { return scaled_rms_backward_weight(epsilon, a.out, c, g.normed); });
+  g.out = stored(Tensor::grad_expert_out, [&] { return scaled_rms_backward(epsilon, a.out, c, g.normed); });
 }
 
 /// All experts, one after the other.   x (T, D) -> in, gate, up, hidden, out
@@ -83,6 +108,10 @@ void experts_forward(const Config& config, const Params<Num>& params, Trace<Num>
   const Index computed = computed_experts(config), rows = a.dispatch.first(computed);
   if (has_latent(config))
     a.latent_x = stored(Tensor::latent_x, [&] { return linear_forward(a.x, params.latent_down); });
+  if (norms_latent(config))
+    a.latent_normed = stored(Tensor::latent_normed, [&] {
+      return rms_forward(config.experts.latent_norm_epsilon, a.latent_x, all_rows(params.latent_norm));
+    });
   if (weighs_input(config))
     a.in = stored(Tensor::expert_in,
                   [&] { return weigh_forward(worked_on(config, a), a.router.weights, a.dispatch); });
@@ -100,6 +129,7 @@ void experts_forward(const Config& config, const Params<Num>& params, Trace<Num>
     place_rows(std::move(of_e.hidden), first, a.hidden);
     place_rows(std::move(of_e.out), first, a.out);
   }
+  norm_experts(config, params, a);
 }
 
 /// The layer for given decisions.
@@ -124,7 +154,8 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
 
   experts_forward(config, params, a);
   if (has_shared(config)) a.shared = shared_forward(config, a.x, params.shared, params.shared_gate);
-  Combined<Num> c = combine_forward(config, params, a.router.weights, a.dispatch, a.out, a.x, a.shared.y);
+  Combined<Num> c =
+      combine_forward(config, params, a.router.weights, a.dispatch, given_by(config, a), a.x, a.shared.y);
   a.weighted = std::move(c.weighted), a.latent_y = std::move(c.latent), a.sum = std::move(c.sum);
   a.y = std::move(c.y);
   a.loss = losses_forward(config, a, all_rows(params.dy));
@@ -204,11 +235,12 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
                             [&] { return linear_backward_weight(dr, x, params.noise_weight.loop); });
     dx += linear_backward(dr, params.noise_weight);
   }
-  g.router_weight = stored(Tensor::grad_router_weight,
-                           [&] { return linear_backward_weight(g.logits, x, params.router.loop); });
+  const Matrix<Num> dz = scaled_logits(config, g.logits);  // of the linear map
+  g.router_weight =
+      stored(Tensor::grad_router_weight, [&] { return linear_backward_weight(dz, x, params.router.loop); });
   if (config.router.logit_bias)
-    g.router_bias = stored(Tensor::grad_router_bias, [&] { return linear_backward_bias(g.logits); });
-  dx += linear_backward(g.logits, params.router);
+    g.router_bias = stored(Tensor::grad_router_bias, [&] { return linear_backward_bias(dz); });
+  dx += linear_backward(dz, params.router);
   if (has_router_input(config))
     g.router_x = stored(Tensor::grad_router_x, [&] { return std::move(g.router_x); });
   if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, config.shape.num_experts);
@@ -241,6 +273,23 @@ void experts_backward(const Config& config, const Params<Num>& params, const Tra
   }
 }
 
+/// From the gradient of what experts work on, in a latent space, to that of the linear map of x: (X6').
+template <typename Num>
+void norm_latent_back(const Config& config, const Params<Num>& params, const Trace<Num>& a,
+                      Matrix<Num> dlatent, Grads<Num>& g) {
+  if (!norms_latent(config)) {
+    g.latent_x = std::move(dlatent);
+    return;
+  }
+  const double epsilon = config.experts.latent_norm_epsilon;
+  g.latent_normed = std::move(dlatent);
+  g.latent_norm = stored(Tensor::grad_latent_norm_weight,
+                         [&] { return rms_backward_weight(epsilon, a.latent_x, g.latent_normed); });
+  g.latent_x = stored(Tensor::grad_latent_x, [&] {
+    return rms_backward(epsilon, a.latent_x, all_rows(params.latent_norm), g.latent_normed);
+  });
+}
+
 /// The gradient of losses.total. The experts' weights have large ones: take(e, ExpertWeightGrads<Num>) gets them one
 /// expert at a time.
 template <typename Num, typename Take>
@@ -248,8 +297,8 @@ Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const
   const StageScope<Num> stage(Tensor::grad_x);  // what belongs to no other adds up to it
   const Matrix<Num> dy = all_rows(params.dy);
   OutputGrads<Num> doutput = output_backward(config, params, a.sum, a.latent_y, dy);
-  CombineGrads<Num> dcombine = combine_backward(config, a.router.weights, a.dispatch, a.out, a.x,
-                                                has_latent(config) ? doutput.latent_y : doutput.routed);
+  CombineGrads<Num> dcombine = combine_backward(config, a.router.weights, a.dispatch, given_by(config, a),
+                                                a.x, has_latent(config) ? doutput.latent_y : doutput.routed);
   Grads<Num> g;
   g.sum = std::move(doutput.sum), g.bias = std::move(doutput.bias);
   g.norm_weight = std::move(doutput.norm_weight);
@@ -257,6 +306,7 @@ Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const
   g.x = std::move(dcombine.x);
   g.topk_weights = std::move(dcombine.weight);
   g.out = std::move(dcombine.out);
+  norm_experts_back(config, params, a, g);
   experts_backward(config, params, a, take, g);
   Matrix<Num> dxg = std::move(g.in);
   if (weighs_input(config)) {
@@ -276,11 +326,13 @@ Grads<Num> layer_backward(const Config& config, const Params<Num>& params, const
       gather_backward(rows_of(dxg, a.dispatch.first(e), a.dispatch.count(e)), a.dispatch, e, dx);
   };
   if (has_latent(config)) {
-    g.latent_x = stored(Tensor::grad_latent_x, [&] {
-      Matrix<Num> dx = zeros<Num>(a.latent_x.rows(), a.latent_x.cols());
-      gathered(dx);
-      return dx;
-    });
+    Matrix<Num> dlatent =
+        stored(norms_latent(config) ? Tensor::grad_latent_normed : Tensor::grad_latent_x, [&] {
+          Matrix<Num> dx = zeros<Num>(a.latent_x.rows(), a.latent_x.cols());
+          gathered(dx);
+          return dx;
+        });
+    norm_latent_back(config, params, a, std::move(dlatent), g);
     g.latent_down = stored(Tensor::grad_latent_down,
                            [&] { return linear_backward_weight(g.latent_x, a.x, params.latent_down.loop); });
     g.x += linear_backward(g.latent_x, params.latent_down);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "moe/layer/combine.h"
-#include "moe/layer/linear.h"
+#include "moe/layer/norm.h"
 
 /// From what the experts said to y: the sum over choices, a map out of a latent space, a bias, the shared expert, a norm.
 namespace moe {
@@ -23,52 +23,6 @@ template <typename Num>
 Matrix<Num> shared_share(const Config& config, const Matrix<Num>& m) {
   if (!averages_shared(config)) return m;
   return times(Num(Num(1) / Num(static_cast<double>(routed_parts(config)) + 1)), m);
-}
-
-/// Rows divided by their root mean squares.   v (T, D), c (1, D) -> y (T, D)
-///   (C4)  y_td = c_d v_td q_t,   q_t = 1 / sqrt(1/D sum_d v_td^2 + norm_epsilon)
-/// Source: Zhang and Sennrich, Root Mean Square Layer Normalization (2019), eq. 4.
-template <typename Num>
-std::vector<Num> inverse_rms(const Combine& combine, const Matrix<Num>& v) {
-  using std::sqrt;
-  const Num D = Num(static_cast<double>(v.cols())), epsilon = configured<Num>(combine.norm_epsilon);
-  std::vector<Num> q, squares = buffer<Num>(v.cols());
-  for (Index t = 0; t < v.rows(); ++t) {
-    for (Index d = 0; d < v.cols(); ++d) at(squares, d) = square(v(t, d));
-    q.push_back(Num(1) / sqrt(sum(squares.data(), v.cols()) / D + epsilon));
-  }
-  return q;
-}
-template <typename Num>
-Matrix<Num> rms_forward(const Combine& combine, const Matrix<Num>& v, const Matrix<Num>& c) {
-  const std::vector<Num> q = inverse_rms(combine, v);
-  Matrix<Num> y(v.rows(), v.cols());
-  for (Index t = 0; t < v.rows(); ++t)
-    for (Index d = 0; d < v.cols(); ++d) y(t, d) = v(t, d) * at(q, t) * c(0, d);
-  return y;
-}
-///   (C4')  dv_td = q_t (c_d dy_td - v_td q_t^2 / D sum_j c_j dy_tj v_tj),   dc_d = sum_t dy_td v_td q_t
-template <typename Num>
-Matrix<Num> rms_backward(const Combine& combine, const Matrix<Num>& v, const Matrix<Num>& c,
-                         const Matrix<Num>& dy) {
-  const Index D = v.cols();
-  const std::vector<Num> q = inverse_rms(combine, v);
-  Matrix<Num> dv(v.rows(), D);
-  std::vector<Num> weighted = buffer<Num>(D);
-  for (Index t = 0; t < v.rows(); ++t) {
-    for (Index d = 0; d < D; ++d) at(weighted, d) = c(0, d) * dy(t, d);
-    const Num along = dot(weighted.data(), row(v, t), D) * square(at(q, t)) / Num(static_cast<double>(D));
-    for (Index d = 0; d < D; ++d) dv(t, d) = at(q, t) * (at(weighted, d) - v(t, d) * along);
-  }
-  return dv;
-}
-template <typename Num>
-Matrix<Num> rms_backward_weight(const Combine& combine, const Matrix<Num>& v, const Matrix<Num>& dy) {
-  const std::vector<Num> q = inverse_rms(combine, v);
-  Matrix<Num> terms(v.rows(), v.cols());
-  for (Index t = 0; t < v.rows(); ++t)
-    for (Index d = 0; d < v.cols(); ++d) terms(t, d) = dy(t, d) * (v(t, d) * at(q, t));
-  return linear_backward_bias(terms);
 }
 
 template <typename Num>
@@ -108,7 +62,9 @@ Combined<Num> combine_forward(const Config& config, const Params<Num>& params, c
   });
   if (norm) {
     c.sum = std::move(whole);
-    c.y = stored(Tensor::y, [&] { return rms_forward(config.combine, c.sum, all_rows(params.norm_weight)); });
+    c.y = stored(Tensor::y, [&] {
+      return rms_forward(config.combine.norm_epsilon, c.sum, all_rows(params.norm_weight));
+    });
   } else {
     c.y = std::move(whole);
   }
@@ -129,10 +85,11 @@ OutputGrads<Num> output_backward(const Config& config, const Params<Num>& params
                                  const Matrix<Num>& l, Matrix<Num> dy) {
   OutputGrads<Num> g;
   if (norms_output(config)) {
-    g.norm_weight =
-        stored(Tensor::grad_combine_norm_weight, [&] { return rms_backward_weight(config.combine, v, dy); });
-    g.sum = stored(Tensor::grad_combine_sum,
-                   [&] { return rms_backward(config.combine, v, all_rows(params.norm_weight), dy); });
+    g.norm_weight = stored(Tensor::grad_combine_norm_weight,
+                           [&] { return rms_backward_weight(config.combine.norm_epsilon, v, dy); });
+    g.sum = stored(Tensor::grad_combine_sum, [&] {
+      return rms_backward(config.combine.norm_epsilon, v, all_rows(params.norm_weight), dy);
+    });
     dy = g.sum;
   }
   g.routed = routed_share(config, dy), g.shared = shared_share(config, dy);

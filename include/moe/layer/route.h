@@ -48,21 +48,29 @@ Num norm_of(const Num* s, Index n) {
   return sqrt(sum(squares.data(), n));
 }
 
+/// Is the sum of the scores that share a weight of 1 more than the least that it counts for?
+template <typename Num>
+bool counts_in_full(const Router& router, const Num* s, Index n) {
+  return !clamps_sum(router) || greater(sum(s, n), configured<Num>(router.renorm_epsilon));
+}
+
 /// The shares of n choices of one token, from their logits z~ and scores s.   -> p (n)
 ///   (R3)   p_k = s_k   or, renorm Sum,   s_k / (sum_j s_j + epsilon), which without epsilon is softmax of the chosen z~ if s is a
 ///          softmax: computed so, an expert that was not chosen gets a gradient of exactly zero;
-///          or, renorm L2,   s_k / sqrt(sum_j s_j^2);   w_k = factor p_k, with expert_scale   factor p_k c_e
+///          or, with epsilon clamped,   s_k / max(sum_j s_j, epsilon);   or, renorm L2,   s_k / sqrt(sum_j s_j^2);   w_k = factor p_k, with expert_scale   factor p_k c_e
 template <typename Num>
 void share_forward(const Router& router, const Num* z, const Num* s, Index n, Num* p) {
   if (!shares_a_sum(router)) {
     std::copy_n(s, n, p);
+  } else if (!counts_in_full(router, s, n)) {
+    for (Index k = 0; k < n; ++k) p[k] = s[k] / configured<Num>(router.renorm_epsilon);
   } else if (weights_by_logits(router)) {
     softmax(z, n, p);
     cover(p, n, [&](Num* other) { normalize(s, n, other); });  // from the scores as they were stored
   } else if (shares_squares(router)) {
     const Num norm = norm_of(s, n);
     for (Index k = 0; k < n; ++k) p[k] = s[k] / norm;
-  } else if (router.renorm_epsilon == 0) {
+  } else if (!adds_to_sum(router)) {
     normalize(s, n, p);
   } else {
     const std::vector<Num> all = with_epsilon(router, s, n);
@@ -70,6 +78,11 @@ void share_forward(const Router& router, const Num* z, const Num* s, Index n, Nu
     normalize(all.data(), n + 1, shares.data());
     std::copy_n(shares.begin(), n, p);
   }
+  if (!clamps_sum(router)) return;
+  cover(p, n, [&](Num* other) {  // where rounding may decide whether the sum is clamped
+    const Num total = at_least(sum(s, n), configured<Num>(router.renorm_epsilon));
+    for (Index k = 0; k < n; ++k) other[k] = s[k] / total;
+  });
 }
 /// The shares that decisions are made by: as they are stored.
 template <typename Num>
@@ -79,11 +92,13 @@ void weights_to_rank(const Router& router, const Num* z, const Num* s, Index n, 
   for (Index k = 0; k < n; ++k) store(p[k], Tensor::router_topk_weights);
 }
 ///   (R3')  dp_k = factor c_e dw_k;   ds_k = dp_k   or   ds_k = (dp_k - sum_j p_j dp_j) / (sum_j s_j + epsilon)
-///          or   ds_k = (dp_k - p_k sum_j p_j dp_j) / sqrt(sum_j s_j^2);   dc_e = sum_{t, k : e_tk = e} factor p_tk dw_tk
+///          or, clamped,   ds_k = dp_k / epsilon;   or   ds_k = (dp_k - p_k sum_j p_j dp_j) / sqrt(sum_j s_j^2);   dc_e = sum_{t, k : e_tk = e} factor p_tk dw_tk
 template <typename Num>
 void share_backward(const Router& router, const Num* s, const Num* p, const Num* dp, Index n, Num* ds) {
   if (!shares_a_sum(router)) {
     std::copy_n(dp, n, ds);
+  } else if (!counts_in_full(router, s, n)) {
+    for (Index k = 0; k < n; ++k) ds[k] = dp[k] / configured<Num>(router.renorm_epsilon);
   } else if (shares_squares(router)) {
     const Num norm = norm_of(s, n);
     for (Index k = 0; k < n; ++k) {  // the same over a common denominator, so that what cancels is not there
@@ -97,7 +112,7 @@ void share_backward(const Router& router, const Num* s, const Num* p, const Num*
       const Num along = dot(p, dp, n);
       for (Index k = 0; k < n; ++k) other[k] = (dp[k] - p[k] * along) / norm;
     });
-  } else if (router.renorm_epsilon == 0) {
+  } else if (!adds_to_sum(router)) {
     normalize_backward(s, p, dp, n, ds);
   } else {
     const std::vector<Num> all = with_epsilon(router, s, n);
@@ -107,6 +122,12 @@ void share_backward(const Router& router, const Num* s, const Num* p, const Num*
     normalize_backward(all.data(), shares.data(), of_shares.data(), n + 1, of_all.data());
     std::copy_n(of_all.begin(), n, ds);
   }
+  if (!clamps_sum(router)) return;
+  cover(ds, n, [&](Num* other) {  // likewise
+    const Num total = sum(s, n), least = configured<Num>(router.renorm_epsilon);
+    const Num mean = at_least_slope(total, least) * dot(p, dp, n);
+    for (Index k = 0; k < n; ++k) other[k] = (dp[k] - mean) / at_least(total, least);
+  });
 }
 
 /// The slots of token t that take part in (R3): all, or with renorm_stage AfterDrop those that were kept.
@@ -177,7 +198,9 @@ void weights_forward(const Router& router, const Matrix<Num>& b, const IdMatrix&
           if (c.size() > 0) w(t, k) = w(t, k) * c(0, expert(t, k));
         }
         r.denominator(t, 0) = shares_squares(router) ? norm_of(s.data(), n) : sum(s.data(), n);
-        if (router.renorm_epsilon > 0) r.denominator(t, 0) += configured<Num>(router.renorm_epsilon);
+        const Num epsilon = configured<Num>(router.renorm_epsilon);
+        if (adds_to_sum(router)) r.denominator(t, 0) += epsilon;
+        if (clamps_sum(router)) r.denominator(t, 0) = at_least(r.denominator(t, 0), epsilon);
         for (Index g = 0; G > 1 && g < G; ++g)
           r.group_scores(t, g) = group_key(router, row(r.logits, t), row(r.scores, t), b.data(), E, g).score;
       }
@@ -216,7 +239,6 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
                                  Matrix<Num> ds, const Matrix<Num>& dw, Loop loop = in_one_piece,
                                  ScoreBackward<Num> back = score_backward<Num>, const Matrix<Num>& c = {}) {
   const Index T = r.scores.rows(), E = r.scores.cols();
-  const bool through_logits = weights_by_logits(router);
   const Num factor = configured<Num>(router.routed_scaling_factor);
   Matrix<Num> dz(T, E);
   loop(T, [&](Index first, Index last) {
@@ -229,6 +251,7 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
         if (c.size() > 0) dp.back() = dp.back() * c(0, r.expert(t, k));
       }
       const std::vector<Num> s = picked(r.scores, t, r.expert, slots);
+      const bool through_logits = weights_by_logits(router) && counts_in_full(router, s.data(), n);
       {
         const StageScope<Num> stage(Tensor::grad_router_scores);
         share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
@@ -263,16 +286,31 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
 }
 
 /// The selection bias after this batch: experts that got too much lose, those that got too little gain.   -> b' (1, E)
-///   (U1)  b'_e = b_e + gamma sign(T K / E - c_e),   c_e = #{(t, k) : e_tk = e}, kept ones only if count is post_drop
-/// Source: Wang et al., Auxiliary-Loss-Free Load Balancing (2024), algorithm 1; DeepSeek-V3 sec. 2.1.2.
+///   (U1)  b'_e = b_e + gamma d_e,   d_e = sign(T K / E - c_e),   c_e = #{(t, k) : e_tk = e}, kept ones only if count is post_drop;
+///         sign_centred: d_e - 1/E sum_j d_j for d_e
+/// Source: pytorch/torchtitan, _update_expert_bias, for sign_centred; Wang et al., Auxiliary-Loss-Free Load Balancing (2024), algorithm 1; DeepSeek-V3 sec. 2.1.2.
 template <typename Num>
 Matrix<Num> updated_bias(const BiasUpdateRule& rule, const Matrix<Num>& b, const Plan& plan) {
   const Index E = b.cols(), N = !after_drops(rule.count) ? plan.row.size() : plan.N();
   Matrix<Num> next = b;
+  std::vector<Index> sign = buffer<Index>(E);
   for (Index e = 0; e < E; ++e) {
     const Index c = !after_drops(rule.count) ? at(plan.counts, e) : plan.count(e);
-    if (c * E < N) next(0, e) += configured<Num>(rule.gamma);
-    if (c * E > N) next(0, e) += configured<Num>(-rule.gamma);
+    at(sign, e) = c * E < N ? 1 : c * E > N ? -1 : 0;
+  }
+  const Index all = std::accumulate(sign.begin(), sign.end(), Index{0});
+  for (Index e = 0; e < E; ++e) {
+    const auto whole = static_cast<double>(centres_update(rule) ? at(sign, e) * E - all : at(sign, e));
+    if (whole == 0) continue;
+    const Num gamma = configured<Num>(rule.gamma), parts = Num(static_cast<double>(E));
+    const Num step =
+        centres_update(rule) ? gamma * (Num(whole) / parts) : configured<Num>(whole * rule.gamma);
+    next(0, e) += step;
+    if (centres_update(rule))
+      cover(&next(0, e), 1, [&](Num* other) {  // steps whose mean is taken off
+        *other = b(0, e) + (Num(static_cast<double>(at(sign, e))) * gamma -
+                            Num(static_cast<double>(all)) * gamma / parts);
+      });
   }
   return next;
 }

@@ -22,29 +22,6 @@ struct SqrtSoftplusSlope {
   }
 };
 
-/// c tanh(z / c): z, where it is small beside c, and never further than c from 0.
-struct Softcap {
-  double c;
-  double curvature() const { return 0.77 / c; }
-  template <typename Num>
-  Num operator()(const Num& z) const {
-    using std::tanh;
-    return configured<Num>(c) * tanh(z / configured<Num>(c));
-  }
-};
-/// Its slope, 1 - tanh(v)^2 = 4 s(2 v) s(-2 v) for v = z / c and the sigmoid s.
-struct SoftcapSlope {
-  double c;
-  double curvature() const { return 2 / (c * c); }
-  static double blur_of_result() { return 2; }  // tanh(v) is what one operator gives to the next
-  template <typename Num>
-  Num operator()(const Num& z) const {
-    const Num twice = Num(2) * z / configured<Num>(c);
-    return Num(4) * sigmoid(twice) * sigmoid(-twice);
-  }
-};
-inline double blur(const SoftcapSlope&, double) { return 4; }  // of 1 - tanh(v)^2
-
 /// The logits that scores, weights and losses are made of.   z (n) -> z~ (n)
 ///   (R7)  z~_e = logit_softcap tanh(z_e / logit_softcap)   or z_e
 /// Source: google/praxis, gshard_utils.py; LagunaTopKRouter of huggingface/transformers.

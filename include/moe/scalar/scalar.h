@@ -102,6 +102,16 @@ Num at_most_slope(const Num& z, const Num& limit) {
   return greater(limit, z) ? Num(1) : Num(0);
 }
 
+/// max(z, limit), and its slope in z; at z = limit that is 0.
+template <typename Num>
+Num at_least(const Num& z, const Num& limit) {
+  return -at_most(Num(-z), Num(-limit));
+}
+template <typename Num>
+Num at_least_slope(const Num& z, const Num& limit) {
+  return at_most_slope(Num(-z), Num(-limit));
+}
+
 /// a_i is also what other(b) writes to b_i, by another formula in use. Exact scalars have it already; one that states what
 /// any correct evaluation does covers both.
 template <typename Num, typename Other>

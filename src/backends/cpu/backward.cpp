@@ -32,6 +32,7 @@ Matrix<float> with_spare_rows(const Matrix<double>& m) {
 void Layer::backward() {
   if (a_.dy.empty() && config_.shape.num_tokens > 0)
     throw Error("dy", "dy must be part of the batch where gradients are asked for");
+  raise_sums_back();
   combine_back();
   combine_bias_back();
   shared_back();
@@ -39,21 +40,23 @@ void Layer::backward() {
   weigh_back();
   weights_back();
   router_back();
+  latent_back();
   gather_back();
 }
 
 /// (C1'), (C3')
 void Layer::combine_back() {
   const auto [T, D, F, E, K] = Letters(config_);
+  const Index W = expert_width(config_);
   const DroppedOutput dropped = config_.capacity.dropped_output;
   routed_grads_.topk_weights = zeros<double>(T, K);
   g_.x.prepare(T, D);
-  dout_.prepare(routed_.dispatch.N(), D, storage_);
+  dout_.prepare(routed_.dispatch.N(), W, storage_);
   parallel_for(T, [&, D = D, K = K](Index t) {
     thread_local std::vector<float> line, part;
-    line.resize(static_cast<std::size_t>(D)), part.resize(line.size());
-    const float* dy = a_.dy.row(t);
-    if (averages_shared(config_)) {
+    line.resize(static_cast<std::size_t>(W)), part.resize(static_cast<std::size_t>(D));
+    const float* dy = has_latent(config_) ? g_.latent_y.row(t) : a_.dy.row(t);
+    if (averages_shared(config_) && !has_latent(config_)) {
       scale(routed_share(), dy, D, part.data());
       dy = part.data();
     }
@@ -62,9 +65,9 @@ void Layer::combine_back() {
       if (const Index n = routed_.dispatch.row(t, k); n >= 0) {
         if (!weighs_input(config_))
           routed_grads_.topk_weights(t, k) =
-              static_cast<double>(dot_of(a_.out.row(n), dy, D, of_slot(a_.out, t, k + 1)));
-        scale(weight_of(t, k), dy, D, line.data());
-        keep(line.data(), D, {&dout_, n}, 0, 0);
+              static_cast<double>(dot_of(a_.out.row(n), dy, W, of_slot(a_.out, t, k + 1)));
+        scale(weight_of(t, k), dy, W, line.data());
+        keep(line.data(), W, {&dout_, n}, 0, 0);
       }
     if (!leaves_x(dropped) || !all_dropped(routed_.dispatch, t)) return;
     scale(keeps_x(dropped) ? 1.0F : weights_(t, 0), dy, D, g_.x.row(t));
@@ -112,10 +115,10 @@ void Layer::shared_back() {
 void Layer::run_experts_back() {
   const auto [T, D, F, E, K] = Letters(config_);
   const Index N = routed_.dispatch.N(), rows_computed = routed_.dispatch.first(computed_experts(config_)),
-              parts = config_.experts.glu ? 2 : 1, Fs = config_.shared.ffn_size;
+              parts = config_.experts.glu ? 2 : 1, Fs = config_.shared.ffn_size, W = expert_width(config_);
   g_.hidden.prepare(rows_computed, F), dpre_.prepare(rows_computed, parts * F, storage_);
-  g_.dx_rows.prepare(N, D);
-  for (Index n = rows_computed; n < N; ++n) dout_.get(n, 0, D, g_.dx_rows.row(n));  // (X4')
+  g_.dx_rows.prepare(N, W);
+  for (Index n = rows_computed; n < N; ++n) dout_.get(n, 0, W, g_.dx_rows.row(n));  // (X4')
   if (has_shared(config_))
     g_.shared_hidden.prepare(T, Fs), shared_dpre_.prepare(T, parts * Fs, shared_storage_),
         g_.shared_x.prepare(T, D);
@@ -137,12 +140,13 @@ void Layer::run_experts_back() {
 /// (G2'); gather_back does the rest of it.
 void Layer::weigh_back() {
   if (!weighs_input(config_)) return;
-  const auto [T, D, F, E, K] = Letters(config_);
-  parallel_for(T, [&, D = D, K = K](Index t) {
+  const Index K = config_.shape.top_k, W = expert_width(config_);
+  parallel_for(config_.shape.num_tokens, [&](Index t) {
     for (Index k = 0; k < K; ++k)
       if (const Index n = routed_.dispatch.row(t, k); n >= 0) {
-        keep(g_.dx_rows.row(n), D);
-        routed_grads_.topk_weights(t, k) += static_cast<double>(dot_of(g_.dx_rows.row(n), a_.x.row(t), D));
+        keep(g_.dx_rows.row(n), W);
+        routed_grads_.topk_weights(t, k) +=
+            static_cast<double>(dot_of(g_.dx_rows.row(n), worked_on().row(t), W));
       }
   });
 }
@@ -174,12 +178,11 @@ void Layer::weights_back() {
     Index rows, first, some;
     Rows* dW;
   };
-  const Index D = config_.shape.hidden_size;
   std::vector<Piece> pieces;
   dweights_.resize(experts_.size());
   has_rows_.assign(experts_.size(), 0);
   for (const Work& w : work_) {
-    const Index F = w.expert->F, F1 = w.expert->F1;
+    const Index F = w.expert->F, F1 = w.expert->F1, D = width_of(w.e);
     WeightGrads& g = at(dweights_, w.e);
     at(has_rows_, w.e) = 1;
     const auto add = [&](const Part& dy, Index column, Index n, const Part& x, Index m, Rows& dW) {
@@ -219,33 +222,34 @@ void Layer::router_back() {
       for (Index i = 0; i < tile.rows; ++i)
         add(dx + i * tile.width, tile.width, g_.x.row(tile.first + i) + tile.column);
     });
-    constexpr Index kColumns = 512;
-    dW = zeros<float>(E, D);
-    if (T == 0) return;
-    parallel_for((D + kColumns - 1) / kColumns, [&](Index i) {
-      const Index d = i * kColumns, n = std::min(kColumns, D - d);
-      multiply_transposed(E, n, T, operand(dz.data(), E), operand(a_.x.row(0) + d, D), dW.data() + d, D);
-    });
+    dW = weight_gradient(T, E, D, dz.data(), a_.x.row(0));
     keep(dW.data(), dW.size());
   };
   if (has_noise(config_)) linear_back(dr, Tensor::router_noise_weight, noise_router_back_, g_.noise_weight);
-  linear_back(routed_grads_.logits, Tensor::router_weight, router_back_, g_.router_weight);
+  const Matrix<double> dz = scaled_logits(config_, routed_grads_.logits);
+  linear_back(dz, Tensor::router_weight, router_back_, g_.router_weight);
   if (config_.router.logit_bias) {
-    g_.router_bias = routed_grads_.logits.colwise().sum().cast<float>();
+    g_.router_bias = dz.colwise().sum().cast<float>();
     keep(g_.router_bias.data(), E);
   }
   if (config_.router.selection_bias) routed_grads_.selection_bias = zeros<double>(1, E);
 }
 
-/// (G1') in the order of the slots, and the shared expert's part.
+/// (G1') in the order of the slots: adds to dx what the rows of token t give.
+void Layer::gather_row_back(Index t, float* dx) const {
+  const Index W = expert_width(config_);
+  for (Index k = 0; k < config_.shape.top_k; ++k)
+    if (const float* part = of_slot(g_.dx_rows, t, k); part != nullptr)
+      weighs_input(config_) ? add_scaled(weights_(t, k), part, W, dx)
+                            : add(part, W, dx, of_slot(g_.dx_rows, t, k + 1));
+}
+
+/// What comes back by the rows of experts, where they work on x, and by the shared expert.
 void Layer::gather_back() {
-  const auto [T, D, F, E, K] = Letters(config_);
-  parallel_for(T, [&, D = D, K = K](Index t) {
+  const Index D = config_.shape.hidden_size;
+  parallel_for(config_.shape.num_tokens, [&](Index t) {
     float* dx = g_.x.row(t);
-    for (Index k = 0; k < K; ++k)
-      if (const float* part = of_slot(g_.dx_rows, t, k); part != nullptr)
-        weighs_input(config_) ? add_scaled(weights_(t, k), part, D, dx)
-                              : add(part, D, dx, of_slot(g_.dx_rows, t, k + 1));
+    if (!has_latent(config_)) gather_row_back(t, dx);
     if (has_shared(config_)) add(g_.shared_x.row(t), D, dx);
     keep(dx, D);
   });

@@ -8,6 +8,16 @@
 #include "scores.h"
 
 namespace moe::cpu {
+namespace {
+
+/// The factor of (R0), in f32 as the logits are.
+void scale_logits(const Router& router, Matrix<double>& z) {
+  if (!scales_logits(router)) return;
+  const auto m = static_cast<float>(router.logit_scale);
+  for (Index i = 0; i < z.size(); ++i) z.data()[i] = static_cast<double>(m * static_cast<float>(z.data()[i]));
+}
+
+}  // namespace
 
 Layer::Layer(Config config, const Inputs& inputs, Format dtype)
     : config_(std::move(config)),
@@ -17,6 +27,11 @@ Layer::Layer(Config config, const Inputs& inputs, Format dtype)
   const auto [T, D, F, E, K] = Letters(config_);
   if (has_router(config_)) router_ = load_map(inputs, Tensor::router_weight, E, D, storage_);
   if (has_noise(config_)) noise_router_ = load_map(inputs, Tensor::router_noise_weight, E, D, storage_);
+  const Index L = config_.experts.latent_size;
+  if (has_latent(config_)) {
+    latent_down_ = load_map(inputs, Tensor::latent_down, L, D, storage_);
+    latent_up_ = load_map(inputs, Tensor::latent_up, D, L, storage_);
+  }
   Floats bias;
   load_matrix(inputs, Tensor::router_selection_bias, 1, E, storage_, bias);
   selection_bias_ = widened(bias, 0, bias.rows());
@@ -116,7 +131,9 @@ Decisions Layer::choose() {
   const auto [T, D, F, E, K] = Letters(config_);
   const Matrix<double>& z = routed_.router.logits;
   map_tokens(router_, router_bias_, routed_.router.logits);
-  if (caps_logits(config_.router) || closed_compete(config_.router))  // which are rare, and the layer's own
+  scale_logits(config_.router, routed_.router.logits);
+  const bool rare = caps_logits(config_.router) || closed_compete(config_.router) || config_.router.sinks > 0;
+  if (rare)  // and the layer's own
     return decide_for(config_, z, choose_experts(config_.router, z, selection_bias_, K), uniform_);
   const double* bias = selection_bias_.size() > 0 ? selection_bias_.data() : nullptr;
   IdMatrix expert(T, K);
@@ -130,6 +147,7 @@ Decisions Layer::choose() {
 Decisions Layer::choose_noisily() {
   Routing<double>& r = routed_.router;
   map_tokens(router_, router_bias_, r.noise.clean), map_tokens(noise_router_, Floats(), r.noise.raw);
+  scale_logits(config_.router, r.noise.clean);
   r.noise.noise = std::move(noise_);
   r.logits = noise_forward(config_.noise, r.noise);
   NoisyChoice choice = choose_noisy(config_.noise, r.noise, r.logits, config_.shape.top_k);
@@ -172,8 +190,9 @@ Losses<double> Layer::losses() const {
 void Layer::gather() {
   const auto [T, D, F, E, K] = Letters(config_);
   const Index N = routed_.dispatch.N(), computed = computed_experts(config_),
-              rows_computed = routed_.dispatch.first(computed);
-  gathered_.prepare(N, D, storage_);
+              rows_computed = routed_.dispatch.first(computed), W = expert_width(config_);
+  if (has_latent(config_)) map_rows(latent_down_, a_.x, a_.latent), keep_rows(a_.latent);
+  gathered_.prepare(N, W, storage_);
   parallel_for(T, [&, K = K](Index t) {
     Index first = -1;  // where it is already, in its format
     for (Index k = 0; k < K; ++k) {
@@ -184,8 +203,8 @@ void Layer::gather() {
     }
   });
   if (config_.experts.glu) a_.gate.prepare(rows_computed, F);
-  a_.up.prepare(rows_computed, F), hidden_.prepare(rows_computed, F, storage_), a_.out.prepare(N, D);
-  for (Index n = rows_computed; n < N; ++n) gathered_.get(n, 0, D, a_.out.row(n));  // (X4)
+  a_.up.prepare(rows_computed, F), hidden_.prepare(rows_computed, F, storage_), a_.out.prepare(N, W);
+  for (Index n = rows_computed; n < N; ++n) gathered_.get(n, 0, W, a_.out.row(n));  // (X4)
   work_.clear();
   for (Index e = 0; e < computed; ++e) {
     const Index first = routed_.dispatch.first(e), rows = routed_.dispatch.count(e);
@@ -219,14 +238,15 @@ void Layer::gather() {
 
 /// Row n of (G1), which row `same` has already if that is not negative, or (G2).
 void Layer::gather_row(Index t, Index k, Index same, Index n) {
-  const Index D = config_.shape.hidden_size;
+  const Index W = expert_width(config_);
+  const float* x = worked_on().row(t);
   if (weighs_input(config_)) {
     thread_local std::vector<float> line;
-    line.resize(static_cast<std::size_t>(D));
-    scale(weights_(t, k), a_.x.row(t), D, line.data());
-    return keep(line.data(), D, {&gathered_, n}, 0, 0);
+    line.resize(static_cast<std::size_t>(W));
+    scale(weights_(t, k), x, W, line.data());
+    return keep(line.data(), W, {&gathered_, n}, 0, 0);
   }
-  same < 0 ? gathered_.put(n, 0, a_.x.row(t), D) : gathered_.copy(same, n);
+  same < 0 ? gathered_.put(n, 0, x, W) : gathered_.copy(same, n);
 }
 
 /// (X1) to (X3)
@@ -240,7 +260,6 @@ void Layer::run_experts() {
 /// The bias of (X3), and what is kept of the shared expert's sums; a routed one's are not stored.
 void Layer::finish_out() {
   constexpr Index kPart = 64;
-  const Index D = config_.shape.hidden_size;
   std::vector<std::pair<const Work*, Index>> parts;  // of so many rows
   for (const Work& w : work_)
     if (w.expert->down_bias.size() > 0 || (w.e == config_.shape.num_experts && storage_ == Storage::BF16))
@@ -248,6 +267,7 @@ void Layer::finish_out() {
   parallel_for(static_cast<Index>(parts.size()), [&](Index p) {
     const auto [w, first] = at(parts, p);
     const Matrix<float>& bias = w->expert->down_bias;
+    const Index D = width_of(w->e);
     for (Index i = first; i < std::min(first + kPart, w->rows); ++i) {
       if (bias.size() > 0) add(bias.data(), D, w->out + i * D);
       if (w->e == config_.shape.num_experts) keep(w->out + i * D, D);
@@ -312,19 +332,26 @@ const float* Layer::of_slot(const Floats& rows, Index t, Index k) const {
   return n < 0 ? nullptr : rows.row(n);
 }
 
-/// (C1) to (C3), token by token: the slots in their order, then the shared expert; and while y is in a cache, (B0) of it.
+/// (C1), (C2): the slots of token t in their order.
+void Layer::sum_rows(Index t, float* r) const {
+  const Index W = expert_width(config_);
+  std::fill_n(r, W, 0.0F);
+  const auto add_weighted = storage_ == Storage::BF16 ? add_scaled_in_bf16 : add_scaled;
+  for (Index k = 0; k < config_.shape.top_k; ++k)
+    if (const float* out = of_slot(a_.out, t, k); out != nullptr)
+      add_weighted(weight_of(t, k), out, W, r, of_slot(a_.out, t, k + 1));
+}
+
+/// (C1) to (C3), token by token, then the shared expert; and while y is in a cache, (B0) of it.
 void Layer::combine() {
   const auto [T, D, F, E, K] = Letters(config_);
   const DroppedOutput dropped = config_.capacity.dropped_output;
   a_.y.prepare(T, D);
+  if (has_latent(config_)) raise_sums();
   a_.task.resize(a_.dy.empty() ? 0 : static_cast<std::size_t>(T));
-  parallel_for(T, [&, D = D, K = K](Index t) {
+  parallel_for(T, [&, D = D](Index t) {
     float* y = a_.y.row(t);
-    std::fill_n(y, D, 0.0F);
-    const auto add_weighted = storage_ == Storage::BF16 ? add_scaled_in_bf16 : add_scaled;
-    for (Index k = 0; k < K; ++k)
-      if (const float* out = of_slot(a_.out, t, k); out != nullptr)
-        add_weighted(weight_of(t, k), out, D, y, of_slot(a_.out, t, k + 1));
+    if (!has_latent(config_)) sum_rows(t, y);
     if (leaves_x(dropped) && all_dropped(routed_.dispatch, t))
       add_scaled(keeps_x(dropped) ? 1.0F : weights_(t, 0), a_.x.row(t), D, y);
     if (biases_sum(config_)) add(combine_bias_.row(0), D, y);

@@ -17,8 +17,9 @@ struct WeightGrads {
 
 /// What our own loops read of a batch: f32 that hold numbers of the storage. All else is multiplied, and kept as Rows.
 struct Stages {
-  Floats x, dy;                               // (T, D)
-  Floats gate, up, out, y;                    // (N, F), (N, F), (N, D), (T, D)
+  Floats x, dy;             // (T, D)
+  Floats latent, latent_y;  // (T, L) what experts work on, and their sum, where that is not x
+  Floats gate, up, out, y;  // (N, F), (N, F), (N, D), (T, D); L for D in a latent space
   Floats shared_gate, shared_up, shared_out;  // (T, Fs), (T, Fs), (T, D)
   Floats gated_out;                           // (T, D), where a gate scales shared_out
   Matrix<float> gate_logit;                   // (T, 1), of that gate
@@ -27,6 +28,9 @@ struct Stages {
 struct StageGrads {
   Floats x, hidden, dx_rows;       // (T, D), (N, F), (N, D)
   Floats shared_hidden, shared_x;  // (T, Fs), (T, D)
+  Floats latent_x, latent_y;       // (T, L)
+  Floats routed, from_latent;      // (T, D) on both sides of the latent space
+  Matrix<float> latent_down, latent_up;
   Matrix<float> router_weight, router_bias, noise_weight, combine_bias, shared_gate;
 };
 
@@ -44,6 +48,10 @@ class Layer final : public LoadedLayer {
   void read_batch(const Inputs& batch);
   void route();
   void map_tokens(const Linear& map, const Floats& b, Matrix<double>& z) const;
+  void map_rows(const Linear& map, const Floats& from, Floats& to) const;
+  void keep_rows(Floats& rows) const;
+  const Floats& worked_on() const;
+  Index width_of(Index e) const;
   Decisions choose_noisily();
   Decisions choose();
   void score_all();
@@ -59,12 +67,15 @@ class Layer final : public LoadedLayer {
   void run_shared();
   const Floats& shared_output() const;
   const float* of_slot(const Floats& rows, Index t, Index k) const;
+  void sum_rows(Index t, float* r) const;
+  void raise_sums();
   void combine();
   Losses<double> losses() const;
   Expert& expert_of(Index e);
   Storage kept_as(Index e) const;
 
   // backward.cpp
+  void raise_sums_back();
   void combine_back();
   void combine_bias_back();
   void shared_back();
@@ -73,6 +84,8 @@ class Layer final : public LoadedLayer {
   void slope(const Work& work, const Tile& tile, float* dhidden) const;
   void weights_back();
   void router_back();
+  void gather_row_back(Index t, float* dx) const;
+  void latent_back();
   void gather_back();
 
   /// What a stage or a gradient keeps of n sums.
@@ -86,6 +99,7 @@ class Layer final : public LoadedLayer {
   Storage shared_storage_;  // in which the shared expert is multiplied: f32 where a gate scales its output
   std::vector<Expert> experts_;  // E, and the shared one; without maps until they are used
   Linear router_, noise_router_, router_back_, noise_router_back_;
+  Linear latent_down_, latent_up_, latent_down_back_, latent_up_back_;
   Matrix<double> selection_bias_;  // (1, E)
   Floats router_bias_;             // (1, E)
   Matrix<double> expert_scale_;    // (1, E)

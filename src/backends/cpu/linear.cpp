@@ -128,6 +128,17 @@ void multiply_transposed(Index m, Index k, Operand A, const Part& B, Rows& dW, I
   }
 }
 
+Matrix<float> weight_gradient(Index T, Index n, Index m, const float* dy, const float* x) {
+  constexpr Index kColumns = 512;
+  Matrix<float> dW = zeros<float>(n, m);
+  if (T == 0) return dW;
+  parallel_for((m + kColumns - 1) / kColumns, [&](Index i) {
+    const Index d = i * kColumns, some = std::min(kColumns, m - d);
+    multiply_transposed(n, some, T, operand(dy, n), operand(x + d, m), dW.data() + d, m);
+  });
+  return dW;
+}
+
 bool multiplies_panels(Storage storage) {
   return kernel_for(multiplied_as(storage), kMostRows, 256, 1024).panels;
 }

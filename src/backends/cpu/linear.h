@@ -61,6 +61,10 @@ void multiply_transposed(Index m, Index n, Index k, Operand A, Operand B, float*
 /// thread.
 void multiply_transposed(Index m, Index k, Operand A, const Part& B, Rows& dW, Index first);
 
+/// The gradient (n, m) of the weights of a map, for dy (T, n) and x (T, m).
+///   (L1")  dW = dy^T x
+Matrix<float> weight_gradient(Index T, Index n, Index m, const float* dy, const float* x);
+
 /// Are weights of a storage multiplied by our own products on this machine, where their shape allows it?
 bool multiplies_panels(Storage storage);
 /// What multiplies numbers of a storage: the implementation of oneDNN, as it calls it, with its version; or ours, which then

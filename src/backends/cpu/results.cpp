@@ -32,20 +32,21 @@ Trace<double> Layer::trace() const {
   if (has_noise(config_)) keep_as_float(r.logits);
   keep_as_float(a.loss.task), keep_as_float(a.loss.total);
   for (double& loss : a.loss.aux) keep_as_float(loss);
-  const Index T = config_.shape.num_tokens, N = a.dispatch.N(), D = config_.shape.hidden_size;
+  const Index T = config_.shape.num_tokens, N = a.dispatch.N(), W = expert_width(config_);
   a.x = widened(a_.x, 0, T);
   a.gate = widened(a_.gate, 0, a_.gate.rows());
   a.up = widened(a_.up, 0, a_.up.rows());
   a.hidden = widened(hidden_, 0, config_.shape.ffn_size);
-  if (weighs_input(config_)) a.in = widened(gathered_, 0, D);
+  if (has_latent(config_)) a.latent_x = widened(a_.latent, 0, T), a.latent_y = widened(a_.latent_y, 0, T);
+  if (weighs_input(config_)) a.in = widened(gathered_, 0, W);
   a.out = widened(a_.out, 0, N);
-  a.weighted.resize(N, D);
+  a.weighted.resize(N, W);
   for (Index t = 0; t < T; ++t)
     for (Index k = 0; k < config_.shape.top_k; ++k)
       if (const Index n = a.dispatch.row(t, k); n >= 0) {
-        Matrix<float> v(1, D);
-        scale(weight_of(t, k), a_.out.row(n), D, v.data());  // as `combine` made them
-        keep(v.data(), D);
+        Matrix<float> v(1, W);
+        scale(weight_of(t, k), a_.out.row(n), W, v.data());  // as `combine` made them
+        keep(v.data(), W);
         a.weighted.row(n) = v.cast<double>();
       }
   if (has_shared(config_)) a.shared.y = widened(shared_output(), 0, T);
@@ -65,10 +66,15 @@ Grads<double> Layer::grads(const Take& take) const {
   if (config_.experts.glu) g.gate = widened(dpre_, 0, F);
   g.up = widened(dpre_, dpre_.cols() - F, F);
   g.hidden = widened(g_.hidden, 0, g_.hidden.rows());
-  g.out = widened(dout_, 0, D);
+  g.out = widened(dout_, 0, expert_width(config_));
+  if (has_latent(config_)) {
+    g.latent_x = widened(g_.latent_x, 0, T), g.latent_y = widened(g_.latent_y, 0, T);
+    g.latent_down = widened(g_.latent_down), g.latent_up = widened(g_.latent_up);
+  }
   if (weighs_input(config_)) g.in = widened(g_.dx_rows, 0, g_.dx_rows.rows());
   g.shared_gate = widened(g_.shared_gate);
-  const auto of_expert = [&, D = D, E = E](Index e, Index width) {
+  const auto of_expert = [&, E = E](Index e, Index width) {
+    const Index D = width_of(e);
     const WeightGrads& given = at(dweights_, e);
     if (at(has_rows_, e) != 0) return widened(given);
     ExpertWeightGrads<double> none;
@@ -101,6 +107,9 @@ const std::vector<Known> kAlsoComputed{{"router.score_function", {"sqrtsoftplus"
                                        {"router.renorm", {"l2"}},
                                        {"router.expert_scale"},
                                        {"router.renorm_epsilon"},
+                                       {"router.renorm_epsilon_mode", {"clamp"}},
+                                       {"router.logit_scale"},
+                                       {"router.sinks"},
                                        {"combine.weight_location", {"input"}},
                                        {"experts.activation", {"quick_gelu"}},
                                        {"experts.act_alpha"},
@@ -110,8 +119,10 @@ const std::vector<Known> kAlsoComputed{{"router.score_function", {"sqrtsoftplus"
                                        {"experts.clamp_up_abs"},
                                        {"experts.up_offset"},
                                        {"experts.identity_experts"},
+                                       {"experts.latent_size"},
                                        {"shared.mode", {"average", "weighted_mean"}},
                                        {"aux.p_source", {"softmax"}},
+                                       {"bias_update.kind", {"sign_centred"}},
                                        {"shared.clamp_gate_max"},
                                        {"shared.clamp_act_max"},
                                        {"shared.clamp_up_abs"}};

@@ -97,7 +97,8 @@ struct ExpertMatrices {
 };
 ExpertMatrices matrices_of(const Config& config, const Inputs& inputs, Index e) {
   const bool shared = e == config.shape.num_experts;
-  const Index D = config.shape.hidden_size, F = shared ? config.shared.ffn_size : config.shape.ffn_size;
+  const Index D = shared ? config.shape.hidden_size : expert_width(config),
+              F = shared ? config.shared.ffn_size : config.shape.ffn_size;
   const Index first = shared ? 0 : e * F * D;
   const auto stored = [&](Tensor id, Index rows, Index cols) {
     return Stored{&inputs.at(id), id, first, rows, cols};
@@ -129,7 +130,7 @@ Expert load_expert(const Config& config, const Inputs& inputs, Index e, Storage 
   };
   if (config.experts.glu) expert.gate_bias = bias(Tensor::experts_gate_bias, expert.F);
   expert.up_bias = bias(Tensor::experts_up_bias, expert.F);
-  expert.down_bias = bias(Tensor::experts_down_bias, config.shape.hidden_size);
+  expert.down_bias = bias(Tensor::experts_down_bias, expert_width(config));
   return expert;
 }
 
