@@ -70,6 +70,9 @@ Format LayerOptions::format() const { return dtype.empty() ? Format::F64 : real_
 Inputs LayerOptions::inputs(const NamedConfig& named) const {
   InputSources sources{input, weights, {}, kDefaultSeed, Format::F64, {}};
   if (!layer.empty()) sources.layer = parse_index("--layer", layer, 0, INT32_MAX);
+  if (!sources.layer && weights.ends_with(".json"))
+    throw Error("--layer",
+                "--layer must be given where --weights = " + shown(weights) + " is an index of shards");
   if (sources.layer && weights.empty()) throw Error("--layer", "--layer = " + layer + " needs --weights");
   if (!seed.empty()) sources.seed = parse_seed("--seed", seed);
   sources.format = format(), sources.fused = named.fused;

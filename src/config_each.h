@@ -42,10 +42,12 @@ void each_field_of_choices(Visitor& v, Config& c) {
     v("expert_scale", r.expert_scale, any, &kRouter.expert_scale);
     v("second_policy", r.second_policy, any);
     v("second_threshold", r.second_threshold, draws_second(r));
+    v("second_place", r.second_place, draws_second(r), &kRouter.second_place);
   });
   v.section("noise", [&] {
     v("kind", c.noise.kind);
-    v("epsilon", c.noise.epsilon, has_noise(c));
+    v("epsilon", c.noise.epsilon, learns_noise(c));
+    v("scale", c.noise.scale, fixes_noise(c));
   });
 }
 
@@ -111,6 +113,8 @@ void each_field_of_experts(Visitor& v, Config& c) {
 template <typename Visitor>
 void each_field_of_losses(Visitor& v, Config& c) {
   static constexpr PSource kPSource = PSource::NormalisedScore;
+  static constexpr Variance kVariance = Variance::Population;
+  static constexpr ImportanceOf kImportanceOf = ImportanceOf::Weights;
   v.list("aux", c.aux, [&](Aux& a) {
     v("name", a.name);
     v("kind", a.kind);
@@ -124,6 +128,8 @@ void each_field_of_losses(Visitor& v, Config& c) {
     v("multiply", a.multiply, balance);
     v("scope", a.scope, balance);
     v("epsilon", a.epsilon, is_of_importance(a) || is_of_load(a));
+    v("variance", a.variance, is_of_importance(a) || is_of_load(a), &kVariance);
+    v("importance_of", a.importance_of, is_of_importance(a), &kImportanceOf);
   });
   v.section("bias_update", [&] {
     v("kind", c.bias_update.kind);

@@ -28,8 +28,12 @@ struct Document {
 /// A shared expert that is so many times as wide as the others stays so when they are given another width.
 void follow_width(const Document& document, const std::set<std::string>& given, Json& json) {
   const bool follows = document.shared_parts > 0 && given.count("shape.ffn_size") > 0 &&
-                       given.count("shared.ffn_size") == 0 && json["shape"]["ffn_size"].is_number_integer();
-  if (follows) json["shared"]["ffn_size"] = document.shared_parts * json["shape"]["ffn_size"].get<Index>();
+                       given.count("shared.ffn_size") == 0 && json["shape"].is_object() &&
+                       json["shared"].is_object() && json["shape"]["ffn_size"].is_number_integer();
+  if (!follows) return;
+  const Json& width = json["shape"]["ffn_size"];
+  if (width >= 1 && width <= kMaxSize / document.shared_parts)  // else it is refused as it is
+    json["shared"]["ffn_size"] = document.shared_parts * width.get<Index>();
 }
 
 Document config_document(const std::string& name) {
@@ -81,7 +85,8 @@ Inputs weights_from(const InputSources& sources, const Config& config) {
 
 std::string config_in(const std::string& name) {
   std::error_code failed;
-  const bool folder = name.find('/') != std::string::npos && std::filesystem::is_directory(name, failed);
+  const bool path = name == "." || name == ".." || name.find('/') != std::string::npos;
+  const bool folder = path && !name.ends_with(".json") && std::filesystem::is_directory(name, failed);
   return folder ? (std::filesystem::path(name) / "config.json").string() : name;
 }
 

@@ -116,6 +116,13 @@ const std::vector<Block> kBlocks{
      "here",
      {"shape.num_experts=8", "shape.top_k=2", "router.score_function=sigmoid", "router.selection_bias=true",
       "router.renorm=sum", "router.renorm_epsilon=1e-20", "bias_update.kind=sign_centred"}},
+    {"vmoe", "V-MoE: noise of a fixed scale, a capacity in steps of 4, first choices first",
+     "google-research/vmoe, NoisyTopExpertsPerItemRouter: noise of 1 / E, compute_capacity in multiples of 4; "
+     "Riquelme et al., arXiv 2106.05974, without batch priority. Sizes and capacity factor chosen here; its "
+     "losses are left out: of importance by the clean softmax, of load by another threshold",
+     {"shape.num_experts=8", "shape.top_k=2", "noise.kind=gaussian_fixed", "noise.scale=0.125", "capacity.mode=factor",
+      "capacity.factor=1", "capacity.base=tokens_times_k", "capacity.outer_round=ceil", "capacity.multiple_of=4",
+      "capacity.order=choice_major", "experts.glu=false", "experts.activation=gelu_tanh", "experts.bias=per_expert"}},
     {"tutel", "Tutel: a clamped sum, K times the rounded even load, first choices first",
      "microsoft/tutel, tutel/impls/fast_dispatch.py and losses.py: a factor of 1, gshard_loss, ReLU; without "
      "gate noise. Sizes and coefficient chosen here",

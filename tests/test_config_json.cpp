@@ -38,7 +38,7 @@ TEST_CASE("config_json: unknown fields and values are errors that list what ther
         "closed_groups, "
         "renorm, renorm_stage, renorm_epsilon, renorm_epsilon_mode, routed_scaling_factor, expert_scale, "
         "second_policy, "
-        "second_threshold");
+        "second_threshold, second_place");
   CHECK(error_with("mixtral", "groups=2") ==
         "groups = 2 is not a field; a config has shape, router, noise, capacity, combine, "
         "experts, shared, aux, bias_update");
@@ -46,7 +46,7 @@ TEST_CASE("config_json: unknown fields and values are errors that list what ther
         "router.score_function = \"softplus\" must be one of none, softmax, sigmoid, sqrtsoftplus");
   CHECK(error_with("mixtral", "aux.load_balance.weight=1") ==
         "aux.0.weight = 1 is not a field; aux.0 has name, kind, coefficient, f_source, "
-        "f_divide_by_k, f_from, f_stage, p_source, multiply, scope, epsilon");
+        "f_divide_by_k, f_from, f_stage, p_source, multiply, scope, epsilon, variance, importance_of");
 }
 
 TEST_CASE("config_json: types are strict") {

@@ -86,7 +86,8 @@ TEST_CASE("detection: who is dropped shows in y, and so does every other expert 
       {"capacity/by-raw-weight", "the other choice is dropped, too"},
       {"exact/choice-major", tie},
       {"noise/all-chosen", "slots alone differ"},
-      {"expert-choice/plain", "the choice left out has no place"}};
+      {"expert-choice/plain", "the choice left out has no place"},
+      {"expert-choice/uneven", "the choice left out has no place"}};
   std::string hidden;
   for (const GoldenFile& file : corpus()) {
     for (const GoldenCase& c : file.cases) {

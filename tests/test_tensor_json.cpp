@@ -126,6 +126,6 @@ TEST_CASE("tensor_json: what does not fit together is refused by name") {
           back({{"dtype", "f64"}, {"shape", {1}}, {"b64", "AAAA"}});
         }) == "f.json: y must hold as many elements as its shape");
   CHECK(error_of([] {
-          back({{"dtype", "f64"}, {"shape", {1}}, {"file", "../../etc/x"}}, "/tmp/f.json");
-        }).starts_with("/tmp/x: must be a readable file"));
+          back({{"dtype", "f64"}, {"shape", {1}}, {"file", "../../etc/nowhere"}}, "/tmp/f.json");
+        }).starts_with("/tmp/nowhere: must be a readable file"));
 }

@@ -57,6 +57,11 @@ enum class SecondPolicy { All, Random };
 template <>
 inline constexpr std::array kSpelling<SecondPolicy>{"all", "random"};
 
+/// (P3): does a second choice that is not taken up hold a place, or leave it to the next?
+enum class SecondPlace { Kept, Freed };
+template <>
+inline constexpr std::array kSpelling<SecondPlace>{"kept", "freed"};
+
 /// (R4): is the selection bias added to scores, or to logits?
 enum class BiasOn { Scores, Logits };
 template <>
@@ -98,17 +103,19 @@ struct Router {
   double routed_scaling_factor = 1;                    // (R3) multiplies every weight
   bool expert_scale = false;                           // (R3) so does a number of its expert
   SecondPolicy second_policy = SecondPolicy::All;
-  double second_threshold = 0.5;  // where second_policy is Random
+  double second_threshold = 0.5;  // where second_policy is Random, as is the next
+  SecondPlace second_place = SecondPlace::Kept;
 };
 
-enum class NoiseKind { None, GaussianLearned };
+enum class NoiseKind { None, GaussianLearned, GaussianFixed };
 template <>
-inline constexpr std::array kSpelling<NoiseKind>{"none", "gaussian_learned"};
+inline constexpr std::array kSpelling<NoiseKind>{"none", "gaussian_learned", "gaussian_fixed"};
 
 /// (N1) noise on the logits that experts are ranked and scored by: an explicit input, never a seed.
 struct Noise {
   NoiseKind kind = NoiseKind::None;
-  double epsilon = 1e-2;  // where kind is not None: the least standard deviation
+  double epsilon = 1e-2;  // where kind is GaussianLearned: the least standard deviation
+  double scale = 1;       // where kind is GaussianFixed: the standard deviation
 };
 
 enum class CapacityMode { None, Factor, Fixed };
@@ -227,6 +234,14 @@ inline constexpr std::array kSpelling<LoadStage>{"pre_drop", "post_drop"};
 enum class LoadFrom { Selected, RetopkOfAuxScores };
 template <>
 inline constexpr std::array kSpelling<LoadFrom>{"selected", "retopk_of_aux_scores"};
+/// (M1): is the variance over E, or over E - 1?
+enum class Variance { Population, Unbiased };
+template <>
+inline constexpr std::array kSpelling<Variance>{"population", "unbiased"};
+/// (M2): is the importance of an expert what its choices weigh, or the sum of all scores for it?
+enum class ImportanceOf { Weights, Scores };
+template <>
+inline constexpr std::array kSpelling<ImportanceOf>{"weights", "scores"};
 /// (B1): the share of an expert is of the scores, or the softmax of the logits whatever the scores are.
 enum class PSource { NormalisedScore, Softmax };
 template <>
@@ -248,7 +263,9 @@ struct Aux {
   PSource p_source = PSource::NormalisedScore;  // where scores are no softmax
   Multiply multiply = Multiply::E2Mean;
   Scope scope = Scope::Batch;
-  double epsilon = 1e-10;  // where kind is CvImportance or CvLoad
+  double epsilon = 1e-10;  // where kind is CvImportance or CvLoad, as is the next
+  Variance variance = Variance::Population;
+  ImportanceOf importance_of = ImportanceOf::Weights;  // where kind is CvImportance
 };
 
 enum class BiasUpdate { None, Sign, SignCentred };

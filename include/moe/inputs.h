@@ -106,7 +106,8 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
   p.router = view(Tensor::router_weight, 0, E, D);
   p.router_bias = view(Tensor::router_bias, 0, 1, E);
   p.noise_weight = view(Tensor::router_noise_weight, 0, E, D);
-  p.noise = view(Tensor::noise_gaussian_learned, 0, T, E);
+  p.noise =
+      view(learns_noise(config) ? Tensor::noise_gaussian_learned : Tensor::noise_gaussian_fixed, 0, T, E);
   p.second_policy = view(Tensor::noise_second_policy, 0, 1, T);
   p.selection_bias = view(Tensor::router_selection_bias, 0, 1, E);
   p.router_x = view(Tensor::router_x, 0, T, D);

@@ -18,7 +18,7 @@ struct NamedConfig {
 NamedConfig load_config(const std::string& name, const std::vector<std::string>& sets = {},
                         std::optional<Index> tokens = {});
 
-/// The config.json of a folder, which is a path if it contains '/'; any other name as it is.
+/// The config.json of a folder, which is a path if it contains '/', or is '.' or '..'; any other name as it is.
 std::string config_in(const std::string& name);
 /// The checkpoint in a folder: the index of its shards, model.safetensors, or the one file of safetensors that there is; a file as
 /// it is.

@@ -69,7 +69,7 @@ enum class Tensor {
   experts_gate, experts_up, experts_down, experts_gate_bias, experts_up_bias, experts_down_bias,
   combine_bias, combine_norm_weight,
   shared_gate, shared_up, shared_down, shared_gate_weight,
-  noise_gaussian_learned, noise_second_policy,
+  noise_gaussian_learned, noise_gaussian_fixed, noise_second_policy,
   router_logits, router_noise_raw, router_noisy_logits, router_scores, router_logsumexp, router_group_scores,
   router_denominator, router_topk_ids, router_topk_weights,
   dispatch_counts, dispatch_offsets, dispatch_order, dispatch_kept,

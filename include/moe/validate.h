@@ -64,7 +64,7 @@ inline void validate(const Router& r, const Shape& shape) {
           "must be 0 where router.selection_bias_on = logits");
   require(r.logit_scale > 0 && std::isfinite(r.logit_scale), "router.logit_scale", r.logit_scale,
           "must be positive and finite");
-  require(r.sinks >= 0 && r.sinks < shape.top_k, "router.sinks", r.sinks,
+  require(r.sinks == 0 || (r.sinks > 0 && r.sinks < shape.top_k), "router.sinks", r.sinks,
           "must lie in [0, shape.top_k - 1 = ", shape.top_k - 1, "]");
   require(r.sinks == 0 || (r.n_group == 1 && !draws_second(r)), "router.sinks", r.sinks,
           "needs router.n_group = 1 and router.second_policy = all");
@@ -80,10 +80,13 @@ inline void validate(const Router& r, const Shape& shape) {
 /// What is equal in truth among noisy logits is known of the logits themselves, not of what is made of them.
 inline void validate_noise(const Config& c) {
   if (!has_noise(c)) {
-    require(!has_load_loss(c), "aux", "cv_load", "needs noise (noise.kind = gaussian_learned)");
+    require(!has_load_loss(c), "aux", "cv_load",
+            "needs noise (noise.kind = gaussian_learned or gaussian_fixed)");
     return;
   }
   require(c.noise.epsilon > 0 && std::isfinite(c.noise.epsilon), "noise.epsilon", c.noise.epsilon,
+          "must be positive and finite");
+  require(c.noise.scale > 0 && std::isfinite(c.noise.scale), "noise.scale", c.noise.scale,
           "must be positive and finite");
   require(!c.router.selection_bias, "router.selection_bias", "true", "cannot be proven with noise");
   require(!has_groups(c), "router.n_group", c.router.n_group, "cannot be proven with noise: must be 1");
@@ -104,6 +107,10 @@ inline void validate(const Capacity& c, const Shape& shape, const Router& router
   require(!(ranks_assignments(c) && shares_a_sum(router) && couples_experts(router.score_function)) ||
               router.renorm_epsilon == 0,
           "router.renorm_epsilon", router.renorm_epsilon, "must be 0 where capacity.priority = weight");
+  require(!(ranks_assignments(c) && clamps_sum(router)), "router.renorm_epsilon_mode", "clamp",
+          "needs another capacity.priority than weight");
+  require(!(ranks_by_numbers(c) && frees_place(router)), "router.second_place", "freed",
+          "needs capacity.priority = fcfs");
   require(!(ranks_by_numbers(c) && caps_logits(router)), "router.logit_softcap", router.logit_softcap,
           "must be 0 where capacity.priority is not fcfs");
   require(!(ranks_assignments(c) && router.expert_scale), "router.expert_scale", "true",
@@ -179,7 +186,7 @@ inline void validate(const Shared& s, const Shape& shape) {
           "shared.ffn_size", s.ffn_size, "makes a tensor of more than 2^50 elements");
 }
 
-inline void validate(const std::vector<Aux>& aux) {
+inline void validate(const std::vector<Aux>& aux, Index num_experts, bool noise) {
   std::set<std::string> names{"task", "total"};
   for (std::size_t i = 0; i < aux.size(); ++i) {
     const Aux& a = aux[i];
@@ -191,6 +198,9 @@ inline void validate(const std::vector<Aux>& aux) {
     require(std::isfinite(a.coefficient), where + "coefficient", a.coefficient, "must be finite");
     require(a.epsilon > 0 && std::isfinite(a.epsilon), where + "epsilon", a.epsilon,
             "must be positive and finite");
+    require(!(is_of_importance(a) && sums_scores(a) && noise), where + "importance_of", "scores",
+            "needs noise.kind = none: it is not said whether scores are noisy");
+    require(!is_unbiased(a) || num_experts > 1, where + "variance", "unbiased", "needs two experts or more");
   }
 }
 
@@ -218,7 +228,7 @@ inline void validate(const Config& config) {
             "losses need a router (router.score_function = none)");
     require(!has_shared(config), "shared.mode", "add or sigmoid_gate",
             "needs a router (router.score_function = none)");
-    require(!has_noise(config), "noise.kind", "gaussian_learned",
+    require(!has_noise(config), "noise.kind", spelling(config.noise.kind),
             "needs a router (router.score_function = none)");
   } else {
     validate(config.router, config.shape);
@@ -236,12 +246,13 @@ inline void validate(const Config& config) {
           "capacity.dropped_output", spelling(config.capacity.dropped_output),
           "must be zero where experts work on a latent x (experts.latent_size)");
   if (updates_bias(config)) {
-    require(config.router.selection_bias, "bias_update.kind", "sign", "needs router.selection_bias");
+    require(config.router.selection_bias, "bias_update.kind", spelling(config.bias_update.kind),
+            "needs router.selection_bias");
     require(config.bias_update.gamma > 0 && std::isfinite(config.bias_update.gamma), "bias_update.gamma",
             config.bias_update.gamma, "must be positive and finite");
   }
   validate(config.capacity, config.shape, config.router);
-  validate(config.aux);
+  validate(config.aux, config.shape.num_experts, has_noise(config));
 }
 
 /// Throws Error unless `a` can be the input `info`: real, finite, of its shape. `where` comes before its name.

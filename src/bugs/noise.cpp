@@ -54,24 +54,25 @@ std::vector<Bug> noise_bugs() {
   return {
       draws("noise: left out",
             [](const Config&, Inputs& in) {
-              const auto found = in.find(Tensor::noise_gaussian_learned);
-              if (found == in.end()) return;
-              const std::vector<double> zeros = buffer<double>(found->second.size());
-              found->second = array_of(found->second.dims, zeros.data());
+              for (const Tensor id : {Tensor::noise_gaussian_learned, Tensor::noise_gaussian_fixed})
+                if (const auto found = in.find(id); found != in.end()) {
+                  const std::vector<double> zeros = buffer<double>(found->second.size());
+                  found->second = array_of(found->second.dims, zeros.data());
+                }
             }),
       draws("noise: scaled by the router's weights instead of its own",
             [](const Config& config, Inputs& in) {
-              if (has_noise(config)) in[Tensor::router_noise_weight] = in.at(Tensor::router_weight);
+              if (learns_noise(config)) in[Tensor::router_noise_weight] = in.at(Tensor::router_weight);
             }),
       confuses("noise: without the least scale",
                [](Config& c) {
-                 if (has_noise(c)) c.noise.epsilon = 0x1p-40;
+                 if (learns_noise(c)) c.noise.epsilon = 0x1p-40;
                }),
       confuses("noise: the variance over E - 1",
                [](Config& c) {
                  const auto E = static_cast<double>(c.shape.num_experts);
                  for (Aux& aux : c.aux)
-                   if (is_of_importance(aux)) aux.coefficient *= E > 1 ? E / (E - 1) : 1;
+                   if (is_of_importance(aux) && !is_unbiased(aux)) aux.coefficient *= E > 1 ? E / (E - 1) : 1;
                }),
       confuses("noise: the load loss left out",
                [](Config& c) {

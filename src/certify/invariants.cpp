@@ -56,6 +56,11 @@ Values scores_by_token(const Facts& f) {
 }
 
 bool is_softmax(const Config& c) { return couples_experts(c.router.score_function); }
+/// Is a loss of sums of scores, which grow with the scores?
+bool has_sums_of_scores(const Config& c) {
+  return std::any_of(c.aux.begin(), c.aux.end(),
+                     [](const Aux& a) { return is_of_importance(a) && sums_scores(a); });
+}
 bool has_balance(const Config& c) {
   return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) { return is_balance(a); });
 }
@@ -112,7 +117,8 @@ const Matrices& clean_logits(const Facts& f) {
   return has_noise(f.config) ? f.a.router.noise.clean : f.a.router.logits;
 }
 bool has_importance(const Config& c) {
-  return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) { return is_of_importance(a); });
+  return std::any_of(c.aux.begin(), c.aux.end(),
+                     [](const Aux& a) { return is_of_importance(a) && !sums_scores(a); });
 }
 Values of_rows(const Facts& f) {
   return {norms_experts(f.config) ? inner(f.g.normed, f.a.normed) : inner(f.g.out, f.a.out)};
@@ -151,7 +157,7 @@ const Rule kRules[] = {
     {"I3",
      [](const Facts& f) {
        return shares_a_sum(f.config.router) && f.config.router.renorm_epsilon == 0 &&
-              !(is_softmax(f.config) && has_balance(f.config));
+              !(is_softmax(f.config) && has_balance(f.config)) && !has_sums_of_scores(f.config);
      },
      scores_by_token, zeros_by_token},
     // (I4)  <dW, W> + <db, b> = <dz, z>

@@ -59,6 +59,8 @@ std::vector<std::string> drawn_sets(Dice& dice, const std::string& preset) {
   now_and_then("combine.norm=" + dice.any<Norm>());
   now_and_then("combine.weight_location=" + dice.any<WeightLocation>());
   now_and_then("experts.latent_size=" + whole(1 + dice.below(40)));
+  now_and_then("router.second_place=" + dice.any<SecondPlace>());  // refused but where chance decides
+  now_and_then("noise.kind=gaussian_fixed");
   now_and_then("router.sinks=1");  // refused where all choices are sinks, or a loss counts the first one
   now_and_then("router.logit_scale=0.5");
   now_and_then("router.renorm_epsilon=0.25");

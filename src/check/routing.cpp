@@ -202,14 +202,21 @@ class RoutingJudge {
     const Matrix<double> u = all_rows(params_of<double>(config_, inputs_).second_policy);
     const Matrix<Bound> w =
         policy ? early_weights(config_.router, all_.z, decisions.expert) : Matrix<Bound>();
+    if (policy) {  // what was taken up where rounding may decide: the rest follows from it
+      for (Index t = 0; t < T_; ++t)
+        if (policy_is_open(w, u, t))
+          decisions.taken_up(t, 1) = (*returned)(t, at(slot_, t * K_ + 1)) != 0 ? 1 : 0;
+      const auto params = params_of<double>(config_, inputs_);
+      const Matrix<double> z = logits_forward(config_, all_rows(params.x), params).logits;
+      set_plan(config_, places(priority_keys(config_, z, decisions.expert)), decisions);
+    }
     Matrix<std::uint8_t> kept = decisions.plan.kept;
     std::vector<Index> differ(kept.size() > 0 ? static_cast<std::size_t>(config_.shape.num_experts) : 0);
     for (Index t = 0; t < T_; ++t)
       for (Index k = 0; k < K_; ++k) {
         const Index value = (*returned)(t, at(slot_, t * K_ + k));
         if (value == kept(t, k)) continue;
-        const bool open =
-            (value == 0 || value == 1) && (ranked || (policy && k == 1 && policy_is_open(w, u, t)));
+        const bool open = (value == 0 || value == 1) && ranked;
         if (!open)
           return fail(verdict_, t,
                       std::string(value != 0 ? "keeps" : "drops") + " its choice " + std::to_string(k) +

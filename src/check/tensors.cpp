@@ -13,7 +13,7 @@ std::vector<std::string> sources_of(const Aux& aux, const std::string& ranked) {
     case AuxKind::Z:
       return {"router.logsumexp"};
     case AuxKind::CvImportance:
-      return {"router.topk_weights"};
+      return {sums_scores(aux) ? "router.scores" : "router.topk_weights"};
     case AuxKind::CvLoad:
       return {kNowhere};
   }
@@ -124,8 +124,11 @@ Sources sources_of(const Config& config) {
     if (weighed && (latent || norms_output(config))) all["grad.expert.in"].emplace_back("grad.expert.out");
   }
   if (noise) {
-    all["router.noisy_logits"] = {"router.logits", kNowhere};
+    all["router.noisy_logits"] = {"router.logits"};
     all["grad.router.logits"] = {"grad.router.noisy_logits"};
+  }
+  if (learns_noise(config)) {  // whose map gives what is not returned
+    all["router.noisy_logits"].push_back(kNowhere);
     all["grad.router.noise_weight"] = {"grad.router.noisy_logits", kNowhere};
     all[router_x].push_back(kNowhere);
   }
@@ -136,7 +139,7 @@ Sources sources_of(const Config& config) {
     const auto also = [&](const std::string& name) {
       all[name].insert(all[name].end(), of_loss.begin(), of_loss.end());
     };
-    also(is_of_importance(aux) ? "grad.router.topk_weights" : grad_ranked);
+    also(is_of_importance(aux) && !sums_scores(aux) ? "grad.router.topk_weights" : grad_ranked);
     if (is_of_load(aux)) also("grad.router.logits");
   }
   if (scales_x(config.capacity.dropped_output))

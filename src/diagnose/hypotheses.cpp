@@ -64,6 +64,11 @@ std::vector<FieldValue> other_numbers(const Config& c) {
   }
   if (has_groups(c)) all.push_back({"router.n_group", 1});
   if (c.shape.num_groups > 1) all.push_back({"shape.num_groups", 1});
+  if (fixes_noise(c)) {
+    const double s = c.noise.scale, E = static_cast<double>(c.shape.num_experts);
+    for (const double other : std::set<double>{1.0, s * E, s / E})
+      if (other != s) all.push_back({"noise.scale", other});
+  }
   if (draws_second(c.router))
     for (const double other : {0.2, 0.5, 1.0}) all.push_back({"router.second_threshold", other});
   if (has_factor(c.capacity)) {

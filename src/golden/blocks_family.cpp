@@ -334,6 +334,9 @@ std::vector<GoldenCase> expert_choice() {
           .flag("Tie")
           .logits({{1, 0, 0, 0}, {1, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}})
           .catches("the later token"),
+      chooses("expert-choice/uneven", "Five tokens for four experts: floor(2.5) places each.")
+          .logits({{1, 0, 2, -1}, {0.5, 0.25, -1, 3}, {2, 1, 0, 0}, {-1, 3, 0.5, 1}, {1.5, 0.5, 1, 0.5}})
+          .catches("a place more for half a token"),
   };
 }
 

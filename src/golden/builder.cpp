@@ -92,6 +92,12 @@ CaseBuilder& CaseBuilder::noise(const Rows& raw, const Rows& noise) {
   return tensor(Tensor::router_noise_weight, w).tensor(Tensor::noise_gaussian_learned, n);
 }
 
+CaseBuilder& CaseBuilder::noise(const Rows& noise) {
+  std::vector<double> n;
+  for (const std::vector<double>& row : noise) n.insert(n.end(), row.begin(), row.end());
+  return tensor(Tensor::noise_gaussian_fixed, n);
+}
+
 CaseBuilder& CaseBuilder::routes(const std::vector<std::vector<Index>>& ids) {
   const Index E = case_.config["shape"]["num_experts"].get<Index>();
   Rows rows;

@@ -17,6 +17,7 @@ std::vector<GoldenFile> output_family();
 std::vector<GoldenFile> sinks_family();
 std::vector<GoldenFile> norms_family();
 std::vector<GoldenFile> models_family();
+std::vector<GoldenFile> spread_family();
 std::vector<GoldenFile> capacity_family();
 std::vector<GoldenFile> losses_family();
 std::vector<GoldenFile> range_family();
@@ -47,6 +48,7 @@ class CaseBuilder {
   CaseBuilder& routes(const std::vector<std::vector<Index>>& ids);
   /// ... and after logits(): exactly these raw scales and this noise.
   CaseBuilder& noise(const Rows& raw, const Rows& noise);
+  CaseBuilder& noise(const Rows& noise);  // of a fixed scale
   CaseBuilder& tensor(Tensor id, const std::vector<double>& values);
   /// A tensor of any shape and values, to be refused.
   CaseBuilder& raw(Tensor id, const Dims& dims, const std::vector<double>& values);

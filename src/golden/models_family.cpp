@@ -62,6 +62,7 @@ const std::vector<Row> kRows{
      "Groups, a loss of each of two sequences, a bias that follows what is kept.", "one loss for both",
      {"router.n_group=4", "router.topk_group=2", "shape.num_groups=2", "shared.ffn_size=6"}},
     {"torchtitan", "models/torchtitan", "Steps of the bias whose mean is 0.", "steps of gamma", {}},
+    {"vmoe", "models/vmoe", "Noise of a fixed scale, and places in steps of 4.", "noise that is not scaled", {}},
     {"tutel", "models/tutel",
      "K times the rounded even load, first choices first.", "a capacity that is rounded once",
      {}},

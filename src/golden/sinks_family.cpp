@@ -98,6 +98,13 @@ std::vector<GoldenCase> clamped_sums() {
           .set("capacity.fixed=1")
           .routes({{0, 1}, {0, 2}, {1, 0}, {2, 3}})
           .catches("a sum of what was dropped"),
+      clamped("switch", "renorm/clamp-met", "A sum that is epsilon: the slope is that of the clamp, 0.")
+          .set("router.score_function=sigmoid")
+          .set("router.renorm=sum")
+          .set("router.renorm_epsilon=0.5")
+          .set("aux=[]")
+          .logits({{0, -1, -2, -3}, {1, 0, -1, -2}, {-0.5, -1, -2, -4}})
+          .catches("a slope of 1 at the clamp"),
       clamped("switch", "renorm/clamp-one-choice", "One choice: 1 where its score is over epsilon.")
           .set("router.renorm=sum")
           .set("router.renorm_epsilon=0.375")
@@ -118,7 +125,7 @@ std::vector<GoldenCase> scaled_logits_cases() {
           .set("router.score_function=sigmoid")
           .catches("a bias that is added afterwards"),
       scaled("mixtral", "router/logit-scale-softcap", "Before they are drawn together.")
-          .set("router.logit_scale=3")
+          .set("router.logit_scale=2")
           .set("router.logit_softcap=2")
           .catches("a cap of the logits before they are multiplied"),
       scaled("shazeer2017", "router/logit-scale-noise", "Not the noise.")

@@ -15,7 +15,7 @@ Mixture mixture_of(const Config& c) {
   x.shared_gate = gates_shared(c);
   x.router_bias = c.router.selection_bias || c.router.logit_bias;
   x.latent_size = c.experts.latent_size;
-  x.router_matrices = !has_router(c) ? 0 : has_noise(c) ? 2 : 1;
+  x.router_matrices = !has_router(c) ? 0 : learns_noise(c) ? 2 : 1;
   return x;
 }
 

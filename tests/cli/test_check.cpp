@@ -42,7 +42,9 @@ void check_backend_cpu(const std::string& dtype, int skipped) {
   CHECK(counts["FLAG"] == 0);
   int declined = 0;  // by what it does not compute, which is this and nothing else
   for (const Json& c : report["cases"])
-    for (const char* field : {"router.input = \"own\"", "combine.norm = \"rms\"", "experts.latent_size = "})
+    for (const char* field :
+         {"router.input = \"own\"", "combine.norm = \"rms\"", "experts.latent_norm = \"rms\"",
+          "experts.output_norm = \"rms\"", "experts.softcap_gate = ", "experts.softcap_up = "})
       if (c["status"] == "SKIPPED" &&
           c["reason"].get<std::string>().find(std::string("backend cpu does not compute ") + field) !=
               std::string::npos)

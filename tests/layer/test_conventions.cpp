@@ -25,7 +25,16 @@ TEST_CASE("conventions: which scores, weights and noise (R2), (R3), (R5), (R6), 
           Config c;
           c.noise.kind = kind;
           return has_noise(c);
-        }) == "gaussian_learned");
+        }) == "gaussian_learned gaussian_fixed");
+  CHECK(yes(&Noise::kind, [](const Noise& n) { return learns_noise(n); }) == "gaussian_learned");
+  Config fixed;
+  fixed.noise.kind = NoiseKind::GaussianFixed;
+  CHECK((fixes_noise(fixed) && !learns_noise(fixed) && !fixes_noise(Config())));
+  Router freed;
+  freed.second_place = SecondPlace::Freed;
+  CHECK(!frees_place(freed));
+  freed.second_policy = SecondPolicy::Random;
+  CHECK(frees_place(freed));
   Router r;
   r.renorm = Renorm::Sum;
   CHECK((shares_before_drop(r) && weights_by_logits(r)));
@@ -117,6 +126,8 @@ TEST_CASE("conventions: which losses (B1), (Z1), (M1), (M2), and updates (U1)") 
   CHECK(yes(&Aux::kind, is_of_load) == "cv_load");
   CHECK(yes(&Aux::f_source, counts_first_only) == "top1");
   CHECK(yes(&Aux::p_source, of_softmax) == "softmax");
+  CHECK(yes(&Aux::variance, is_unbiased) == "unbiased");
+  CHECK(yes(&Aux::importance_of, sums_scores) == "scores");
   CHECK(yes(&Aux::f_from, counts_by_scores) == "retopk_of_aux_scores");
   CHECK(yes<LoadStage>(after_drops) == "post_drop");
   const auto updates = [](BiasUpdate value) {

@@ -22,33 +22,50 @@ Routing<double> routing() {
 }  // namespace
 
 TEST_CASE("importance: the squared coefficient of variation by hand") {
-  const Variation<double> a = variation<double>({1, 3}, 0);
+  const auto with = [](double epsilon, Variance variance = Variance::Population) {
+    return Aux{.kind = AuxKind::CvImportance, .epsilon = epsilon, .variance = variance};
+  };
+  const Variation<double> a = variation<double>({1, 3}, with(0));
   CHECK(a.mean == 2);
   CHECK(a.V == 0.25);
-  const Variation<double> b = variation<double>({1, 3}, 2);  // n = 4, mean 1, var (0 + 4) / 4, over 1 + 2
+  const Variation<double> b =
+      variation<double>({1, 3}, with(2));  // n = 4, mean 1, var (0 + 4) / 4, over 1 + 2
   CHECK(b.mean == 1);
   CHECK(std::abs(b.V - 1.0 / 3) <= kUnit);
-  CHECK(variation<double>({0, 0, 0}, 1e-10).V == 0);
+  CHECK(variation<double>({0, 0, 0}, with(1e-10)).V == 0);
+  const Variation<double> c =
+      variation<double>({1, 3}, with(4, Variance::Unbiased));  // mean 2, var 2 / 1, over 4 + 4
+  CHECK((c.mean == 2 && c.V == 0.25));
 }
 
 TEST_CASE("importance: the gradient of the variation is what differences say") {
   const double h = 0x1p-20;
-  for (const double epsilon : {1e-10, 0.5}) {
-    const std::vector<double> v{1, 2.5, 0.25, 4}, g = variation_backward(v, epsilon, 3.0);
+  for (const auto& [epsilon, variance] :
+       {std::pair{1e-10, Variance::Population}, {0.5, Variance::Population}, {0.5, Variance::Unbiased}}) {
+    const Aux aux{.kind = AuxKind::CvLoad, .epsilon = epsilon, .variance = variance};
+    const std::vector<double> v{1, 2.5, 0.25, 4}, g = variation_backward(v, aux, 3.0);
     for (std::size_t i = 0; i < v.size(); ++i) {
       std::vector<double> above = v, below = v;
       above[i] += h, below[i] -= h;
-      const double slope = 3 * (variation(above, epsilon).V - variation(below, epsilon).V) / (2 * h);
+      const double slope = 3 * (variation(above, aux).V - variation(below, aux).V) / (2 * h);
       CHECK(std::abs(g[i] - slope) <= 1e-9);
     }
   }
 }
 
 TEST_CASE("importance: what the choices of each expert weigh, and back") {
-  CHECK(importance_forward(Router{}, routing()) == std::vector<double>{0.25, 0.625, 1.125});
-  Matrix<double> dw = matrix({{1, 0}, {0, 0}});
-  importance_backward(routing(), {10.0, 20.0, 30.0}, dw);
+  CHECK(importance_forward(Router{}, Aux{}, routing()) == std::vector<double>{0.25, 0.625, 1.125});
+  Matrix<double> dw = matrix({{1, 0}, {0, 0}}), ds = zeros<double>(2, 3);
+  importance_backward(Aux{}, routing(), {10.0, 20.0, 30.0}, dw, ds);
   CHECK(dw == matrix({{31, 10}, {20, 30}}));
+  CHECK(ds == zeros<double>(2, 3));
+  const Aux of_scores{.kind = AuxKind::CvImportance, .importance_of = ImportanceOf::Scores};
+  Routing<double> r = routing();
+  r.scores = matrix({{0.5, 0.25, 0.25}, {0, 0.75, 0.25}});
+  CHECK(importance_forward(Router{}, of_scores, r) == std::vector<double>{0.5, 1, 0.5});
+  importance_backward(of_scores, r, {10.0, 20.0, 30.0}, dw, ds);
+  CHECK(dw == matrix({{31, 10}, {20, 30}}));
+  CHECK(ds == matrix({{10, 20, 30}, {10, 20, 30}}));
 }
 
 TEST_CASE("importance: the rival is the runner-up of the chosen, the last chosen of all others") {

@@ -26,6 +26,16 @@ TEST_CASE("noise: h = z + n (softplus(r) + epsilon) by hand") {
   CHECK(std::abs(softplus(1.0) - softplus(-1.0) - 1) <= 2 * kUnit);
 }
 
+TEST_CASE("noise: a fixed scale, and exact sums that tie") {
+  const Noise fixed{.kind = NoiseKind::GaussianFixed, .scale = 0.5};
+  NoiseTrace<double> a{matrix({{1, 0.5, 0}}), {}, {}, matrix({{0, 1, 3}})};
+  const Matrix<double> h = noise_forward(fixed, a);
+  CHECK(h == matrix({{1, 1, 1.5}}));
+  CHECK(a.scale == matrix({{0.5, 0.5, 0.5}}));
+  const auto key = noisy_keys(fixed, a, h, 0);
+  CHECK((tied(key[0], key[1]) && !tied(key[0], key[2])));
+}
+
 TEST_CASE("noise: the gradient of r by hand") {
   const NoiseTrace<double> a = made_of({{0, 0}}, {{0, 0}}, {{2, -1}});
   CHECK(noise_backward(a, matrix({{3, 5}}), matrix({{1, 0}})) == matrix({{3.5, -2.5}}));

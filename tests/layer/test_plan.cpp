@@ -55,3 +55,15 @@ TEST_CASE("plan: every order keeps as many, and kept rows are a permutation") {
     for (Index n = 0; n < plan.N(); ++n) CHECK(plan.row.data()[at(plan.order, n)] == n);
   }
 }
+
+TEST_CASE("plan: (P3) a choice that is not taken up holds a place, or leaves it to the next") {
+  const IdMatrix expert = ids({{0, 1}, {0, 1}});
+  const Matrix<Index> rank = rank_assignments({}, 2, 2, {});
+  Matrix<std::uint8_t> taken_up = Matrix<std::uint8_t>::Constant(2, 2, 1);
+  taken_up(0, 1) = 0;
+  const auto kept = [&](bool frees) { return make_plan(expert, rank, 2, 1, 1, taken_up, frees).kept; };
+  Matrix<std::uint8_t> held = zeros<std::uint8_t>(2, 2), freed = held;
+  held(0, 0) = freed(0, 0) = freed(1, 1) = 1;
+  CHECK(kept(false) == held);
+  CHECK(kept(true) == freed);
+}

@@ -76,10 +76,10 @@ def drawn(config):
     router, experts, shared = (config.get(part, {}) for part in ("router", "experts", "shared"))
     tokens, count = config["shape"]["num_tokens"], config["shape"]["num_experts"]
     glu, gate = experts.get("glu", True), shared.get("mode") == "sigmoid_gate"
-    noise, second = config.get("noise", {}).get("kind") == "gaussian_learned", router.get("second_policy") == "random"
-    sizes = {"x": (tokens, D), "dy": (tokens, D), "router.weight": (count, D), "router.noise_weight": noise and (count, D),
-             "noise.gaussian_learned": noise and (tokens, count), "noise.second_policy": second and (tokens,),
-             "router.bias": router.get("logit_bias") and (count,),
+    noise, second = config.get("noise", {}).get("kind"), router.get("second_policy") == "random"
+    sizes = {"x": (tokens, D), "dy": (tokens, D), "router.weight": (count, D),
+             "router.noise_weight": noise == "gaussian_learned" and (count, D), f"noise.{noise}": noise and (tokens, count),
+             "noise.second_policy": second and (tokens,), "router.bias": router.get("logit_bias") and (count,),
              "router.selection_bias": router.get("selection_bias") and (count,),
              "experts.up": (count, F, D), "experts.down": (count, D, F), "experts.gate": glu and (count, F, D),
              "shared.up": shared and (S, D), "shared.down": shared and (D, S), "shared.gate": shared and glu and (S, D),
@@ -236,8 +236,8 @@ def mixture_of_experts():
     """mixture-of-experts: MoE."""
     from mixture_of_experts import MoE
 
-    def layer(w, factor, policy):
-        module = MoE(D, E, F, capacity_factor_train=factor, second_policy_train=policy)
+    def layer(w, factor, policy, training=True):
+        module = MoE(D, E, F, capacity_factor_train=factor, second_policy_train=policy).train(training)
         gates = []
         module.gate.register_forward_hook(lambda *args: gates.append(args[2]))
         y, _ = call(module, {"gate.w_gating": w.router_weight.T, "experts.w1": w.experts_up.transpose(1, 2),
@@ -257,7 +257,7 @@ def st_moe_pytorch():
     from st_moe_pytorch import MoE
     from st_moe_pytorch.st_moe_pytorch import Expert
 
-    def layer(w, k, factor=1.75, threshold=0.0):  # threshold 0: all choices are taken up
+    def layer(w, k, factor=1.75, threshold=0.0, noise=()):  # threshold 0: all choices are taken up
         experts = nn.ModuleList(Expert(D, hidden_mult=F * 1.5 / D, mult_bias=False) for _ in range(E))
         module = MoE(D, E, gating_top_n=k, capacity_factor_train=factor, threshold_train=threshold, experts=experts,
                      straight_through_dispatch_tensor=False)
@@ -266,7 +266,7 @@ def st_moe_pytorch():
         up, bias = torch.cat([w.experts_up, w.experts_gate], 1), torch.cat([w.experts_up_bias, w.experts_gate_bias], 1)
         tensors = each("experts.experts.{}.net.{}", ("0.weight", up), ("0.bias", bias), ("2.weight", w.experts_down),
                        ("2.bias", w.experts_down_bias))
-        y, _, balance, z = call(module, {"gate.to_gates.weight": w.router_weight, **tensors}, w.x.reshape(2, -1, D))
+        y, _, balance, z = call(module, {"gate.to_gates.weight": w.router_weight, **tensors}, w.x.reshape(2, -1, D), *noise)
         return y.reshape(T, D), {"balance": balance, "z": z}, {"kept": kept[0]}
 
     aux, experts = [{**AUX, "scope": "group", "f_stage": "post_drop"}, Z], {"activation": "gelu_erf", "bias": "per_expert"}

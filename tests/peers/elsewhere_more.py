@@ -1,7 +1,9 @@
-"""More packages for elsewhere.py: AutoEP of DeepSpeed, torchtitan, OLMo-core, KerasHub, praxis and tensor2tensor.
+"""More packages for elsewhere.py: AutoEP of DeepSpeed, torchtitan, OLMo-core, KerasHub, praxis and tensor2tensor; and, with
+its layers, places that are freed and noise of a fixed scale.
 
 The modules of praxis and tensor2tensor compute in float64 because float32 by name means it there, too (class Wide).
 """
+import math
 import os
 import sys
 import types
@@ -15,6 +17,7 @@ from elsewhere import (ALL_K, AUX, D, DEEPSEEK, E, F, GPT_OSS, LATE, LIMIT, PER_
                        dense, interleaved, renamed)
 
 ROWS, ROW_AUX = {"num_groups": 2}, {**AUX, "scope": "group"}
+FREED = {"second_policy": "random", "second_place": "freed"}
 
 
 class Wide:
@@ -63,6 +66,37 @@ def deepspeed():
         yield (f"AutoEP: sigmoid, bias of the choice, groups by {theirs}, GeGLU", config_of(
             3, router={**DEEPSEEK, "group_score": ours}, experts={"activation": "gelu_tanh"}),
             layer, "geglu_tanh", 3, "sigmoid", True, 2.5, 4, theirs)
+
+
+def mixture_of_experts():
+    """mixture-of-experts: second choices by a random number, with drops; what it does in training and what in evaluation."""
+    layer = next(elsewhere.mixture_of_experts())[2]
+    router = {**RENORM, "renorm_epsilon": 1e-9, **FREED, "second_threshold": 0.2}
+    for training, factor in (True, 1.25), (True, 1.75), (False, 2.0):  # in evaluation its defaults: random, 0.2, 2.0
+        when = "" if training else " of evaluation"
+        yield (f"top 2, second choices by a random number, their places freed, factor {factor}{when}", config_of(
+            2, [ROW_AUX], ROWS, router=router, experts=RELU, capacity={**PER_ROW, "factor": factor, "min_capacity": 4}),
+            layer, factor, "random" if training else "all", training)
+
+
+def st_moe_pytorch():
+    """st-moe-pytorch: second choices by a random number, and noise on the logits, with our numbers for those of Gumbel."""
+    from st_moe_pytorch import st_moe_pytorch as package
+    layer = next(elsewhere.st_moe_pytorch())[2]
+
+    def noisy(w, k, scale):
+        ours = mock.patch.object(package, "gumbel_noise", lambda logits: w.noise_gaussian_fixed.reshape(logits.shape))
+        with ours:
+            return layer(w, k, noise=(True, scale))
+
+    aux, experts = {**ROW_AUX, "f_stage": "post_drop"}, {"activation": "gelu_erf", "bias": "per_expert"}
+    given = {"experts": experts, "capacity": {**PER_ROW, "min_capacity": 4}}
+    for threshold in 0.2, 0.5:
+        yield (f"top 2, second choices by a random number above {threshold}, their places freed", config_of(
+            2, [aux, Z], ROWS, router={**RENORM, **FREED, "second_threshold": threshold}, **given), layer, 2, 1.75, threshold)
+    for k, scale in (2, 1.0), (3, 0.375):  # its z-loss is of the logits before the noise
+        yield f"top {k}, noise of scale {scale} on the logits", config_of(
+            k, [aux], ROWS, router=RENORM, noise={"kind": "gaussian_fixed", "scale": scale}, **given), noisy, k, scale
 
 
 def torchtitan():
@@ -231,7 +265,8 @@ def praxis():
         return jnp.einsum("gsec,egcf,edf->gsd", combine, hidden, down).reshape(-1, D), loss, combine.sum(-1).reshape(-1, E)
 
     def layer(w, gating, **options):
-        with mock.patch.object(gshard_utils, "jnp", Wide(jnp, float32=jnp.float64)):
+        ours = Wide(jax.random, uniform=lambda _, shape, **__: jnp.asarray(w.noise_second_policy.numpy()).reshape(shape))
+        with mock.patch.multiple(gshard_utils, jnp=Wide(jnp, float32=jnp.float64), jax=Wide(jax, random=ours)):
             def function(*arrays):
                 values, backwards = jax.vjp(lambda *a: computed(gating, options, *a), *map(jnp.asarray, arrays))
                 return values, lambda *gradients: backwards(tuple(map(jnp.asarray, gradients)))
@@ -243,10 +278,13 @@ def praxis():
         yield (f"top {k}, softcap, renormalised before drops, C a multiple of 4", config_of(
             k, [ROW_AUX], ROWS, router={**RENORM, "renorm_epsilon": 1e-9, "logit_softcap": 2.0}, **given), lambda w, k: layer(
                 w, gshard_utils.topk_gating_on_logits, paddings=None, k=k, gating_logit_cap=2.0, expert_capacity_dim=1), k)
-    for legacy, router, aux in (True, {**RENORM, "renorm_epsilon": 1e-9}, [ROW_AUX]), (False, LATE, []):
-        yield (f"top 2, renormalised {'before' if legacy else 'after'} drops", config_of(2, aux, ROWS, router=router, **given),
-               lambda w, legacy: layer(w, gshard_utils.top2_gating_on_logits, paddings=None, legacy_mtf_behavior=legacy,
-                                       expert_capacity_dim=1), legacy)
+    before, random = {**RENORM, "renorm_epsilon": 1e-9}, {"second_expert_policy": "random", "second_expert_threshold": 0.5}
+    for legacy, convention, router, aux, policy in (
+            (True, "before drops", before, [ROW_AUX], {}), (False, "after drops", LATE, [], {}),
+            (True, "before drops, second choices by a random number, their places freed", before | FREED, [ROW_AUX], random)):
+        yield (f"top 2, renormalised {convention}", config_of(2, aux, ROWS, router=router, **given),
+               lambda w, legacy, policy: layer(w, gshard_utils.top2_gating_on_logits, paddings=None, legacy_mtf_behavior=legacy,
+                                               expert_capacity_dim=1, prng_key=jax.random.PRNGKey(0), **policy), legacy, policy)
     c = {"mode": "factor", "base": "tokens", "inner_round": "floor", "outer_round": "floor", "factor": 1.75, "priority": "weight"}
     yield ("expert choice, C = int(T div E f) per row", config_of(
         E, [], {**ROWS, "num_tokens": 44}, experts=RELU, capacity={**c, "scope": "group"}),
@@ -255,6 +293,7 @@ def praxis():
 
 def tensor2tensor():
     """tensor2tensor: local_moe with noisy top-k gating, with our noise; what it needs for other things may be missing."""
+    import triton  # first: after tensorflow it aborts over LLVM's options
     import tensorflow
     unneeded = {name: mock.MagicMock() for name in ("tensorflow_addons", "tensorflow_probability", "gin")}
     with mock.patch.dict(sys.modules, unneeded):
@@ -284,7 +323,7 @@ def tensor2tensor():
                 x, gate, noise, up, down = given
                 up = tf.transpose(up, (0, 2, 1))
                 down = tf.transpose(down, (0, 2, 1)) * (F / D) ** 0.5  # its experts multiply hidden units by (F / D)^-1/2
-                values = computed(k, tensorflow.constant(w.noise_gaussian_learned.numpy()), x, {
+                values = computed(k, tensorflow.constant(ours.numpy()), x, {
                     "w_gate": tf.transpose(gate), "w_noise": tf.transpose(noise), "w_0": up, "w_1": down})
 
             def backwards(*gradients):
@@ -292,7 +331,9 @@ def tensor2tensor():
                 return [sum(part for part in of if part is not None) for of in zip(*parts)]
             return values, backwards
 
-        tensors = w.x, w.router_weight, w.router_noise_weight, w.experts_up, w.experts_down
+        ours = w.noise_gaussian_learned if hasattr(w, "router_noise_weight") else w.noise_gaussian_fixed
+        noise_weight = getattr(w, "router_noise_weight", torch.zeros(E, D))  # of 0: softplus(0) + 0.01 for all
+        tensors = w.x, w.router_weight, noise_weight, w.experts_up, w.experts_down
         y, importance, load = Foreign.apply(function, *tensors)
         return y, {"importance": importance, "load": load}, {}
 
@@ -300,7 +341,10 @@ def tensor2tensor():
     for k in (2, 4):
         yield f"noisy top {k}, losses of importance and load", config_of(
             k, aux, router=RENORM, experts=RELU, noise={"kind": "gaussian_learned"}), layer, k
+        yield f"noisy top {k} of a fixed scale, losses of importance and load", config_of(
+            k, aux, router=RENORM, experts=RELU, noise={"kind": "gaussian_fixed", "scale": math.log(2) + 0.01}), layer, k
 
 
 if __name__ == "__main__":
-    sys.exit(elsewhere.main([deepspeed, torchtitan, ai2_olmo_core, keras_hub, praxis, tensor2tensor]))
+    sys.exit(elsewhere.main([
+        deepspeed, mixture_of_experts, st_moe_pytorch, torchtitan, ai2_olmo_core, keras_hub, praxis, tensor2tensor]))

@@ -39,7 +39,10 @@ EXPRESSED["experts"].update({"activation": list(ACTIVATIONS), "bias": ["none", "
                              "output_norm": ["none", "rms"], "output_norm_epsilon": wire.positive_number, **LIMITS})
 EXPRESSED["shared"].update({"mode": ["none", "add", "sigmoid_gate", "average", "weighted_mean"], **LIMITS})
 EXPRESSED["bias_update"].update({"count": ["pre_drop", "post_drop"], "kind": ["none", "sign", "sign_centred"]})
-LOSS = {**wire.LOSS, "f_stage": ["pre_drop", "post_drop"], "p_source": ["normalised_score", "softmax"]}
+LOSS = {**wire.LOSS, "f_stage": ["pre_drop", "post_drop"], "p_source": ["normalised_score", "softmax"],
+        "variance": ["population", "unbiased"], "importance_of": ["weights", "scores"]}
+EXPRESSED["noise"] = {"kind": ["none", "gaussian_learned", "gaussian_fixed"], "epsilon": wire.positive_number, "scale": wire.positive_number}
+EXPRESSED["router"]["second_place"] = ["kept", "freed"]
 
 
 class Layer:
@@ -82,6 +85,9 @@ class Layer:
         if "router.noise_weight" in a:
             self.sigma = F.softplus(F.linear(x, a["router.noise_weight"].to(self.routes_in))) + self.config["noise"]["epsilon"]
             h = self.at("router.noisy_logits", z + a["noise.gaussian_learned"] * self.sigma)
+        if "noise.gaussian_fixed" in a:
+            self.sigma = self.config["noise"]["scale"]
+            h = self.at("router.noisy_logits", z + a["noise.gaussian_fixed"] * self.sigma)
         if cap := router.get("logit_softcap"):
             h = cap * torch.tanh(h / cap)
         self.at("router.logsumexp", torch.logsumexp(h, 1))
@@ -151,17 +157,19 @@ class Layer:
         if routing:
             return torch.tensor(routing["dispatch.kept"]) != 0
         router, cap, shape = self.config["router"], self.config["capacity"], self.config["shape"]
-        kept = torch.ones_like(self.ids, dtype=torch.bool)
+        kept, wanted = torch.ones_like(self.ids, dtype=torch.bool), torch.ones_like(self.ids, dtype=torch.bool)
+        if router["second_policy"] == "random":
+            wanted[:, 1] = w[:, 1] > router["second_threshold"] * self.a["noise.second_policy"]
         if cap["mode"] != "none":
             groups = shape["num_groups"] if cap["scope"] == "group" else 1
             queue = self.queue(chosen.view(groups, -1, shape["top_k"]), w.view(groups, -1))
             asks = F.one_hot(self.ids.view(groups, -1).gather(1, queue), shape["num_experts"])
+            if router.get("second_place") == "freed":
+                asks = asks * wanted.view(groups, -1).gather(1, queue)[:, :, None]
             place = ((asks.cumsum(1) - asks) * asks).sum(2)
             place = torch.empty_like(place).scatter(1, queue, place).view_as(kept)
             kept = place < capacity(self.config, len(kept) // groups)
-        if router["second_policy"] == "random":
-            kept[:, 1] &= w[:, 1] > router["second_threshold"] * self.a["noise.second_policy"]
-        return kept
+        return kept & wanted
 
     def queue(self, chosen, w):
         """The assignments of every group of tokens in the order in which they are served."""
@@ -326,7 +334,11 @@ class Layer:
             return self.stages["router.logsumexp"].square().mean()
         experts = self.h.shape[1]
         importance = torch.zeros(experts, dtype=w.dtype).index_add(0, self.ids.flatten(), w.flatten())
+        if aux.get("importance_of") == "scores":
+            importance = self.stages["router.scores"].sum(0)
         v = self.load() if aux["kind"] == "cv_load" else importance
+        if aux.get("variance") == "unbiased":
+            return v.var() / (v.mean().square() + aux["epsilon"])
         n = experts + aux["epsilon"]
         mean = v.sum() / n
         return (v - mean).square().sum() / n / (mean.square() + aux["epsilon"])

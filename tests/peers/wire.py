@@ -129,7 +129,9 @@ def shapes(config):
         inputs["router.selection_bias"] = [E]
     if router.get("second_policy") == "random":
         inputs["noise.second_policy"] = [T]
-    if config["noise"]["kind"] != "none":
+    if config["noise"]["kind"] == "gaussian_fixed":
+        inputs["noise.gaussian_fixed"] = [T, E]
+    if config["noise"]["kind"] == "gaussian_learned":
         inputs.update({"router.noise_weight": [E, D], "noise.gaussian_learned": [T, E]})
     if shared:
         inputs.update({"shared.up": [shared, D], "shared.down": [D, shared]})

@@ -49,7 +49,7 @@ TEST_CASE("count: every preset does exactly the multiply-adds of its closed form
       const Index N = decide(config, params_of<double>(config, seeded_inputs(config))).plan.N();
       const Index matrices = config.experts.glu ? 3 : 2,
                   router = !has_router(config) ? 0
-                           : has_noise(config) ? 2 * T * E * D
+                           : learns_noise(config) ? 2 * T * E * D
                                                : T * E * D,
                   shared = has_shared(config) ? T * matrices * D * config.shared.ffn_size : 0;
       // Forward: the experts' matrices, the router (and its noise), the combine, the shared expert, and <y, dy>. Backward: twice the matrices and the

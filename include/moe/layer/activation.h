@@ -147,6 +147,7 @@ struct SoftcapSlope {
   double c;
   double curvature() const { return 2 / (c * c); }
   static double blur_of_result() { return 2; }  // tanh(v) is what one operator gives to the next
+  static double blur_of_function() { return 2; }
   template <typename Num>
   Num operator()(const Num& z) const {
     const Num twice = Num(2) * z / configured<Num>(c);
@@ -170,6 +171,7 @@ struct CappedSiluSlope {
   double c;
   double curvature() const { return 0.45 + 0.58 / c + 2 / (c * c); }
   static double blur_of_result() { return 2; }
+  static double blur_of_function() { return 2; }
   template <typename Num>
   Num operator()(const Num& z) const {
     const Num factor = Softcap{c}(z);

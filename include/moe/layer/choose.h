@@ -73,9 +73,10 @@ Key<Num> expert_key(const Router& router, const Num* z, const Num* s, const Num*
 
 /// ... and with noise, by h:
 /// (T5)  z + n (softplus(r) + epsilon) is fixed by z + n (max(r, 0) + epsilon), n and |r|, and where n = 0 by z; and
-///       fixes them.
+///       fixes them; with a fixed scale it is an exact number itself.
 template <typename Num>
 Key<Num> noisy_key(const Noise& noise, const NoiseTrace<Num>& a, const Num& h, Index t, Index e) {
+  if (!learns_noise(noise)) return {h, h, {}};
   const Num &z = a.clean(t, e), &drawn = a.noise(t, e), &raw = a.raw(t, e);
   if (same(drawn, Num(0))) return {h, z, {}};
   const bool positive = greater(raw, Num(0));

@@ -42,6 +42,8 @@ inline bool has_router_input(const Config& c) { return answer(c.router.input, {f
 /// Do experts rank by their biased scores, or by their biased logits? scores, logits
 inline bool biases_logits(const Router& r) { return answer(r.selection_bias_on, {false, true}); }
 inline bool draws_second(const Router& r) { return answer(r.second_policy, {false, true}); }  // all, random
+/// Does a second choice that is not taken up leave its place to the next? kept, freed
+inline bool frees_place(const Router& r) { return draws_second(r) && answer(r.second_place, {false, true}); }
 
 inline bool has_groups(const Config& c) { return c.router.n_group > 1; }
 /// Is group_score_n how many experts of a group count? max, sum_topn
@@ -49,7 +51,12 @@ inline bool sums_best_of_group(const Router& r) { return answer(r.group_score, {
 inline Index counted_in_group(const Router& r) { return sums_best_of_group(r) ? r.group_score_n : 1; }
 /// Do experts of closed groups compete, with the score 0? excluded, zero
 inline bool closed_compete(const Router& r) { return answer(r.closed_groups, {false, true}); }
-inline bool has_noise(const Config& c) { return answer(c.noise.kind, {false, true}); }
+/// none, gaussian_learned, gaussian_fixed
+inline bool has_noise(const Config& c) { return answer(c.noise.kind, {false, true, true}); }
+/// Is its standard deviation made of x, by a map of its own? Else it is a number of the config.
+inline bool learns_noise(const Noise& n) { return answer(n.kind, {false, true, false}); }
+inline bool learns_noise(const Config& c) { return learns_noise(c.noise); }
+inline bool fixes_noise(const Config& c) { return has_noise(c) && !learns_noise(c); }
 
 // capacity: none, factor, fixed
 inline bool has_factor(const Capacity& c) { return answer(c.mode, {false, true, false}); }
@@ -142,6 +149,8 @@ inline bool is_balance(const Aux& a) { return answer(a.kind, {true, false, false
 inline bool is_of_logits(const Aux& a) { return answer(a.kind, {false, true, false, false}); }
 inline bool is_of_importance(const Aux& a) { return answer(a.kind, {false, false, true, false}); }
 inline bool is_of_load(const Aux& a) { return answer(a.kind, {false, false, false, true}); }
+inline bool is_unbiased(const Aux& a) { return answer(a.variance, {false, true}); }  // population, unbiased
+inline bool sums_scores(const Aux& a) { return answer(a.importance_of, {false, true}); }  // weights, scores
 inline bool of_softmax(const Aux& a) {
   return answer(a.p_source, {false, true});
 }  // normalised_score, softmax

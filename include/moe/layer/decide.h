@@ -37,11 +37,12 @@ RouterLogits<Num> logits_forward(const Config& config, const Matrix<Num>& tokens
     return scaled_logits(config, linear_forward(x, params.router, params.router_bias));
   });
   if (!has_noise(config)) return {std::move(z), {}};
-  NoiseTrace<Num> noise{
-      std::move(z),
-      stored(Tensor::router_noise_raw, [&] { return linear_forward(x, params.noise_weight); }),
-      {},
-      all_rows(params.noise)};
+  NoiseTrace<Num> noise{std::move(z),
+                        learns_noise(config) ? stored(Tensor::router_noise_raw,
+                                                      [&] { return linear_forward(x, params.noise_weight); })
+                                             : Matrix<Num>(),
+                        {},
+                        all_rows(params.noise)};
   Matrix<Num> h = stored(Tensor::router_noisy_logits, [&] { return noise_forward(config.noise, noise); });
   return {std::move(h), std::move(noise)};
 }
@@ -76,7 +77,7 @@ inline void set_plan(const Config& config, const std::vector<Index>& place, Deci
   const auto [T, D, F, E, K] = Letters(config);
   const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
   made.plan = make_plan(made.expert, rank_assignments(config.capacity, T, K, place), E, capacity_of(config),
-                        scopes, made.taken_up);
+                        scopes, made.taken_up, frees_place(config.router));
 }
 
 /// The weights of the choices before any drop, for (R6).

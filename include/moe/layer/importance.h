@@ -8,38 +8,49 @@ namespace moe {
 
 /// The squared coefficient of variation.   v (E) -> V
 ///   (M1)  V = var / (mean^2 + epsilon),   mean = sum_e v_e / n,   var = sum_e (v_e - mean)^2 / n,   n = E + epsilon
-/// The epsilons are those of tensorflow/tensor2tensor, cv_squared in expert_utils.py at bafdc1b67730.
+///         or, variance unbiased,   mean = sum_e v_e / E,   var = sum_e (v_e - mean)^2 / (E - 1)
+/// The epsilons are those of tensorflow/tensor2tensor, cv_squared in expert_utils.py at bafdc1b67730; unbiased: davidmrau's
+/// mixture-of-experts, FastMoE, Tutel.
 template <typename Num>
 struct Variation {
-  Num size, mean, floor, V;  // n; mean^2 + epsilon
+  Num size, mean, floor, V;  // what the sum of squares is divided by; mean^2 + epsilon
 };
 template <typename Num>
-Variation<Num> variation(const std::vector<Num>& v, double epsilon) {
+Variation<Num> variation(const std::vector<Num>& v, const Aux& aux) {
   const auto E = static_cast<Index>(v.size());
-  const Num size = Num(static_cast<double>(E)) + configured<Num>(epsilon), mean = sum(v.data(), E) / size;
+  const Num epsilon = configured<Num>(aux.epsilon), all = Num(static_cast<double>(E));
+  const Num size = is_unbiased(aux) ? Num(static_cast<double>(E - 1)) : all + epsilon;
+  const Num mean = sum(v.data(), E) / (is_unbiased(aux) ? all : size);
   std::vector<Num> squares;
   squares.reserve(v.size());
   for (const Num& x : v) squares.push_back(square(x - mean));
-  const Num floor = square(mean) + configured<Num>(epsilon);
+  const Num floor = square(mean) + epsilon;
   return {size, mean, floor, sum(squares.data(), E) / size / floor};
 }
 ///   (M1')  dv_e = 2 ((v_e - mean - mean epsilon / n) - mean V) / (n (mean^2 + epsilon)) dV
+///          or, unbiased,   2 ((v_e - mean) - mean V (E - 1) / E) / ((E - 1) (mean^2 + epsilon)) dV
 template <typename Num>
-std::vector<Num> variation_backward(const std::vector<Num>& v, double epsilon, const Num& dV) {
-  const Variation<Num> a = variation(v, epsilon);
+std::vector<Num> variation_backward(const std::vector<Num>& v, const Aux& aux, const Num& dV) {
+  const Variation<Num> a = variation(v, aux);
+  const Num all = Num(static_cast<double>(v.size()));
+  const Num share = is_unbiased(aux) ? a.V * (a.size / all) : configured<Num>(aux.epsilon) / a.size + a.V;
   std::vector<Num> dv;
   dv.reserve(v.size());
-  for (const Num& x : v)
-    dv.push_back(Num(2) * dV * (x - a.mean - a.mean * (configured<Num>(epsilon) / a.size + a.V)) /
-                 (a.size * a.floor));
+  for (const Num& x : v) dv.push_back(Num(2) * dV * (x - a.mean - a.mean * share) / (a.size * a.floor));
   return dv;
 }
 
-/// What each expert's choices weigh together.   w (T, K) -> (E)
-///   (M2)  importance_e = sum of w_tk over e_tk = e
+/// What each expert's choices weigh together, or all scores for it.   w (T, K) or s (T, E) -> (E)
+///   (M2)  importance_e = sum of w_tk over e_tk = e   or, importance_of scores,   sum_t s_te
 template <typename Num>
-std::vector<Num> importance_forward(const Router& router, const Routing<Num>& r) {
-  const Index E = r.scores.cols();
+std::vector<Num> importance_forward(const Router& router, const Aux& aux, const Routing<Num>& r) {
+  const Index T = r.scores.rows(), E = r.scores.cols();
+  if (sums_scores(aux)) {
+    std::vector<Num> of_scores;
+    const Matrix<Num> by_expert = r.scores.transpose();
+    for (Index e = 0; e < E; ++e) of_scores.push_back(sum(row(by_expert, e), T));
+    return of_scores;
+  }
   const auto sums = [&](const auto& weight, Num* importance) {
     std::vector<std::vector<Num>> of(static_cast<std::size_t>(E));
     for (Index i = 0; i < r.weights.size(); ++i) at(of, r.expert.data()[i]).push_back(weight(i));
@@ -54,9 +65,15 @@ std::vector<Num> importance_forward(const Router& router, const Routing<Num>& r)
   });
   return importance;
 }
-///   (M2')  dw_tk = d importance_e_tk, added to dw (T, K)
+///   (M2')  dw_tk = d importance_e_tk, added to dw (T, K),   or   ds_te = d importance_e, added to ds (T, E)
 template <typename Num>
-void importance_backward(const Routing<Num>& r, const std::vector<Num>& dimportance, Matrix<Num>& dw) {
+void importance_backward(const Aux& aux, const Routing<Num>& r, const std::vector<Num>& dimportance,
+                         Matrix<Num>& dw, Matrix<Num>& ds) {
+  if (sums_scores(aux)) {
+    for (Index t = 0; t < ds.rows(); ++t)
+      for (Index e = 0; e < ds.cols(); ++e) ds(t, e) += at(dimportance, e);
+    return;
+  }
   for (Index i = 0; i < dw.size(); ++i) dw.data()[i] += at(dimportance, r.expert.data()[i]);
 }
 

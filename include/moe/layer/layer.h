@@ -22,9 +22,9 @@ Num aux_forward(const Config& config, const Aux& aux, const Routing<Num>& r, con
     case AuxKind::Z:
       return z_loss_forward(r.logsumexp);
     case AuxKind::CvImportance:
-      return variation(importance_forward(config.router, r), aux.epsilon).V;
+      return variation(importance_forward(config.router, aux, r), aux).V;
     case AuxKind::CvLoad:
-      return variation(load_forward(r), aux.epsilon).V;
+      return variation(load_forward(r), aux).V;
   }
   return Num(0);
 }
@@ -173,15 +173,20 @@ ExpertTrace<Num> expert_trace(const Config& config, const Trace<Num>& a, Index e
           {}};
 }
 
-/// visit(z, bend) for every number whose place above or below `bend` decides what (X2) is, of all experts.
+/// visit(z, bend) for every number whose place above or below `bend` decides what (X2) is, of all experts, or (R3).
 template <typename Num, typename Visit>
 void each_bend(const Config& config, const Trace<Num>& a, Visit visit) {
+  for (Index t = 0; clamps_sum(config.router) && t < a.x.rows(); ++t) {
+    const std::vector<Num> s =
+        picked(a.router.scores, t, a.router.expert, partners(config.router, a.dispatch, t));
+    visit(sum(s.data(), static_cast<Index>(s.size())), config.router.renorm_epsilon);
+  }
   each_bend(config.experts, a.gate, a.up, visit);
   if (has_shared(config)) each_bend(shared_form(config), a.shared.expert.gate, a.shared.expert.up, visit);
 }
 
 /// From the gradient of the router's weights and the losses to that of its logits, g.logits, with noise g.noisy_logits.
-/// -> dr (T, E), the gradient of the logits of the noise; empty without noise
+/// -> dr (T, E), the gradient of the logits of the noise; empty where that is not learned
 template <typename Num>
 Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num>& g, Loop loop,
                             ScoreBackward<Num> back = score_backward<Num>, const Matrix<Num>& c = {}) {
@@ -196,12 +201,13 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
                        ds, dh);
     if (is_of_logits(aux)) z_loss_backward(scored(a.router), a.router.logsumexp, each, dh);
     if (is_of_importance(aux)) {
-      const StageScope<Num> of_weights(Tensor::grad_router_topk_weights);
-      const std::vector<Num> importance = importance_forward(config.router, a.router);
-      importance_backward(a.router, variation_backward(importance, aux.epsilon, each), g.topk_weights);
+      const StageScope<Num> of_weights(sums_scores(aux) ? Tensor::grad_router_logits
+                                                        : Tensor::grad_router_topk_weights);
+      const std::vector<Num> importance = importance_forward(config.router, aux, a.router);
+      importance_backward(aux, a.router, variation_backward(importance, aux, each), g.topk_weights, ds);
     }
     if (is_of_load(aux))
-      load_backward(a.router, variation_backward(load_forward(a.router), aux.epsilon, each), dz, dscale, dh);
+      load_backward(a.router, variation_backward(load_forward(a.router), aux, each), dz, dscale, dh);
   }
   g.topk_weights = stored(Tensor::grad_router_topk_weights, [&] { return std::move(g.topk_weights); });
   RoutingGrads<Num> droute =
@@ -217,6 +223,7 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
   g.noisy_logits = stored(Tensor::grad_router_noisy_logits, [&] { return std::move(droute.logits); });
   dz += g.noisy_logits;
   g.logits = stored(Tensor::grad_router_logits, [&] { return std::move(dz); });
+  if (!learns_noise(config)) return {};
   return stored(Tensor::grad_router_noise_raw,
                 [&] { return noise_backward(a.router.noise, g.noisy_logits, dscale); });
 }
@@ -230,7 +237,7 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
   const Matrix<Num> own = all_rows(params.router_x), &x = has_router_input(config) ? own : a.x;
   if (has_router_input(config)) g.router_x = zeros<Num>(x.rows(), x.cols());
   Matrix<Num>& dx = has_router_input(config) ? g.router_x : g.x;
-  if (has_noise(config)) {
+  if (learns_noise(config)) {
     g.noise_weight = stored(Tensor::grad_router_noise_weight,
                             [&] { return linear_backward_weight(dr, x, params.noise_weight.loop); });
     dx += linear_backward(dr, params.noise_weight);

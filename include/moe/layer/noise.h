@@ -11,17 +11,18 @@ struct NoiseTrace {
   Matrix<Num> clean, raw, scale, noise;  // (T, E) z, r, s, n
 };
 
-/// Noise of a learned standard deviation.   z, r = x W_noise^T, n (T, E) -> s, h (T, E)
-///   (N1)  h_te = z_te + n_te s_te,   s_te = log(1 + exp(r_te)) + epsilon
+/// Noise of a learned standard deviation, or of a fixed one.   z, r = x W_noise^T or absent, n (T, E) -> s, h (T, E)
+///   (N1)  h_te = z_te + n_te s_te,   s_te = log(1 + exp(r_te)) + epsilon   or   s_te = scale
 /// Source: Shazeer et al., Outrageously Large Neural Networks, arXiv 1701.06538, eq. 4; the epsilon that keeps s from
-/// 0 is tensorflow/tensor2tensor's, expert_utils.py at bafdc1b67730.
+/// 0 is tensorflow/tensor2tensor's, expert_utils.py at bafdc1b67730; fixed: google-research/vmoe, microsoft/tutel.
 template <typename Num>
 Matrix<Num> noise_forward(const Noise& noise, NoiseTrace<Num>& a) {
   const Index T = a.clean.rows(), E = a.clean.cols();
   Matrix<Num> h(T, E);
   a.scale.resize(T, E);
   for (Index i = 0; i < h.size(); ++i) {
-    a.scale.data()[i] = softplus(a.raw.data()[i]) + configured<Num>(noise.epsilon);
+    a.scale.data()[i] = learns_noise(noise) ? softplus(a.raw.data()[i]) + configured<Num>(noise.epsilon)
+                                            : configured<Num>(noise.scale);
     h.data()[i] = a.clean.data()[i] + a.noise.data()[i] * a.scale.data()[i];
   }
   return h;

@@ -24,9 +24,10 @@ struct Plan {
 
 /// Each expert keeps the C of its assignments that rank first, in each of `scopes` equal parts of the tokens, of those
 /// that are taken up.   expert, rank, taken_up (T, K) or absent -> plan
-///   (P3)  kept_tk = [ #{(t', k') : e_t'k' = e_tk, rank_t'k' < rank_tk, t' in the scope of t} < C and (t, k) is taken up ]
+///   (P3)  kept_tk = [ #{(t', k') : e_t'k' = e_tk, rank_t'k' < rank_tk, t' in the scope of t} < C and (t, k) is taken up ];
+///         with `frees` only those are counted that are taken up
 inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E, Index C, Index scopes,
-                      const Matrix<std::uint8_t>& taken_up) {
+                      const Matrix<std::uint8_t>& taken_up, bool frees = false) {
   const Index T = expert.rows(), K = expert.cols();
   Matrix<Index> taken = zeros<Index>(scopes, E);
   Plan plan{buffer<std::int64_t>(E),
@@ -39,9 +40,11 @@ inline Plan make_plan(const IdMatrix& expert, const Matrix<Index>& rank, Index E
   for (Index i = 0; i < T * K; ++i) at(by_rank, rank.data()[i]) = i;
   for (const Index i : by_rank) {
     const Index e = expert.data()[i];
-    const bool fits = taken(i / K * scopes / T, e)++ < C;
+    const bool wanted = taken_up.size() == 0 || taken_up.data()[i] != 0;
     at(plan.counts, e) += 1;
-    if (!fits || (taken_up.size() > 0 && taken_up.data()[i] == 0)) continue;
+    if (!wanted && frees) continue;
+    const bool fits = taken(i / K * scopes / T, e)++ < C;
+    if (!fits || !wanted) continue;
     plan.kept.data()[i] = 1;
     at(plan.offsets, e + 1) += 1;
   }

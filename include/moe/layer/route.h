@@ -299,18 +299,19 @@ Matrix<Num> updated_bias(const BiasUpdateRule& rule, const Matrix<Num>& b, const
     at(sign, e) = c * E < N ? 1 : c * E > N ? -1 : 0;
   }
   const Index all = std::accumulate(sign.begin(), sign.end(), Index{0});
+  const Num gamma = configured<Num>(rule.gamma), parts = Num(static_cast<double>(E));
+  std::vector<Num> step;
+  for (Index e = 0; e < E; ++e) step.push_back(Num(static_cast<double>(at(sign, e))) * gamma);
   for (Index e = 0; e < E; ++e) {
-    const auto whole = static_cast<double>(centres_update(rule) ? at(sign, e) * E - all : at(sign, e));
-    if (whole == 0) continue;
-    const Num gamma = configured<Num>(rule.gamma), parts = Num(static_cast<double>(E));
-    const Num step =
-        centres_update(rule) ? gamma * (Num(whole) / parts) : configured<Num>(whole * rule.gamma);
-    next(0, e) += step;
-    if (centres_update(rule))
-      cover(&next(0, e), 1, [&](Num* other) {  // steps whose mean is taken off
-        *other = b(0, e) + (Num(static_cast<double>(at(sign, e))) * gamma -
-                            Num(static_cast<double>(all)) * gamma / parts);
-      });
+    const Index whole = at(sign, e) * E - all;
+    if (!centres_update(rule)) {
+      if (at(sign, e) != 0) next(0, e) += configured<Num>(static_cast<double>(at(sign, e)) * rule.gamma);
+      continue;
+    }
+    if (whole != 0) next(0, e) += gamma * (Num(static_cast<double>(whole)) / parts);
+    cover(&next(0, e), 1, [&](Num* other) {  // steps whose mean is taken off
+      *other = b(0, e) + (at(step, e) - sum(step.data(), E) / parts);
+    });
   }
   return next;
 }

@@ -207,7 +207,8 @@ inline Bound sigmoid(const Bound& z) {
 }
 
 /// (Q5)  f(z) moves by at most |f'(v)| e + sup|f''| e^2 / 2. The roundings inside f are what the bound taken op by op has
-/// more than the one taken op by op without roundings; blur(z) units more cover formulas that subtract from 1.
+/// more than the one taken op by op without roundings; blur(z) units more cover formulas that subtract from 1, and so many times
+/// what a function may be off, where it is a function's value whose square they subtract.
 template <typename F>
 Bound smooth(const F& f, const Bound& z) {
   const Dual<double> y = f(Dual<double>(z.v, 1.0));
@@ -218,7 +219,10 @@ Bound smooth(const F& f, const Bound& z) {
   }();
   const double own = 0x1p-45 * (1 + std::abs(z.v));  // y.v and y.d are doubles
   const double moved = (std::abs(y.d) + own) * z.e + f.curvature() / 2 * z.e * z.e + own * std::abs(y.v);
-  const double lost = blur(f, std::abs(z.v) + z.e) * current_result().u;
+  double lost = blur(f, std::abs(z.v) + z.e) * current_result().u;
+  if constexpr (requires { f.blur_of_function(); })
+    lost += f.blur_of_function() * current_profile().function_ulps *
+            (current_profile().inside.u + 4 * Bound::kOwn);
   return {y.v, Bound::up(std::min(op_by_op, moved + (op_by_op - without)) + lost)};
 }
 

@@ -225,7 +225,8 @@ void Layer::router_back() {
     dW = weight_gradient(T, E, D, dz.data(), a_.x.row(0));
     keep(dW.data(), dW.size());
   };
-  if (has_noise(config_)) linear_back(dr, Tensor::router_noise_weight, noise_router_back_, g_.noise_weight);
+  if (learns_noise(config_))
+    linear_back(dr, Tensor::router_noise_weight, noise_router_back_, g_.noise_weight);
   const Matrix<double> dz = scaled_logits(config_, routed_grads_.logits);
   linear_back(dz, Tensor::router_weight, router_back_, g_.router_weight);
   if (config_.router.logit_bias) {

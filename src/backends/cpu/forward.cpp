@@ -26,7 +26,7 @@ Layer::Layer(Config config, const Inputs& inputs, Format dtype)
       shared_storage_(gates_shared(config_) ? Storage::F32 : storage_) {
   const auto [T, D, F, E, K] = Letters(config_);
   if (has_router(config_)) router_ = load_map(inputs, Tensor::router_weight, E, D, storage_);
-  if (has_noise(config_)) noise_router_ = load_map(inputs, Tensor::router_noise_weight, E, D, storage_);
+  if (learns_noise(config_)) noise_router_ = load_map(inputs, Tensor::router_noise_weight, E, D, storage_);
   const Index L = config_.experts.latent_size;
   if (has_latent(config_)) {
     latent_down_ = load_map(inputs, Tensor::latent_down, L, D, storage_);
@@ -90,7 +90,8 @@ void Layer::read_batch(const Inputs& batch) {
     return m;
   };
   uniform_ = exact(Tensor::noise_second_policy, 1, T);
-  noise_ = exact(Tensor::noise_gaussian_learned, T, config_.shape.num_experts);
+  noise_ = exact(learns_noise(config_) ? Tensor::noise_gaussian_learned : Tensor::noise_gaussian_fixed, T,
+                 config_.shape.num_experts);
 }
 
 /// (R1) to (R6), (N1) and the plan.
@@ -146,7 +147,8 @@ Decisions Layer::choose() {
 
 Decisions Layer::choose_noisily() {
   Routing<double>& r = routed_.router;
-  map_tokens(router_, router_bias_, r.noise.clean), map_tokens(noise_router_, Floats(), r.noise.raw);
+  map_tokens(router_, router_bias_, r.noise.clean);
+  if (learns_noise(config_)) map_tokens(noise_router_, Floats(), r.noise.raw);
   scale_logits(config_.router, r.noise.clean);
   r.noise.noise = std::move(noise_);
   r.logits = noise_forward(config_.noise, r.noise);
