@@ -19,12 +19,15 @@ Routing<double> routing() {
   return r;
 }
 
+Aux with(double epsilon, Variance variance = Variance::Population) {
+  Aux aux;
+  aux.kind = AuxKind::CvImportance, aux.epsilon = epsilon, aux.variance = variance;
+  return aux;
+}
+
 }  // namespace
 
 TEST_CASE("importance: the squared coefficient of variation by hand") {
-  const auto with = [](double epsilon, Variance variance = Variance::Population) {
-    return Aux{.kind = AuxKind::CvImportance, .epsilon = epsilon, .variance = variance};
-  };
   const Variation<double> a = variation<double>({1, 3}, with(0));
   CHECK(a.mean == 2);
   CHECK(a.V == 0.25);
@@ -42,7 +45,7 @@ TEST_CASE("importance: the gradient of the variation is what differences say") {
   const double h = 0x1p-20;
   for (const auto& [epsilon, variance] :
        {std::pair{1e-10, Variance::Population}, {0.5, Variance::Population}, {0.5, Variance::Unbiased}}) {
-    const Aux aux{.kind = AuxKind::CvLoad, .epsilon = epsilon, .variance = variance};
+    const Aux aux = with(epsilon, variance);
     const std::vector<double> v{1, 2.5, 0.25, 4}, g = variation_backward(v, aux, 3.0);
     for (std::size_t i = 0; i < v.size(); ++i) {
       std::vector<double> above = v, below = v;
@@ -59,7 +62,8 @@ TEST_CASE("importance: what the choices of each expert weigh, and back") {
   importance_backward(Aux{}, routing(), {10.0, 20.0, 30.0}, dw, ds);
   CHECK(dw == matrix({{31, 10}, {20, 30}}));
   CHECK(ds == zeros<double>(2, 3));
-  const Aux of_scores{.kind = AuxKind::CvImportance, .importance_of = ImportanceOf::Scores};
+  Aux of_scores = with(0);
+  of_scores.importance_of = ImportanceOf::Scores;
   Routing<double> r = routing();
   r.scores = matrix({{0.5, 0.25, 0.25}, {0, 0.75, 0.25}});
   CHECK(importance_forward(Router{}, of_scores, r) == std::vector<double>{0.5, 1, 0.5});

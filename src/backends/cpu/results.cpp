@@ -74,15 +74,15 @@ Grads<double> Layer::grads(const Take& take) const {
   if (weighs_input(config_)) g.in = widened(g_.dx_rows, 0, g_.dx_rows.rows());
   g.shared_gate = widened(g_.shared_gate);
   const auto of_expert = [&, E = E](Index e, Index width) {
-    const Index D = width_of(e);
+    const Index model = width_of(e);
     const WeightGrads& given = at(dweights_, e);
     if (at(has_rows_, e) != 0) return widened(given);
     ExpertWeightGrads<double> none;
-    if (config_.experts.glu) none.gate = zeros<double>(width, D);
-    none.up = zeros<double>(width, D), none.down = zeros<double>(D, width);
+    if (config_.experts.glu) none.gate = zeros<double>(width, model);
+    none.up = zeros<double>(width, model), none.down = zeros<double>(model, width);
     if (!has_bias(config_) || e == E) return none;
     if (config_.experts.glu) none.gate_bias = zeros<double>(1, width);
-    none.up_bias = zeros<double>(1, width), none.down_bias = zeros<double>(1, D);
+    none.up_bias = zeros<double>(1, width), none.down_bias = zeros<double>(1, model);
     return none;
   };
   for (Index e = 0; e < computed_experts(config_); ++e) take(e, of_expert(e, F));
