@@ -336,6 +336,37 @@ TEST_CASE("check: whoever keeps other assignments than the pinned ones fails") {
   CHECK(check(c, fp32_answer(c, other), {{}, Mode::Pinned}).status == Status::Fail);
 }
 
+TEST_CASE("check: whatever ranks a capacity, only what keeps so many, and these, passes (P2), (P3)") {
+  for (const std::string preset : {"mixtral", "gshard"})  // all second choices, or by a random number
+    for (const std::vector<std::string>& ranks :
+         {std::vector<std::string>{"capacity.priority=fcfs"},
+          {"capacity.priority=weight"},
+          {"capacity.priority=bpr_top1", "capacity.order=choice_major"},
+          {"capacity.priority=bpr_top1", "capacity.order=token_major"}}) {
+      std::vector<std::string> sets{"shape.num_tokens=24", "capacity.mode=fixed", "capacity.fixed=4"};
+      sets.insert(sets.end(), ranks.begin(), ranks.end());
+      const CheckCase c = case_of(preset, sets);
+      const auto decisions_with = [&](const std::string& changed) {
+        std::vector<std::string> all = sets;
+        all.push_back(changed);
+        return decisions_of(case_of(preset, all));
+      };
+      const auto status_with = [&](const std::string& changed) {
+        return check(c, fp32_answer(c, decisions_with(changed)), {}).status;
+      };
+      CAPTURE(preset);
+      CAPTURE(ranks.front());
+      CAPTURE(ranks.back());
+      CHECK(check(c, fp32_answer(c), {}).status == Status::Pass);
+      for (const std::string fixed : {"24", "5", "3", "1", "0"})
+        CHECK(status_with("capacity.fixed=" + fixed) == Status::Fail);
+      const std::string other = ranks.size() > 1 ? "capacity.priority=fcfs" : "capacity.priority=bpr_top1";
+      const bool differs = decisions_with(other).plan.kept != decisions_of(c).plan.kept;  // it need not
+      CHECK(status_with(other) == (differs ? Status::Fail : Status::Pass));
+      if (preset == "gshard") CHECK(status_with("router.second_threshold=0.001") == Status::Fail);
+    }
+}
+
 TEST_CASE("check: integers are compared exactly") {
   const CheckCase c = case_of("gshard");
   for (const char* name : {"dispatch.counts", "dispatch.offsets", "dispatch.kept"}) {

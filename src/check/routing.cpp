@@ -174,23 +174,56 @@ class RoutingJudge {
     return std::abs(w(t, 1).v - config_.router.second_threshold * u(0, t)) <= w(t, 1).e;
   }
 
-  /// May those be kept that are, and no others, by the weights that rank them: none that is kept is surely behind one that
-  /// is dropped, at one expert in one scope?
-  bool ranks_allow(const Matrix<Bound>& z, const Decisions& decisions,
-                   const Matrix<std::uint8_t>& kept) const {
+  /// What is known of one assignment beside the others that ask the same expert, in the same scope.
+  struct Queue {
+    Index surely_ahead = 0, maybe_ahead = 0;  // of it; those that are not taken up hold their places, too
+    bool overtaken = false;                   // is one dropped that was taken up, and surely ahead?
+    Index asked = 0, kept = 0, not_taken_up = 0;  // of all of them, it among them
+  };
+  /// By the numbers that rank them, each as far off as it may be: (P2).
+  Queue queue_of(const std::vector<Key<Bound>>& keys, const Decisions& decisions,
+                 const Matrix<std::uint8_t>& kept, Index i) const {
+    const Capacity& capacity = config_.capacity;
+    const Index scopes = parts_of(capacity.scope, config_.shape.num_groups), K = K_;
+    const bool by_choice = !ranks_assignments(capacity) && choices_first(capacity);
+    const auto key = [&](Index j) { return at(keys, ranks_assignments(capacity) ? j : j / K).score; };
+    const auto surely_before = [&](Index a, Index b) {
+      return by_choice && a % K != b % K ? a % K < b % K : low(key(a)) > high(key(b));
+    };
+    Queue queue;
+    for (Index j = 0; j < kept.size(); ++j) {
+      if (decisions.expert.data()[j] != decisions.expert.data()[i] || i / K * scopes / T_ != j / K * scopes / T_)
+        continue;
+      ++queue.asked, queue.kept += kept.data()[j];
+      if (!is_taken_up(decisions, j)) ++queue.not_taken_up;
+      if (j == i) continue;
+      if (!surely_before(i, j)) ++queue.maybe_ahead;
+      if (!surely_before(j, i)) continue;
+      ++queue.surely_ahead;
+      if (kept.data()[j] == 0 && is_taken_up(decisions, j)) queue.overtaken = true;
+    }
+    return queue;
+  }
+  static bool is_taken_up(const Decisions& decisions, Index i) {
+    return decisions.taken_up.size() == 0 || decisions.taken_up.data()[i] != 0;
+  }
+
+  /// May those be kept that are, and no others: (P3)? What is wrong, else nothing.
+  std::string against_ranks(const Matrix<Bound>& z, const Decisions& decisions,
+                            const Matrix<std::uint8_t>& kept) const {
     const std::vector<Key<Bound>> keys = priority_keys(config_, z, decisions.expert);
-    const Index scopes = parts_of(config_.capacity.scope, config_.shape.num_groups);
-    const auto key = [&](Index i) {
-      return at(keys, ranks_assignments(config_.capacity) ? i : i / K_).score;
-    };
-    const auto rivals = [&](Index i, Index j) {
-      return decisions.expert.data()[i] == decisions.expert.data()[j] &&
-             i / K_ * scopes / T_ == j / K_ * scopes / T_;
-    };
-    for (Index i = 0; i < kept.size(); ++i)
-      for (Index j = 0; j < kept.size() && kept.data()[i] != 0; ++j)
-        if (kept.data()[j] == 0 && rivals(i, j) && high(key(i)) < low(key(j))) return false;
-    return true;
+    const Index C = capacity_of(config_);
+    for (Index i = 0; i < kept.size(); ++i) {
+      const Queue queue = queue_of(keys, decisions, kept, i);
+      const bool has_row = kept.data()[i] != 0;
+      const bool too_few = queue.kept + queue.not_taken_up < std::min(C, queue.asked) ||
+                           (!has_row && is_taken_up(decisions, i) && queue.maybe_ahead < C);
+      if (queue.kept > C || too_few)
+        return "has an expert that keeps more or fewer than its capacity says";
+      if (has_row && (queue.overtaken || queue.surely_ahead >= C))
+        return "keeps an assignment before one that surely ranks higher";
+    }
+    return "";
   }
 
   void take_kept(Decisions& decisions) {
@@ -211,24 +244,19 @@ class RoutingJudge {
       set_plan(config_, places(priority_keys(config_, z, decisions.expert)), decisions);
     }
     Matrix<std::uint8_t> kept = decisions.plan.kept;
-    std::vector<Index> differ(kept.size() > 0 ? static_cast<std::size_t>(config_.shape.num_experts) : 0);
     for (Index t = 0; t < T_; ++t)
       for (Index k = 0; k < K_; ++k) {
         const Index value = (*returned)(t, at(slot_, t * K_ + k));
         if (value == kept(t, k)) continue;
-        const bool open = (value == 0 || value == 1) && ranked;
+        const bool open = (value == 0 || (value == 1 && is_taken_up(decisions, t * K_ + k))) && ranked;
         if (!open)
           return fail(verdict_, t,
                       std::string(value != 0 ? "keeps" : "drops") + " its choice " + std::to_string(k) +
                           " where it must not");
         kept(t, k) = static_cast<std::uint8_t>(value);
-        at(differ, decisions.expert(t, k)) += value == 1 ? 1 : -1;
       }
-    if (ranked && kept != decisions.plan.kept &&
-        (!policy && std::any_of(differ.begin(), differ.end(), [](Index n) { return n != 0; })))
-      return fail(verdict_, kWhole, "has an expert that keeps more or fewer than its capacity says");
-    if (ranked && !ranks_allow(all_.z, decisions, kept))
-      return fail(verdict_, kWhole, "keeps an assignment before one that surely ranks higher");
+    if (const std::string wrong = ranked ? against_ranks(all_.z, decisions, kept) : ""; !wrong.empty())
+      return fail(verdict_, kWhole, wrong);
     if (kept != decisions.plan.kept) decisions = decisions_for(config_, inputs_, decisions.expert, kept);
   }
 
