@@ -147,7 +147,7 @@ struct SoftcapSlope {
   double c;
   double curvature() const { return 2 / (c * c); }
   static double blur_of_result() { return 2; }  // tanh(v) is what one operator gives to the next
-  static double blur_of_function() { return 2; }
+  static double blur_of_function() { return 2; }  // and its square is subtracted
   template <typename Num>
   Num operator()(const Num& z) const {
     const Num twice = Num(2) * z / configured<Num>(c);

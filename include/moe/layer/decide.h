@@ -17,14 +17,16 @@ struct Decisions {
   Plan plan;
 };
 
-/// What experts are ranked and scored by.   x (T, D), W (E, D), b (E) or absent -> z, or with noise h, (T, E)
-///   (R0)  z = m (x W^T + b),   m = logit_scale, or of router.x, with input own;   with noise   h = z + n s   by (N1)
+/// The factor m of (R0), which the gradient has, too.   z or dz (T, E) -> m z or m dz
 template <typename Num>
 Matrix<Num> scaled_logits(const Config& config, Matrix<Num> z) {
   const Num m = configured<Num>(config.router.logit_scale);
   for (Index i = 0; scales_logits(config.router) && i < z.size(); ++i) z.data()[i] = m * z.data()[i];
   return z;
 }
+
+/// What experts are ranked and scored by.   x (T, D), W (E, D), b (E) or absent -> z, or with noise h, (T, E)
+///   (R0)  z = m (x W^T + b),   m = logit_scale;   of router.x for x with input own;   with noise   h = z + n s   by (N1)
 template <typename Num>
 struct RouterLogits {
   Matrix<Num> logits;
