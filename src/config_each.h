@@ -20,6 +20,8 @@ void each_field_of_choices(Visitor& v, Config& c) {
     Router& r = c.router;
     v("score_function", r.score_function);
     const bool any = has_router(c);
+    v("score_offset", r.score_offset, opposites_cancel(r.score_function), &kRouter.score_offset);
+    v("choice", r.choice, any, &kRouter.choice);
     v("input", r.input, any, &kRouter.input);
     v("logit_bias", r.logit_bias, any, &kRouter.logit_bias);
     v("logit_scale", r.logit_scale, any, &kRouter.logit_scale);
@@ -41,13 +43,14 @@ void each_field_of_choices(Visitor& v, Config& c) {
     v("routed_scaling_factor", r.routed_scaling_factor, any);
     v("expert_scale", r.expert_scale, any, &kRouter.expert_scale);
     v("second_policy", r.second_policy, any);
-    v("second_threshold", r.second_threshold, draws_second(r));
-    v("second_place", r.second_place, draws_second(r), &kRouter.second_place);
+    v("second_threshold", r.second_threshold, weighs_second(r));
+    v("second_place", r.second_place, weighs_second(r), &kRouter.second_place);
   });
   v.section("noise", [&] {
     v("kind", c.noise.kind);
     v("epsilon", c.noise.epsilon, learns_noise(c));
     v("scale", c.noise.scale, fixes_noise(c));
+    v("choices", c.noise.choices, has_gumbel(c));
   });
 }
 
@@ -77,6 +80,7 @@ void each_field_of_experts(Visitor& v, Config& c) {
   });
   v.section("combine", [&] {
     v("weight_location", c.combine.weight_location, has_router(c), &kCombine.weight_location);
+    v("rest", c.combine.rest, has_router(c), &kCombine.rest);
     v("norm", c.combine.norm, true, &kCombine.norm);
     v("norm_epsilon", c.combine.norm_epsilon, norms_output(c), &kCombine.norm_epsilon);
   });
@@ -93,6 +97,7 @@ void each_field_of_experts(Visitor& v, Config& c) {
     v("softcap_gate", e.softcap_gate, e.glu, &kExperts.softcap_gate);
     v("softcap_up", e.softcap_up, e.glu, &kExperts.softcap_up);
     v("identity_experts", e.identity_experts, has_router(c), &kExperts.identity_experts);
+    v("identity_gives", e.identity_gives, e.identity_experts > 0, &kExperts.identity_gives);
     v("latent_size", e.latent_size, has_router(c), &kExperts.latent_size);
     v("latent_norm", e.latent_norm, has_latent(c), &kExperts.latent_norm);
     v("latent_norm_epsilon", e.latent_norm_epsilon, norms_latent(c), &kExperts.latent_norm_epsilon);
@@ -112,9 +117,7 @@ void each_field_of_experts(Visitor& v, Config& c) {
 
 template <typename Visitor>
 void each_field_of_losses(Visitor& v, Config& c) {
-  static constexpr PSource kPSource = PSource::NormalisedScore;
-  static constexpr Variance kVariance = Variance::Population;
-  static constexpr ImportanceOf kImportanceOf = ImportanceOf::Weights;
+  static const Aux kAux;
   v.list("aux", c.aux, [&](Aux& a) {
     v("name", a.name);
     v("kind", a.kind);
@@ -124,12 +127,16 @@ void each_field_of_losses(Visitor& v, Config& c) {
     v("f_divide_by_k", a.f_divide_by_k, balance);
     v("f_from", a.f_from, balance);
     v("f_stage", a.f_stage, balance && !counts_by_scores(a));
-    v("p_source", a.p_source, balance && !couples_experts(c.router.score_function), &kPSource);
+    v("divisor", a.divisor, balance && !counts_by_scores(a) && after_drops(a.f_stage), &kAux.divisor);
+    v("p_source", a.p_source, balance, &kAux.p_source);
     v("multiply", a.multiply, balance);
     v("scope", a.scope, balance);
+    v("earlier_tokens", a.earlier_tokens, balance, &kAux.earlier_tokens);
+    v("z_of", a.z_of, is_of_logits(a) && has_noise(c), &kAux.z_of);
     v("epsilon", a.epsilon, is_of_importance(a) || is_of_load(a));
-    v("variance", a.variance, is_of_importance(a) || is_of_load(a), &kVariance);
-    v("importance_of", a.importance_of, is_of_importance(a), &kImportanceOf);
+    v("variance", a.variance, is_of_importance(a) || is_of_load(a), &kAux.variance);
+    v("importance_of", a.importance_of, is_of_importance(a), &kAux.importance_of);
+    v("load_against", a.load_against, is_of_load(a), &kAux.load_against);
   });
   v.section("bias_update", [&] {
     v("kind", c.bias_update.kind);

@@ -56,7 +56,9 @@ Document config_document(const std::string& name) {
 }
 
 /// Does it come with the tokens of a file of inputs? Noise does not.
-bool is_activation(Tensor id) { return is_of_batch(id) && (has_gradient(id) || id == Tensor::dy); }
+bool is_activation(Tensor id) {
+  return is_of_batch(id) && (has_gradient(id) || id == Tensor::dy || id == Tensor::router_given_ids);
+}
 
 /// Tokens of several sequences, (B, S, D), as (T, D).
 void join_sequences(Array& a) {
@@ -141,7 +143,8 @@ Inputs load_inputs(const Config& config, const InputSources& sources) {
       if (found != from.end()) {
         validate(info, found->second, file + ": ");
         Array& a = found->second;
-        const bool as_it_is = sources.format == Format::F64 || sources.format == a.format;
+        const bool as_it_is =
+            !is_real(a.format) || sources.format == Format::F64 || sources.format == a.format;
         inputs[info.id] = as_it_is ? std::move(a) : converted(a, sources.format, name_of(info.id));
       } else if (info.id != Tensor::dy) {  // dy is seeded where a file has none
         throw Error(name_of(info.id), file + ": must hold the tensor " + name_of(info.id));

@@ -90,6 +90,9 @@ Arrays routing_trace(Config config, const Array& logits, const Array* selection_
   const char* needs_more = "needs more than router.logits";
   require(!config.router.expert_scale, "router.expert_scale", "true", needs_more);
   require(!draws_second(config.router), "router.second_policy", "random", needs_more);
+  require(!chooses_by_input(config), is_given(config) ? "router.choice" : "noise.kind",
+          is_given(config) ? spelling(config.router.choice) : spelling(config.noise.kind), needs_more);
+  require(!draws_priority(config), "capacity.priority", "random", needs_more);
   const auto [T, D, F, E, K] = Letters(config);
   validate({Tensor::router_logits, {T, E}, 0, 0}, logits, "");
   Matrix<double> b;

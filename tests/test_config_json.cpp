@@ -32,7 +32,8 @@ TEST_CASE("config_json: only fields with a meaning are written") {
 
 TEST_CASE("config_json: unknown fields and values are errors that list what there is") {
   CHECK(error_with("mixtral", "router.temperature=2") ==
-        "router.temperature = 2 is not a field; router has score_function, input, logit_bias, logit_scale, "
+        "router.temperature = 2 is not a field; router has score_function, score_offset, choice, input, "
+        "logit_bias, logit_scale, "
         "logit_softcap, "
         "selection_bias, selection_bias_on, sinks, n_group, topk_group, group_score, group_score_n, "
         "closed_groups, "
@@ -43,10 +44,12 @@ TEST_CASE("config_json: unknown fields and values are errors that list what ther
         "groups = 2 is not a field; a config has shape, router, noise, capacity, combine, "
         "experts, shared, aux, bias_update");
   CHECK(error_with("mixtral", "router.score_function=softplus") ==
-        "router.score_function = \"softplus\" must be one of none, softmax, sigmoid, sqrtsoftplus");
+        "router.score_function = \"softplus\" must be one of none, softmax, sigmoid, sqrtsoftplus, identity");
   CHECK(error_with("mixtral", "aux.load_balance.weight=1") ==
         "aux.0.weight = 1 is not a field; aux.0 has name, kind, coefficient, f_source, "
-        "f_divide_by_k, f_from, f_stage, p_source, multiply, scope, epsilon, variance, importance_of");
+        "f_divide_by_k, f_from, f_stage, divisor, p_source, multiply, scope, earlier_tokens, z_of, epsilon, "
+        "variance, "
+        "importance_of, load_against");
 }
 
 TEST_CASE("config_json: types are strict") {

@@ -86,12 +86,15 @@ TEST_CASE("detection: who is dropped shows in y, and so does every other expert 
       {"capacity/by-raw-weight", "the other choice is dropped, too"},
       {"exact/choice-major", tie},
       {"noise/all-chosen", "slots alone differ"},
+      {"given/order", "slots alone differ"},
+      {"losses/load-against-last-of-all", "slots alone differ"},
       {"expert-choice/plain", "the choice left out has no place"},
       {"expert-choice/uneven", "one choice has no place, and of the other every ReLU is closed"}};
   std::string hidden;
   for (const GoldenFile& file : corpus()) {
     for (const GoldenCase& c : file.cases) {
       if (c.invalid || c.results_only || c.id.starts_with("shapes/") || excused.count(c.id) > 0) continue;
+      if (c.id.starts_with("crossed/")) continue;  // which are there for whatever meets in them
       const Config config = config_from_json(c.config);
       const Detector detector(config, c.inputs);
 #pragma omp parallel for schedule(dynamic)

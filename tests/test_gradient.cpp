@@ -81,7 +81,8 @@ TEST_CASE(
                          g = g * (Ball(1) + Ball::power_of_two(-60));
                        })));
       }
-      CHECK(relative >= 30);
+      CHECK((relative >= 30 ||
+             layer.decisions.plan.N() == 0));  // fairscale's formula leaves no place for 16 tokens
     }
 }
 

@@ -37,9 +37,10 @@ struct Shape {
 };
 
 /// (R2). None: a dense layer, E = K = 1, without a router.
-enum class ScoreFunction { None, Softmax, Sigmoid, SqrtSoftplus };
+enum class ScoreFunction { None, Softmax, Sigmoid, SqrtSoftplus, Identity };
 template <>
-inline constexpr std::array kSpelling<ScoreFunction>{"none", "softmax", "sigmoid", "sqrtsoftplus"};
+inline constexpr std::array kSpelling<ScoreFunction>{"none", "softmax", "sigmoid", "sqrtsoftplus",
+                                                     "identity"};
 /// (R3), and whether a dropped choice takes part in its sum.
 enum class Renorm { None, Sum, L2 };
 template <>
@@ -52,10 +53,10 @@ enum class EpsilonMode { Add, Clamp };
 template <>
 inline constexpr std::array kSpelling<EpsilonMode>{"add", "clamp"};
 
-/// (R6): is every second choice taken up, or only where its weight exceeds a random number?
-enum class SecondPolicy { All, Random };
+/// (R6): is every second choice taken up, or only where its weight exceeds a random number, or one of the config?
+enum class SecondPolicy { All, Random, Threshold };
 template <>
-inline constexpr std::array kSpelling<SecondPolicy>{"all", "random"};
+inline constexpr std::array kSpelling<SecondPolicy>{"all", "random", "threshold"};
 
 /// (P3): does a second choice that is not taken up hold a place, or leave it to the next?
 enum class SecondPlace { Kept, Freed };
@@ -72,6 +73,11 @@ enum class RouterInput { Same, Own };
 template <>
 inline constexpr std::array kSpelling<RouterInput>{"same", "own"};
 
+/// (R1): are experts chosen by what ranks them, or are their ids an input, as those of a hash of the token are?
+enum class Choice { TopK, Given };
+template <>
+inline constexpr std::array kSpelling<Choice>{"top_k", "given"};
+
 /// (R1): experts of closed groups are no candidates, or candidates of the score 0.
 enum class ClosedGroups { Excluded, Zero };
 template <>
@@ -84,7 +90,9 @@ inline constexpr std::array kSpelling<GroupScore>{"max", "sum_topn"};
 
 struct Router {
   ScoreFunction score_function = ScoreFunction::Softmax;
+  double score_offset = 0;  // (R2) where that is Sigmoid: is added to every score
   RouterInput input = RouterInput::Same;
+  Choice choice = Choice::TopK;
   bool logit_bias = false;      // (R0) is added to the logits, as any linear map has one
   double logit_scale = 1;       // (R0) multiplies them, the bias with them
   double logit_softcap = 0;     // (R7) scores are of logits that come no further from 0; 0: there is no limit
@@ -103,19 +111,26 @@ struct Router {
   double routed_scaling_factor = 1;                    // (R3) multiplies every weight
   bool expert_scale = false;                           // (R3) so does a number of its expert
   SecondPolicy second_policy = SecondPolicy::All;
-  double second_threshold = 0.5;  // where second_policy is Random, as is the next
+  double second_threshold = 0.5;  // where second_policy is not All, as is the next
   SecondPlace second_place = SecondPlace::Kept;
 };
 
-enum class NoiseKind { None, GaussianLearned, GaussianFixed };
+enum class NoiseKind { None, GaussianLearned, GaussianFixed, Gumbel, InputJitter };
 template <>
-inline constexpr std::array kSpelling<NoiseKind>{"none", "gaussian_learned", "gaussian_fixed"};
+inline constexpr std::array kSpelling<NoiseKind>{"none", "gaussian_learned", "gaussian_fixed", "gumbel",
+                                                 "input_jitter"};
+/// (N2): does noise rank all choices, or only those after the first?
+enum class NoisyChoices { All, Second };
+template <>
+inline constexpr std::array kSpelling<NoisyChoices>{"all", "second"};
 
-/// (N1) noise on the logits that experts are ranked and scored by: an explicit input, never a seed.
+/// (N1) noise on the logits that experts are ranked and scored by, (N2) only ranked by, or (N3) on what the router sees: an
+/// explicit input, never a seed.
 struct Noise {
   NoiseKind kind = NoiseKind::None;
-  double epsilon = 1e-2;  // where kind is GaussianLearned: the least standard deviation
-  double scale = 1;       // where kind is GaussianFixed: the standard deviation
+  double epsilon = 1e-2;                     // where kind is GaussianLearned: the least standard deviation
+  double scale = 1;                          // where kind is GaussianFixed: the standard deviation
+  NoisyChoices choices = NoisyChoices::All;  // where kind is Gumbel
 };
 
 enum class CapacityMode { None, Factor, Fixed };
@@ -136,9 +151,9 @@ inline constexpr std::array kSpelling<Arithmetic>{"exact", "f64", "f32"};
 enum class DropOrder { ChoiceMajor, TokenMajor };
 template <>
 inline constexpr std::array kSpelling<DropOrder>{"choice_major", "token_major"};
-enum class Priority { Fcfs, BprTop1, Weight };
+enum class Priority { Fcfs, BprTop1, Weight, Random };
 template <>
-inline constexpr std::array kSpelling<Priority>{"fcfs", "bpr_top1", "weight"};
+inline constexpr std::array kSpelling<Priority>{"fcfs", "bpr_top1", "weight", "random"};
 enum class Scope { Batch, Group };
 template <>
 inline constexpr std::array kSpelling<Scope>{"batch", "group"};
@@ -161,7 +176,7 @@ struct Capacity {
   Index multiple_of = 1;
   Scope scope = Scope::Batch;  // where mode is not None, as are the next three
   Priority priority = Priority::Fcfs;
-  DropOrder order = DropOrder::TokenMajor;  // where priority is not Weight
+  DropOrder order = DropOrder::TokenMajor;  // where priority is neither Weight nor Random
   DroppedOutput dropped_output = DroppedOutput::Zero;
 };
 
@@ -175,8 +190,14 @@ enum class Norm { None, Rms };
 template <>
 inline constexpr std::array kSpelling<Norm>{"none", "rms"};
 
+/// (C5): is what the weights of a token leave of 1 nobody's, or the share of x?
+enum class Rest { None, X };
+template <>
+inline constexpr std::array kSpelling<Rest>{"none", "x"};
+
 struct Combine {
   WeightLocation weight_location = WeightLocation::Output;
+  Rest rest = Rest::None;
   Norm norm = Norm::None;
   double norm_epsilon = 1e-6;  // where norm is Rms: is added to the mean square
 };
@@ -190,6 +211,11 @@ enum class ExpertBias { None, PerExpert, AfterCombine };
 template <>
 inline constexpr std::array kSpelling<ExpertBias>{"none", "per_expert", "after_combine"};
 
+/// (X4): does an expert without weights give what it gets, or 0?
+enum class Weightless { Identity, Zero };
+template <>
+inline constexpr std::array kSpelling<Weightless>{"identity", "zero"};
+
 struct Experts {
   bool glu = true;  // (X2) gated: act(gate) up; otherwise act(up)
   Activation activation = Activation::Silu;
@@ -199,9 +225,10 @@ struct Experts {
   double clamp_act_max = 0;   // nothing that the activation gives is larger; 0: no limit
   double clamp_up_abs = 0;    // no up is further from 0; 0: no limit
   double up_offset = 0;
-  double softcap_gate = 0;            // act(g) is of c tanh(g / c) where g is a factor; 0: of g
-  double softcap_up = 0;              // ups are drawn together by it; 0: they are not
-  Index identity_experts = 0;         // (X4) so many, the last ones, have no weights and give what they get
+  double softcap_gate = 0;     // act(g) is of c tanh(g / c) where g is a factor; 0: of g
+  double softcap_up = 0;       // ups are drawn together by it; 0: they are not
+  Index identity_experts = 0;  // (X4) so many, the last ones, have no weights and give what they get
+  Weightless identity_gives = Weightless::Identity;  // where there are such
   Index latent_size = 0;              // (X5) of what experts work on, a linear map of x; 0: they work on x
   Norm latent_norm = Norm::None;      // (X6) of that map, where there is one
   double latent_norm_epsilon = 1e-6;  // where latent_norm is Rms
@@ -228,9 +255,13 @@ inline constexpr std::array kSpelling<AuxKind>{"switch", "z", "cv_importance", "
 enum class LoadSource { Top1, AllK };
 template <>
 inline constexpr std::array kSpelling<LoadSource>{"top1", "all_k"};
-enum class LoadStage { PreDrop, PostDrop };
+enum class LoadStage { PreDrop, PostDrop, PostDropFirst };
 template <>
-inline constexpr std::array kSpelling<LoadStage>{"pre_drop", "post_drop"};
+inline constexpr std::array kSpelling<LoadStage>{"pre_drop", "post_drop", "post_drop_first"};
+/// (B1): are counts and scores divided by the number of tokens, or of kept assignments?
+enum class LoadDivisor { Tokens, Kept };
+template <>
+inline constexpr std::array kSpelling<LoadDivisor>{"tokens", "kept"};
 enum class LoadFrom { Selected, RetopkOfAuxScores };
 template <>
 inline constexpr std::array kSpelling<LoadFrom>{"selected", "retopk_of_aux_scores"};
@@ -242,10 +273,18 @@ inline constexpr std::array kSpelling<Variance>{"population", "unbiased"};
 enum class ImportanceOf { Weights, Scores };
 template <>
 inline constexpr std::array kSpelling<ImportanceOf>{"weights", "scores"};
-/// (B1): the share of an expert is of the scores, or the softmax of the logits whatever the scores are.
-enum class PSource { NormalisedScore, Softmax };
+/// (B1): the share of an expert is of the scores, or the softmax of the logits whatever the scores are, or of the scores.
+enum class PSource { NormalisedScore, Softmax, SoftmaxOfScores };
 template <>
-inline constexpr std::array kSpelling<PSource>{"normalised_score", "softmax"};
+inline constexpr std::array kSpelling<PSource>{"normalised_score", "softmax", "softmax_of_scores"};
+/// (Z1): is it of the logits that are scored, or of those without noise?
+enum class ZOf { Scored, Clean };
+template <>
+inline constexpr std::array kSpelling<ZOf>{"scored", "clean"};
+/// (M3): what a logit has to exceed: the best of the others, or the last that was chosen.
+enum class LoadAgainst { Rival, LastChosen };
+template <>
+inline constexpr std::array kSpelling<LoadAgainst>{"rival", "last_chosen"};
 enum class Multiply { E2Mean, None };
 template <>
 inline constexpr std::array kSpelling<Multiply>{"E2_mean", "none"};
@@ -256,16 +295,20 @@ struct Aux {
   std::string name;
   AuxKind kind = AuxKind::Switch;
   double coefficient = 0;
-  LoadSource f_source = LoadSource::Top1;  // where kind is Switch, as are the next six
+  LoadSource f_source = LoadSource::Top1;  // where kind is Switch, as are the next eight
   bool f_divide_by_k = false;
   LoadFrom f_from = LoadFrom::Selected;         // or the K largest scores, whatever bias and groups say
   LoadStage f_stage = LoadStage::PreDrop;       // where f_from is Selected
-  PSource p_source = PSource::NormalisedScore;  // where scores are no softmax
+  LoadDivisor divisor = LoadDivisor::Tokens;    // where that is PostDrop
+  PSource p_source = PSource::NormalisedScore;  // Softmax: where scores are none
   Multiply multiply = Multiply::E2Mean;
   Scope scope = Scope::Batch;
-  double epsilon = 1e-10;  // where kind is CvImportance or CvLoad, as is the next
+  Index earlier_tokens = 0;  // so many count, too, of other layers or batches, by what they add up to
+  ZOf z_of = ZOf::Scored;    // where kind is Z
+  double epsilon = 1e-10;    // where kind is CvImportance or CvLoad, as is the next
   Variance variance = Variance::Population;
   ImportanceOf importance_of = ImportanceOf::Weights;  // where kind is CvImportance
+  LoadAgainst load_against = LoadAgainst::Rival;       // where kind is CvLoad
 };
 
 enum class BiasUpdate { None, Sign, SignCentred };

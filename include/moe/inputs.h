@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <numeric>
 
 #include "moe/array.h"
 #include "moe/params.h"
@@ -31,6 +32,7 @@ inline int shift_of(const TensorInfo& info, const Dims& dims) {
       return 6 + static_cast<int>(std::bit_width(static_cast<std::uint64_t>(dims.back()))) / 2;
     case Seeded::Activation:
     case Seeded::No:
+    case Seeded::Ids:
       return 6;
   }
   return 6;
@@ -57,7 +59,24 @@ inline Array uniform_noise(const Stream& stream, const Dims& dims) {
   return array_of(dims, u.data());
 }
 
-/// Seeded inputs: recipes, so that they cost nothing until a row is read, but for uniform noise.
+/// Experts for router.given_ids, as a table of hashes gives them: without regard to x.   -> (T, K)
+///   (S3)  e_tk = that with the number word_tK+k mod (E - k) among the experts that t has not got yet, in their order
+inline Array drawn_ids(const Stream& stream, const Dims& dims, Index E) {
+  std::vector<std::int32_t> ids;
+  for (Index t = 0; t < dims[0]; ++t) {
+    std::vector<std::int32_t> left = std::vector<std::int32_t>(static_cast<std::size_t>(E));
+    std::iota(left.begin(), left.end(), 0);
+    for (Index k = 0; k < dims[1]; ++k) {
+      const auto word = static_cast<Index>(stream.word(static_cast<std::uint64_t>(t * dims[1] + k)));
+      const auto taken = left.begin() + word % (E - k);
+      ids.push_back(*taken);
+      left.erase(taken);
+    }
+  }
+  return array_of(dims, ids.data());
+}
+
+/// Seeded inputs: recipes, so that they cost nothing until a row is read, but for uniform noise and ids.
 inline Inputs seeded_inputs(const Config& config, std::uint64_t seed = kDefaultSeed,
                             std::uint32_t case_number = 0) {
   Inputs inputs;
@@ -65,6 +84,8 @@ inline Inputs seeded_inputs(const Config& config, std::uint64_t seed = kDefaultS
     const Stream stream{seed, i.stream, case_number};
     if (info_of(i.id).seeded == Seeded::Uniform)
       inputs[i.id] = uniform_noise(stream, i.dims);
+    else if (info_of(i.id).seeded == Seeded::Ids)
+      inputs[i.id] = drawn_ids(stream, i.dims, config.shape.num_experts);
     else
       inputs[i.id] = Array{Format::BF16, i.dims, {}, Recipe{stream, i.shift}};
   }
@@ -109,6 +130,12 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
   p.noise =
       view(learns_noise(config) ? Tensor::noise_gaussian_learned : Tensor::noise_gaussian_fixed, 0, T, E);
   p.second_policy = view(Tensor::noise_second_policy, 0, 1, T);
+  p.gumbel = view(Tensor::noise_gumbel, 0, T, E);
+  p.priority = view(Tensor::noise_priority, 0, T, E);
+  p.jitter = view(Tensor::noise_input_jitter, 0, T, D);
+  p.given_ids = view(Tensor::router_given_ids, 0, T, K);
+  p.earlier_counts = view(Tensor::aux_earlier_counts, 0, 1, E);
+  p.earlier_scores = view(Tensor::aux_earlier_scores, 0, 1, E);
   p.selection_bias = view(Tensor::router_selection_bias, 0, 1, E);
   p.router_x = view(Tensor::router_x, 0, T, D);
   p.expert_scale = view(Tensor::router_expert_scale, 0, 1, E);

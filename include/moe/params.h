@@ -33,20 +33,24 @@ struct ExpertParams {
 /// All exact numbers that enter a layer.
 template <typename Num>
 struct Params {
-  Weight<Num> x;                          // (T, D)
-  Weight<Num> dy;                         // (T, D) the gradient of the task's loss in y
-  Weight<Num> router_x;                   // (T, D) the router's own input
-  Weight<Num> router, router_bias;        // (E, D), (1, E)
-  Weight<Num> noise_weight, noise;        // (E, D), (T, E)
-  Weight<Num> second_policy;              // (1, T)
-  Weight<Num> selection_bias;             // (1, E)
-  Weight<Num> expert_scale;               // (1, E)
-  Weight<Num> latent_down, latent_up;     // (L, D), (D, L) for L = latent_size
-  Weight<Num> latent_norm, output_norm;   // (1, L)
-  Weight<Num> combine_bias, norm_weight;  // (1, D)
-  std::vector<ExpertParams<Num>> expert;  // those that have weights
-  ExpertParams<Num> shared;               // F is shared.ffn_size; no biases
-  Weight<Num> shared_gate;                // (1, D)
+  Weight<Num> x;                               // (T, D)
+  Weight<Num> dy;                              // (T, D) the gradient of the task's loss in y
+  Weight<Num> router_x;                        // (T, D) the router's own input
+  Weight<Num> router, router_bias;             // (E, D), (1, E)
+  Weight<Num> noise_weight, noise;             // (E, D), (T, E)
+  Weight<Num> second_policy;                   // (1, T)
+  Weight<Num> gumbel, priority;                // (T, E)
+  Weight<Num> jitter;                          // (T, D)
+  Weight<Num> given_ids;                       // (T, K) whole numbers
+  Weight<Num> earlier_counts, earlier_scores;  // (1, E)
+  Weight<Num> selection_bias;                  // (1, E)
+  Weight<Num> expert_scale;                    // (1, E)
+  Weight<Num> latent_down, latent_up;          // (L, D), (D, L) for L = latent_size
+  Weight<Num> latent_norm, output_norm;        // (1, L)
+  Weight<Num> combine_bias, norm_weight;       // (1, D)
+  std::vector<ExpertParams<Num>> expert;       // those that have weights
+  ExpertParams<Num> shared;                    // F is shared.ffn_size; no biases
+  Weight<Num> shared_gate;                     // (1, D)
 };
 
 /// The whole of a small weight as one matrix.

@@ -27,8 +27,8 @@ enum class KeptAs { Wide, AsActivation, AsRouter, AsLoss };
 /// Is it several operators of an eager program away from what it is made of? Each of them rounds.
 enum class Steps { One, Several };
 
-/// How seeded values are scaled, by (S1) and (S2).
-enum class Seeded { No, Activation, Weight, Bias, Uniform };
+/// How seeded values are scaled, by (S1) and (S2), or drawn, by (S3).
+enum class Seeded { No, Activation, Weight, Bias, Uniform, Ids };
 
 struct TensorInfo {
   Tensor id;
@@ -103,9 +103,15 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     batch(T::noise_gaussian_learned, "noise.gaussian_learned", "token,expert", learns_noise, Seeded::Activation, 32),
     batch(T::noise_gaussian_fixed, "noise.gaussian_fixed", "token,expert", fixes_noise, Seeded::Activation, 35),
     batch(T::noise_second_policy, "noise.second_policy", "token", present::second_policy, Seeded::Uniform, 33),
+    batch(T::noise_gumbel, "noise.gumbel", "token,expert", has_gumbel, Seeded::Activation, 36),
+    batch(T::noise_input_jitter, "noise.input_jitter", "token,model", has_jitter, Seeded::Activation, 37),
+    batch(T::noise_priority, "noise.priority", "token,expert", draws_priority, Seeded::Uniform, 38),
+    batch(T::router_given_ids, "router.given_ids", "token,slot", is_given, Seeded::Ids, 39),
+    batch(T::aux_earlier_counts, "aux.earlier_counts", "expert", counts_earlier, Seeded::Uniform, 40),
+    batch(T::aux_earlier_scores, "aux.earlier_scores", "expert", counts_earlier, Seeded::Uniform, 41),
     {T::router_logits, "router.logits", "token,expert", Stage, present::router, AsRouter},
     {T::router_noise_raw, "router.noise_raw", "token,expert", Inside, learns_noise, AsRouter},
-    {T::router_noisy_logits, "router.noisy_logits", "token,expert", Stage, has_noise, AsRouter},
+    {T::router_noisy_logits, "router.noisy_logits", "token,expert", Stage, has_noisy_logits, AsRouter},
     {T::router_scores, "router.scores", "token,expert", Stage, present::router, AsRouter},
     {T::router_logsumexp, "router.logsumexp", "token", Stage, present::router},
     {T::router_group_scores, "router.group_scores", "token,expert_group", Stage, has_groups},

@@ -67,7 +67,7 @@ void with_tensor(const Trace<Num>& a, Tensor id, Visit visit) {
     case Tensor::router_logits:
       return visit(noise ? a.router.noise.clean : a.router.logits);
     case Tensor::router_noisy_logits:
-      return visit(a.router.logits);
+      return visit(noise ? a.router.logits : a.router.noise.ranked);
     case Tensor::router_scores:
       return visit(a.router.scores);
     case Tensor::router_logsumexp:

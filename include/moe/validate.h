@@ -66,19 +66,44 @@ inline void validate(const Router& r, const Shape& shape) {
           "must be positive and finite");
   require(r.sinks == 0 || (r.sinks > 0 && r.sinks < shape.top_k), "router.sinks", r.sinks,
           "must lie in [0, shape.top_k - 1 = ", shape.top_k - 1, "]");
-  require(r.sinks == 0 || (r.n_group == 1 && !draws_second(r)), "router.sinks", r.sinks,
+  require(r.score_offset >= 0 && std::isfinite(r.score_offset), "router.score_offset", r.score_offset,
+          "must be 0 or positive and finite");
+  require(!scores_are_logits(r.score_function) || !shares_a_sum(r), "router.renorm", spelling(r.renorm),
+          "must be none where router.score_function = identity: logits may add up to 0");
+  require(!scores_are_logits(r.score_function) || r.n_group == 1, "router.n_group", r.n_group,
+          "must be 1 where router.score_function = identity");
+  require(!is_given(r) || (!r.selection_bias && r.n_group == 1 && r.sinks == 0), "router.choice", "given",
+          "needs router.selection_bias = false, router.n_group = 1 and router.sinks = 0");
+  require(r.sinks == 0 || (r.n_group == 1 && !weighs_second(r)), "router.sinks", r.sinks,
           "needs router.n_group = 1 and router.second_policy = all");
-  if (!draws_second(r)) return;
+  if (!weighs_second(r)) return;
+  const char* policy = spelling(r.second_policy);
   require(!r.expert_scale, "router.expert_scale", "true", "needs router.second_policy = all");
-  require(shape.top_k == 2, "router.second_policy", "random", "needs shape.top_k = 2, not ", shape.top_k);
-  require(!(shares_a_sum(r) && shares_what_is_kept(r)), "router.second_policy", "random",
+  require(shape.top_k == 2, "router.second_policy", policy, "needs shape.top_k = 2, not ", shape.top_k);
+  require(!(shares_a_sum(r) && shares_what_is_kept(r)), "router.second_policy", policy,
           "needs a weight before any drop, so router.renorm_stage = before_drop");
   require(r.second_threshold > 0 && std::isfinite(r.second_threshold), "router.second_threshold",
           r.second_threshold, "must be positive and finite");
 }
 
+/// What only ranks must rank alone.
+inline void validate_ranking_noise(const Config& c) {
+  if (!has_gumbel(c)) return;
+  const auto alone = [](bool holds, const char* field, const char* rule) {
+    require(holds, "noise.kind", "gumbel", "needs ", field, " = ", rule);
+  };
+  alone(!is_given(c), "router.choice", "top_k");
+  alone(!c.router.selection_bias, "router.selection_bias", "false");
+  alone(!has_groups(c), "router.n_group", "1");
+  alone(c.router.sinks == 0, "router.sinks", "0");
+  alone(!caps_logits(c.router), "router.logit_softcap", "0");
+  require(!ranks_first_clean(c.noise) || c.shape.top_k > 1, "noise.choices", "second",
+          "needs shape.top_k > 1, not ", c.shape.top_k);
+}
+
 /// What is equal in truth among noisy logits is known of the logits themselves, not of what is made of them.
 inline void validate_noise(const Config& c) {
+  validate_ranking_noise(c);
   if (!has_noise(c)) {
     require(!has_load_loss(c), "aux", "cv_load",
             "needs noise (noise.kind = gaussian_learned or gaussian_fixed)");
@@ -90,12 +115,14 @@ inline void validate_noise(const Config& c) {
           "must be positive and finite");
   require(!c.router.selection_bias, "router.selection_bias", "true", "cannot be proven with noise");
   require(!has_groups(c), "router.n_group", c.router.n_group, "cannot be proven with noise: must be 1");
-  require(!draws_second(c.router), "router.second_policy", "random", "cannot be proven with noise");
+  require(!weighs_second(c.router), "router.second_policy", spelling(c.router.second_policy),
+          "cannot be proven with noise");
+  require(!is_given(c), "router.choice", "given", "has no use for noise on the logits");
   require(!caps_logits(c.router), "router.logit_softcap", c.router.logit_softcap,
           "cannot be proven with noise: must be 0");
   require(!has_retopk(c), "aux", "retopk_of_aux_scores", "cannot be proven with noise");
-  require(!has_capacity(c) || !ranks_by_numbers(c.capacity), "capacity.priority", "bpr_top1 or weight",
-          "cannot be proven with noise: must be fcfs");
+  require(!has_capacity(c) || !(ranks_tokens(c.capacity) || ranks_by_weight(c.capacity)), "capacity.priority",
+          "bpr_top1 or weight", "cannot be proven with noise: must be fcfs or random");
 }
 
 inline void validate(const Capacity& c, const Shape& shape, const Router& router) {
@@ -104,16 +131,16 @@ inline void validate(const Capacity& c, const Shape& shape, const Router& router
     require(value >= least && value <= kMaxSize, field, value, "must lie in [", least, ", ", kMaxSize, "]");
   };
   if (has_fixed(c)) require_count("capacity.fixed", c.fixed, 0);
-  require(!(ranks_assignments(c) && shares_a_sum(router) && couples_experts(router.score_function)) ||
+  require(!(ranks_by_weight(c) && shares_a_sum(router) && couples_experts(router.score_function)) ||
               router.renorm_epsilon == 0,
           "router.renorm_epsilon", router.renorm_epsilon, "must be 0 where capacity.priority = weight");
-  require(!(ranks_assignments(c) && clamps_sum(router)), "router.renorm_epsilon_mode", "clamp",
+  require(!(ranks_by_weight(c) && clamps_sum(router)), "router.renorm_epsilon_mode", "clamp",
           "needs another capacity.priority than weight");
   require(!(ranks_by_numbers(c) && frees_place(router)), "router.second_place", "freed",
           "needs capacity.priority = fcfs");
-  require(!(ranks_by_numbers(c) && caps_logits(router)), "router.logit_softcap", router.logit_softcap,
-          "must be 0 where capacity.priority is not fcfs");
-  require(!(ranks_assignments(c) && router.expert_scale), "router.expert_scale", "true",
+  require(!((ranks_tokens(c) || ranks_by_weight(c)) && caps_logits(router)), "router.logit_softcap",
+          router.logit_softcap, "must be 0 where capacity.priority is bpr_top1 or weight");
+  require(!(ranks_by_weight(c) && router.expert_scale), "router.expert_scale", "true",
           "must be false where capacity.priority = weight");
   if (has_factor(c)) {
     require(c.factor > 0 && c.factor <= 1e6, "capacity.factor", c.factor, "must lie in (0, 1e6]");
@@ -186,7 +213,25 @@ inline void validate(const Shared& s, const Shape& shape) {
           "shared.ffn_size", s.ffn_size, "makes a tensor of more than 2^50 elements");
 }
 
-inline void validate(const std::vector<Aux>& aux, Index num_experts, bool noise) {
+/// What a load-balancing loss counts, and of what its shares are.
+inline void validate_balance(const Aux& a, const std::string& where, const Config& c) {
+  if (!is_balance(a)) return;
+  require(!counts_dropped_as_first(a.f_stage) || counts_by_scores(a) || c.shape.top_k == 1, where + "f_stage",
+          "post_drop_first", "needs shape.top_k = 1, not ", c.shape.top_k);
+  require(a.earlier_tokens >= 0 && a.earlier_tokens <= kMaxSize, where + "earlier_tokens", a.earlier_tokens,
+          "must lie in [0, ", kMaxSize, "]");
+  require(!counts_earlier(a) || (parts_of(a.scope, 2) == 1 && !divides_by_kept(a)), where + "earlier_tokens",
+          a.earlier_tokens, "needs scope = batch and divisor = tokens");
+  const ScoreFunction function = c.router.score_function;
+  require(!of_softmax(a) || !couples_experts(function), where + "p_source", "softmax",
+          "needs scores that are no softmax already");
+  require(!scores_are_logits(function) || of_softmax(a) || of_softmax_of_scores(a), where + "p_source",
+          spelling(a.p_source), "must be softmax where router.score_function = identity");
+}
+
+inline void validate(const std::vector<Aux>& aux, const Config& c) {
+  const Index num_experts = c.shape.num_experts;
+  const bool noise = has_noise(c);
   std::set<std::string> names{"task", "total"};
   for (std::size_t i = 0; i < aux.size(); ++i) {
     const Aux& a = aux[i];
@@ -201,6 +246,7 @@ inline void validate(const std::vector<Aux>& aux, Index num_experts, bool noise)
     require(!(is_of_importance(a) && sums_scores(a) && noise), where + "importance_of", "scores",
             "needs noise.kind = none: it is not said whether scores are noisy");
     require(!is_unbiased(a) || num_experts > 1, where + "variance", "unbiased", "needs two experts or more");
+    validate_balance(a, where, c);
   }
 }
 
@@ -245,26 +291,48 @@ inline void validate(const Config& config) {
   require(!(has_latent(config) && has_capacity(config) && leaves_x(config.capacity.dropped_output)),
           "capacity.dropped_output", spelling(config.capacity.dropped_output),
           "must be zero where experts work on a latent x (experts.latent_size)");
+  require(!(rests_on_x(config) && has_latent(config)), "combine.rest", "x",
+          "needs experts.latent_size = 0, not ", config.experts.latent_size);
+  require(!(rests_on_x(config) && has_capacity(config) && leaves_x(config.capacity.dropped_output)),
+          "combine.rest", "x", "needs capacity.dropped_output = zero");
   if (updates_bias(config)) {
+    require(!counts_dropped_as_first(config.bias_update.count), "bias_update.count", "post_drop_first",
+            "must be pre_drop or post_drop");
     require(config.router.selection_bias, "bias_update.kind", spelling(config.bias_update.kind),
             "needs router.selection_bias");
     require(config.bias_update.gamma > 0 && std::isfinite(config.bias_update.gamma), "bias_update.gamma",
             config.bias_update.gamma, "must be positive and finite");
   }
   validate(config.capacity, config.shape, config.router);
-  validate(config.aux, config.shape.num_experts, has_noise(config));
+  validate(config.aux, config);
 }
 
 /// Throws Error unless `a` can be the input `info`: real, finite, of its shape. `where` comes before its name.
 inline void validate(const InputInfo& info, const Array& a, const std::string& where) {
   const std::string name = where + name_of(info.id);
-  require(is_real(a.format), name + ": dtype", info_of(a.format).name, "must be f64, f32, f16 or bf16");
+  const bool whole = info.id == Tensor::router_given_ids;
+  require(!whole || !is_real(a.format), name + ": dtype", info_of(a.format).name, "must be i32, i64 or u8");
+  require(whole || is_real(a.format), name + ": dtype", info_of(a.format).name,
+          "must be f64, f32, f16 or bf16");
   require(a.dims == info.dims, name + ": shape", shape_text(a.dims), "must be ", shape_text(info.dims));
   for (Index i = 0; i < (a.bytes.empty() ? 0 : a.size()); ++i)
     require(std::isfinite(a.real(i)), name + '[' + std::to_string(i) + ']', a.real(i), "must be finite");
   for (Index i = 0; info.id == Tensor::noise_second_policy && i < a.size(); ++i)
     require(a.real(i) >= 0 && a.real(i) <= 1, name + '[' + std::to_string(i) + ']', a.real(i),
             "must lie in [0, 1]");
+}
+
+/// Throws Error unless each token has different experts, of E.   ids (T, K)
+inline void validate_ids(const Array& ids, Index E) {
+  const std::string name = name_of(Tensor::router_given_ids);
+  const Index K = ids.dims[1];
+  for (Index i = 0; i < ids.size(); ++i) {
+    const std::string where = name + '[' + std::to_string(i) + ']';
+    require(ids.integer(i) >= 0 && ids.integer(i) < E, where, ids.integer(i), "must lie in [0, ", E, ")");
+    for (Index j = i - i % K; j < i; ++j)
+      require(ids.integer(j) != ids.integer(i), where, ids.integer(i),
+              "must differ from the others of its token");
+  }
 }
 
 /// Throws Error unless `inputs` are exactly those of the config.
@@ -275,6 +343,7 @@ inline void validate(const Config& config, const Inputs& inputs) {
     require(inputs.count(info.id) > 0, name_of(info.id), "nothing", "must be there");
     validate(info, inputs.at(info.id), "");
   }
+  if (is_given(config)) validate_ids(inputs.at(Tensor::router_given_ids), config.shape.num_experts);
   for (const auto& [id, a] : inputs)
     require(expected.count(id) > 0, name_of(id), "a tensor", "is not an input of this config");
 }

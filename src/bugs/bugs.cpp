@@ -40,6 +40,11 @@ Arrays evaluate_at(const Bug& bug, const Config& config, const Inputs& inputs) {
   Inputs in = inputs;
   if (bug.config) bug.config(c);
   if (bug.inputs) bug.inputs(c, in);
+  const std::vector<InputInfo> read = inputs_of(c);  // a bias that is forgotten is not there
+  std::erase_if(in, [&](const auto& input) {
+    return std::none_of(read.begin(), read.end(),
+                        [&](const InputInfo& info) { return info.id == input.first; });
+  });
   Decisions decisions = decide(c, params_of<double>(c, in));
   if (bug.decisions) bug.decisions(c, in, decisions);
   const Passes passes{std::is_same_v<Num, Narrow>,

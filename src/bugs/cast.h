@@ -14,7 +14,9 @@ Trace<To> cast(const Trace<From>& a) {
   b.x = matrix(a.x), b.dispatch = a.dispatch;
   const Routing<From>& r = a.router;
   b.router.logits = matrix(r.logits), b.router.capped = matrix(r.capped), b.router.scores = matrix(r.scores);
-  b.router.noise = {matrix(r.noise.clean), matrix(r.noise.raw), matrix(r.noise.scale), matrix(r.noise.noise)};
+  b.router.noise = {matrix(r.noise.clean), matrix(r.noise.raw), matrix(r.noise.scale), matrix(r.noise.noise),
+                    matrix(r.noise.ranked)};
+  b.router.earlier_counts = matrix(r.earlier_counts), b.router.earlier_scores = matrix(r.earlier_scores);
   b.router.logsumexp = matrix(r.logsumexp), b.router.group_scores = matrix(r.group_scores);
   b.router.expert = r.expert, b.router.retopk = r.retopk, b.router.retopk_open = r.retopk_open,
   b.router.runner_up = r.runner_up;

@@ -31,7 +31,7 @@ Bug chooses(std::string name,
                                                Decisions& decisions) {
     if (!has_router(config)) return;
     const Matrix<double> z = logits_of(config, inputs);
-    choose_instead(config, z, choose(config, inputs, z), decisions);
+    choose_instead(config, inputs, z, choose(config, inputs, z), decisions);
   };
   return bug;
 }

@@ -32,7 +32,7 @@ Bug ranks(std::string name, bool with_groups, const Keys& keys, double outside =
       const std::vector<Index> chosen = best(key, K, all_open(E));
       std::copy(chosen.begin(), chosen.end(), row(expert, t));
     }
-    choose_instead(config, z, std::move(expert), decisions);
+    choose_instead(config, inputs, z, std::move(expert), decisions);
   };
   return bug;
 }

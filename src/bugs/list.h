@@ -41,7 +41,9 @@ inline Bug changes(std::string name,
 }
 
 /// Is y, but for what the shared expert says, the sum of the rows of `combine.weighted`?
-inline bool sums_rows(const Config& c) { return !has_latent(c) && !norms_output(c) && !biases_sum(c); }
+inline bool sums_rows(const Config& c) {
+  return !has_latent(c) && !norms_output(c) && !biases_sum(c) && !rests_on_x(c);
+}
 
 /// The logits that a case routes by.
 inline Matrix<double> logits_of(const Config& config, const Inputs& inputs) {
@@ -50,10 +52,11 @@ inline Matrix<double> logits_of(const Config& config, const Inputs& inputs) {
 }
 
 /// The same decisions but for the experts, and the plan that follows from those.
-inline void choose_instead(const Config& config, const Matrix<double>& z, IdMatrix expert,
-                           Decisions& decisions) {
+inline void choose_instead(const Config& config, const Inputs& inputs, const Matrix<double>& z,
+                           IdMatrix expert, Decisions& decisions) {
   decisions.expert = std::move(expert);
-  set_plan(config, places(priority_keys(config, z, decisions.expert)), decisions);
+  const Lots<double> lots = lots_of(params_of<double>(config, inputs));
+  set_plan(config, places(priority_keys(config, z, decisions.expert, lots)), decisions);
 }
 
 /// A tensor of an answer as doubles that can be changed; written back when it goes.

@@ -10,30 +10,69 @@ Bug draws(std::string name, std::function<void(const Config&, Inputs&)> inputs) 
   return bug;
 }
 
+void set_all(Inputs& in, Tensor id, double value) {
+  const auto found = in.find(id);
+  if (found == in.end()) return;
+  const std::vector<double> values(static_cast<std::size_t>(found->second.size()), value);
+  found->second = array_of(found->second.dims, values.data());
+}
+
+void give_experts_the_jitter(const Config& config, Inputs& in) {
+  if (!has_jitter(config) || has_router_input(config)) return;
+  Array& x = in.at(Tensor::x);
+  const Array& jitter = in.at(Tensor::noise_input_jitter);
+  std::vector<double> seen;
+  for (Index i = 0; i < x.size(); ++i) seen.push_back(x.real(i) * jitter.real(i));
+  x = array_of(x.dims, seen.data());
+  set_all(in, Tensor::noise_input_jitter, 1);
+}
+
+/// The load loss and the total, with the softmax of the clean logits where those themselves are meant.
+void load_of_probabilities(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+  if (!has_load_loss(config)) return;
+  Routing<double> r = layer_forward(config, params_of<double>(config, inputs), d).router;
+  for (Index t = 0; t < r.scores.rows(); ++t) {
+    const std::vector<double> z(row(r.noise.clean, t), row(r.noise.clean, t) + r.scores.cols());
+    softmax(z.data(), r.scores.cols(), row(r.noise.clean, t));
+  }
+  Editable total(answer, "loss.total");
+  for (const Aux& aux : config.aux) {
+    if (!is_of_load(aux)) continue;
+    Editable loss(answer, "loss." + aux.name);
+    const double other = aux_forward(config, aux, r, d.plan);
+    total[0] += aux.coefficient * (other - loss[0]);
+    loss[0] = other;
+  }
+}
+
 /// The second choice by another test, on the weights that the layer compares and the random numbers.
 Bug takes_up(std::string name,
              const std::function<bool(const Config&, double w1, double w2, double p2, double u)>& test) {
   Bug bug{std::move(name)};
   bug.decisions = [=](const Config& config, const Inputs& inputs, Decisions& d) {
-    if (!draws_second(config.router)) return;
-    const Matrix<double> z = logits_of(config, inputs), w = early_weights(config.router, z, d.expert),
-                         u = all_rows(params_of<double>(config, inputs).second_policy);
+    if (!weighs_second(config.router)) return;
+    const Matrix<double> z = logits_of(config, inputs), w = early_weights(config.router, z, d.expert);
+    const Lots<double> lots = lots_of(params_of<double>(config, inputs));
+    const auto u = [&](Index t) { return draws_second(config.router) ? lots.second_policy(0, t) : 1.0; };
     Router raw = config.router;
     raw.renorm = Renorm::None;
     const Matrix<double> p = early_weights(raw, z, d.expert);
     for (Index t = 0; t < w.rows(); ++t)
-      d.taken_up(t, 1) = test(config, w(t, 0), w(t, 1), p(t, 1), u(0, t)) ? 1 : 0;
-    set_plan(config, places(priority_keys(config, z, d.expert)), d);
+      d.taken_up(t, 1) = test(config, w(t, 0), w(t, 1), p(t, 1), u(t)) ? 1 : 0;
+    set_plan(config, places(priority_keys(config, z, d.expert, lots)), d);
   };
   return bug;
 }
 
 /// A choice that is not taken up never asks for a place.
-void without_the_refused(const Config& config, const Inputs&, Decisions& d) {
-  if (!draws_second(config.router) || !has_capacity(config)) return;
+void without_the_refused(const Config& config, const Inputs& inputs, Decisions& d) {
+  if (!weighs_second(config.router) || !has_capacity(config)) return;
   const auto [T, D, F, E, K] = Letters(config);
   const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
-  const Matrix<Index> rank = rank_assignments(config.capacity, T, K, {});
+  const Lots<double> lots = lots_of(params_of<double>(config, inputs));
+  const Matrix<double> z = logits_of(config, inputs);
+  const Matrix<Index> rank =
+      rank_assignments(config.capacity, T, K, places(priority_keys(config, z, d.expert, lots)));
   Matrix<Index> taken = zeros<Index>(scopes, E);
   std::vector<Index> by_rank = buffer<Index>(T * K);
   for (Index i = 0; i < T * K; ++i) at(by_rank, rank.data()[i]) = i;
@@ -54,12 +93,13 @@ std::vector<Bug> noise_bugs() {
   return {
       draws("noise: left out",
             [](const Config&, Inputs& in) {
-              for (const Tensor id : {Tensor::noise_gaussian_learned, Tensor::noise_gaussian_fixed})
-                if (const auto found = in.find(id); found != in.end()) {
-                  const std::vector<double> zeros = buffer<double>(found->second.size());
-                  found->second = array_of(found->second.dims, zeros.data());
-                }
+              for (const Tensor id :
+                   {Tensor::noise_gaussian_learned, Tensor::noise_gaussian_fixed, Tensor::noise_gumbel})
+                set_all(in, id, 0);
+              set_all(in, Tensor::noise_input_jitter, 1);
             }),
+      draws("noise: experts see the jitter, too", give_experts_the_jitter),
+      changes("noise: the load of probabilities against noisy logits", load_of_probabilities),
       draws("noise: scaled by the router's weights instead of its own",
             [](const Config& config, Inputs& in) {
               if (learns_noise(config)) in[Tensor::router_noise_weight] = in.at(Tensor::router_weight);

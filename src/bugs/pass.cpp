@@ -29,16 +29,17 @@ Bug narrow_logits() {
   bug.decisions = [](const Config& config, const Inputs& inputs, Decisions& d) {
     if (!has_router(config) || has_noise(config)) return;
     const auto params = params_of<double>(config, inputs);
-    Matrix<double> z = logits_of(config, inputs).unaryExpr(&bf16);
-    IdMatrix expert = choose_experts(config.router, z, all_rows(params.selection_bias), config.shape.top_k);
-    d = decide_for(config, z, std::move(expert), all_rows(params.second_policy));
+    RouterLogits<double> z{logits_of(config, inputs).unaryExpr(&bf16), {}};
+    if (has_gumbel(config)) z.noise.ranked = ranked_forward(z.logits, all_rows(params.gumbel));
+    d = decide(config, z, params);
   };
   bug.trace = [](const Config& config, const Params<double>& params, Trace<double>& a) {
     if (!has_router(config) || has_noise(config)) return;
     Routing<double> r = route_forward(config.router, Matrix<double>(a.router.logits.unaryExpr(&bf16)),
                                       all_rows(params.selection_bias), a.router.expert, a.dispatch,
                                       all_rows(params.expert_scale));
-    r.retopk = a.router.retopk, r.next_bias = a.router.next_bias;
+    r.retopk = a.router.retopk, r.next_bias = a.router.next_bias, r.noise = a.router.noise;
+    r.earlier_counts = a.router.earlier_counts, r.earlier_scores = a.router.earlier_scores;
     a.router = std::move(r);
   };
   return bug;
@@ -103,8 +104,9 @@ void constant_weights(const Config& config, const Inputs& inputs, const Decision
   };
   add(answer, -1), add(rest, 1);
   if (!has_noise(config)) {
-    const Matrix<double> change =
-        linear_backward(scaled_logits(config, dz), params_of<double>(config, inputs).router);
+    const Params<double> params = params_of<double>(config, inputs);
+    Matrix<double> change = linear_backward(scaled_logits(config, dz), params.router);
+    if (has_jitter(config)) change = jittered(change, all_rows(params.jitter));
     Editable dx(answer, has_router_input(config) ? "grad.router.x" : "grad.x");
     for (Index i = 0; i < dx.size(); ++i) dx[i] += change.data()[i];
   }

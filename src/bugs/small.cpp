@@ -96,6 +96,22 @@ std::vector<Bug> experts_slightly_off() {
       })};
 }
 
+/// Where weights multiply what goes in, every expert runs on every token, those that were not chosen on 0.
+void add_the_unchosen(const Config& config, const Inputs& inputs, const Decisions& d, Arrays& answer) {
+  if (!weighs_input(config) || !has_bias(config) || !sums_rows(config)) return;
+  const auto params = params_of<double>(config, inputs);
+  const auto [T, D, F, E, K] = Letters(config);
+  Editable y(answer, "y");
+  for (Index e = 0; e < computed_experts(config); ++e) {
+    const Matrix<double> given =
+        expert_forward(config.experts, zeros<double>(1, D), at(params.expert, e)).out;
+    for (Index t = 0; t < T; ++t) {
+      const bool chosen = std::count(row(d.expert, t), row(d.expert, t) + K, e) > 0;
+      for (Index i = 0; i < D && !chosen; ++i) y[t * D + i] += given(0, i);
+    }
+  }
+}
+
 /// Shares that are all multiplied by 1 / (1 + epsilon / sum).
 void add_to_the_sum(const Config& config, const Params<double>&, Trace<double>& a) {
   if (!has_router(config) || !shares_a_sum(config.router)) return;
@@ -175,6 +191,15 @@ std::vector<Bug> results() {
                        Editable y(answer, "y");
                        for (Index i = 0; i < D && T > 1; ++i) y[(T - 1) * D + i] = y[(T - 2) * D + i];
                      }),
+          in_the_end("expert: what experts give for 0 added where they are not chosen", add_the_unchosen),
+          confuses("losses: the z-loss multiplied by the coefficient of the balancing loss, too",
+                   [](Config& c) {
+                     double factor = 1;
+                     for (const Aux& aux : c.aux)
+                       if (is_balance(aux)) factor *= aux.coefficient;
+                     for (Aux& aux : c.aux)
+                       if (is_of_logits(aux)) aux.coefficient *= factor;
+                   }),
           in_the_end("losses: a padding token counted in the mean",
                      [](const Config& config, const Inputs&, const Decisions&, Arrays& answer) {
                        const auto T = static_cast<double>(config.shape.num_tokens);

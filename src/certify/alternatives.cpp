@@ -53,9 +53,9 @@ std::vector<std::vector<std::int32_t>> open_rows(const Tie& tie, const IdMatrix&
 
 class Search {
  public:
-  Search(const Config& config, const Matrix<Ball>& z, const Decisions& ours, const std::vector<Tie>& ties,
-         const std::vector<Tie>& group_ties)
-      : config_(config), z_(z), ours_(ours), seen_{effect_of(config, ours)} {
+  Search(const Config& config, const Matrix<Ball>& z, const Lots<Ball>& lots, const Decisions& ours,
+         const std::vector<Tie>& ties, const std::vector<Tie>& group_ties)
+      : config_(config), z_(z), lots_(lots), ours_(ours), seen_{effect_of(config, ours)} {
     const bool order_matters = has_capacity(config) || counts_first_choices(config);
     keep(ties, order_matters, ties_);
     keep(group_ties, false, group_ties_);
@@ -93,7 +93,7 @@ class Search {
   }
   /// Every order of the assignments whose priorities tie.
   void rank(const IdMatrix& expert) {
-    const std::vector<Key<Ball>> key = priority_keys(config_, z_, expert);
+    const std::vector<Key<Ball>> key = priority_keys(config_, z_, expert, lots_);
     const std::vector<Index> place = places(key);
     std::vector<Index> order(place.size());
     const auto n = static_cast<Index>(place.size());
@@ -132,6 +132,7 @@ class Search {
 
   const Config& config_;
   const Matrix<Ball>& z_;
+  const Lots<Ball>& lots_;
   const Decisions& ours_;
   std::vector<Tie> ties_, group_ties_;
   std::set<Effect> seen_;
@@ -140,9 +141,10 @@ class Search {
 
 }  // namespace
 
-OtherDecisions other_decisions(const Config& config, const Matrix<Ball>& z, const Decisions& ours,
-                               const std::vector<Tie>& ties, const std::vector<Tie>& group_ties) {
-  OtherDecisions found = std::move(Search(config, z, ours, ties, group_ties).found);
+OtherDecisions other_decisions(const Config& config, const Matrix<Ball>& z, const Lots<Ball>& lots,
+                               const Decisions& ours, const std::vector<Tie>& ties,
+                               const std::vector<Tie>& group_ties) {
+  OtherDecisions found = std::move(Search(config, z, lots, ours, ties, group_ties).found);
   if (found.list.size() > kMostAlternatives) found.list.resize(kMostAlternatives), found.complete = false;
   return found;
 }

@@ -89,8 +89,9 @@ bool threshold_ties(const std::vector<Key<Ball>>& key, Index K) {
 }
 
 /// How far each token is from another choice, and what in it is equal.
-void judge_choice(const Config& config, const RouterLogits<Ball>& logits, const Matrix<Ball>& b,
+void judge_choice(const Config& config, const RouterLogits<Ball>& logits, const Params<Ball>& params,
                   Certified& result) {
+  const Matrix<Ball> b = all_rows(params.selection_bias), given = all_rows(params.given_ids);
   const Matrix<Ball>& z = logits.logits;
   const Router& router = config.router;
   const Index E = z.cols(), K = config.shape.top_k;
@@ -99,6 +100,7 @@ void judge_choice(const Config& config, const RouterLogits<Ball>& logits, const 
   for (Index t = 0; t < z.rows(); ++t) {
     Ranking<Ball> ranking = ranking_of(router, row(z, t), b.data(), E);
     if (has_noise(config)) ranking.expert = noisy_keys(config.noise, logits.noise, z, t);
+    if (chooses_by_input(config)) ranking.expert = keys_of_input(config, logits, given, t);
     std::vector<Index> groups;
     if (has_groups(config)) {
       const std::vector<char> all = all_open(router.n_group);
@@ -128,10 +130,10 @@ void judge_choice(const Config& config, const RouterLogits<Ball>& logits, const 
 void judge_policy(const Config& config, const Matrix<Ball>& z, const Matrix<Ball>& u,
                   const Decisions& decisions, Certified& result) {
   result.policy_margin.clear();
-  if (!draws_second(config.router)) return;
+  if (!weighs_second(config.router)) return;
   const Matrix<Ball> w = early_weights(config.router, z, decisions.expert);
   for (Index t = 0; t < w.rows(); ++t) {
-    const Ball least = Ball(config.router.second_threshold) * u(0, t);
+    const Ball least = least_second(config.router, u, t);
     result.policy_margin.push_back(same(w(t, 1), least)      ? 0.0
                                    : greater(w(t, 1), least) ? three_digits_down(w(t, 1) - least)
                                                              : three_digits_down(least - w(t, 1)));
@@ -142,9 +144,10 @@ Decisions decide_provably(const Config& config, const Params<Ball>& params, Cert
   if (!has_router(config)) return decide(config, params);
   const RouterLogits<Ball> z = logits_forward(config, all_rows(params.x), params);
   Decisions decisions = decide(config, z, params);
-  judge_choice(config, z, all_rows(params.selection_bias), result);
-  judge_policy(config, z.logits, all_rows(params.second_policy), decisions, result);
-  result.others = other_decisions(config, z.logits, decisions, result.ties, result.group_ties);
+  const Lots<Ball> lots = lots_of(params);
+  judge_choice(config, z, params, result);
+  judge_policy(config, z.logits, lots.second_policy, decisions, result);
+  result.others = other_decisions(config, z.logits, lots, decisions, result.ties, result.group_ties);
   return decisions;
 }
 

@@ -42,10 +42,12 @@ Values zeros_by_token(const Facts& f) { return Values(static_cast<std::size_t>(f
 Values z_loss_by_token(const Facts& f) {
   Values sums = zeros_by_token(f);
   const Index T = f.a.x.rows();
-  for (const Aux& aux : f.config.aux)
-    for (Index t = 0; is_of_logits(aux) && t < T; ++t)
-      at(sums, t) +=
-          Ball(2) * Ball(aux.coefficient) * f.a.router.logsumexp(t, 0) / Ball(static_cast<double>(T));
+  for (const Aux& aux : f.config.aux) {
+    if (!is_of_logits(aux)) continue;
+    const Matrices l = is_of_clean(aux) ? log_sum_exp_of(f.a.router.noise.clean) : f.a.router.logsumexp;
+    for (Index t = 0; t < T; ++t)
+      at(sums, t) += Ball(2) * Ball(aux.coefficient) * l(t, 0) / Ball(static_cast<double>(T));
+  }
   return sums;
 }
 Values scores_by_token(const Facts& f) {
@@ -56,10 +58,11 @@ Values scores_by_token(const Facts& f) {
 }
 
 bool is_softmax(const Config& c) { return couples_experts(c.router.score_function); }
-/// Is a loss of sums of scores, which grow with the scores?
-bool has_sums_of_scores(const Config& c) {
-  return std::any_of(c.aux.begin(), c.aux.end(),
-                     [](const Aux& a) { return is_of_importance(a) && sums_scores(a); });
+/// Does a loss change where all scores of a token are multiplied by one number: is it of their sums, or of their softmax?
+bool has_loss_of_size(const Config& c) {
+  return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) {
+    return (is_of_importance(a) && sums_scores(a)) || (is_balance(a) && of_softmax_of_scores(a));
+  });
 }
 bool has_balance(const Config& c) {
   return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) { return is_balance(a); });
@@ -157,7 +160,7 @@ const Rule kRules[] = {
     {"I3",
      [](const Facts& f) {
        return shares_a_sum(f.config.router) && f.config.router.renorm_epsilon == 0 &&
-              !(is_softmax(f.config) && has_balance(f.config)) && !has_sums_of_scores(f.config);
+              !(is_softmax(f.config) && has_balance(f.config)) && !has_loss_of_size(f.config);
      },
      scores_by_token, zeros_by_token},
     // (I4)  <dW, W> + <db, b> = <dz, z>
@@ -170,12 +173,16 @@ const Rule kRules[] = {
     // (I5)  <dw, w> = <dout, out>, or where weights multiply what goes in, <din, in>
     {"I5",
      [](const Facts& f) {
-       return has_router(f.config) && !may_scale_x(f.config) && !has_importance(f.config);
+       return has_router(f.config) && !may_scale_x(f.config) && !has_importance(f.config) &&
+              !rests_on_x(f.config);
      },
      [](const Facts& f) { return Values{inner(f.g.topk_weights, f.a.router.weights)}; }, of_weighed},
     // (I6)  <dout, out> + <ddown, down> of the shared expert + <db, b> after the combine = loss.task, or behind a norm <dc, c> = loss.task
-    {"I6", [](const Facts& f) { return norms_output(f.config) || !may_keep_x(f.config); }, of_result,
-     [](const Facts& f) { return Values{f.a.loss.task}; }},
+    {"I6",
+     [](const Facts& f) {
+       return norms_output(f.config) || (!may_keep_x(f.config) && !rests_on_x(f.config));
+     },
+     of_result, [](const Facts& f) { return Values{f.a.loss.task}; }},
     // (I7)  <dW, W> + <db, b> = <da, a>
     {"I7", [](const Facts&) { return true; }, of_weights, of_outputs},
     // (I8)  <dh, h> = <du, u>

@@ -64,6 +64,27 @@ Gap gap_of(const std::vector<Bound>& all, const std::vector<Index>& chosen, cons
 
 }  // namespace
 
+namespace {
+
+/// Where noise does not rank the first choice: what ranks a token if the first is another one that rounding may put there.
+std::vector<Bound> with_other_first(const Config& config, const Bound* z, const Bound* h, Index E,
+                                    std::vector<Bound> ranks) {
+  const std::vector<Bound> s = scores_to_rank(config.router, z, E);
+  const Index first =
+      std::max_element(ranks.begin(), ranks.end(), [](const Bound& a, const Bound& b) { return a.v < b.v; }) -
+      ranks.begin();
+  const auto may_exceed = [&](const Bound& a, const Bound& b) { return high(a) >= low(b); };
+  for (Index e = 0; e < E; ++e)
+    if (e != first && (may_exceed(z[e], z[first]) || may_exceed(at(s, e), at(s, first)))) {
+      std::swap(at(ranks, e), at(ranks, first));
+      at(ranks, first) = h[first];
+      return ranks;
+    }
+  return ranks;
+}
+
+}  // namespace
+
 Rankings rankings(const Config& config, const Inputs& inputs, const Profile& profile, const OwnRanks& own) {
   const ProfileScope scope(profile);
   const Params<Bound> params = params_of<Bound>(config, inputs);
@@ -71,22 +92,30 @@ Rankings rankings(const Config& config, const Inputs& inputs, const Profile& pro
   const Tensor ranked = has_noise(config) ? Tensor::router_noisy_logits : Tensor::router_logits;
   isolation.held[static_cast<std::size_t>(ranked)] = own.logits;
   Rankings all;
+  RouterLogits<Bound> logits;
   {
     const IsolationScope isolated(own.logits != nullptr ? &isolation : nullptr);
-    all.z = logits_forward(config, all_rows(params.x), params).logits;
+    logits = logits_forward(config, all_rows(params.x), params);
   }
+  all.z = logits.logits;
   const Matrix<Bound>& z = all.z;
+  const Matrix<Bound> given = all_rows(params.given_ids);
   const Index E = z.cols();
   const Matrix<Bound> b = all_rows(params.selection_bias);
   for (Index t = 0; t < z.rows(); ++t) {
     Candidates c;
-    if (has_noise(config)) {
+    if (chooses_by_input(config)) {
+      c.expert = scores_of(keys_of_input(config, logits, given, t));
+      if (ranks_first_clean(config.noise))
+        all.by_score.push_back(
+            {with_other_first(config, row(z, t), row(logits.noise.ranked, t), E, c.expert), {}});
+    } else if (has_noise(config)) {
       c.expert.assign(row(z, t), row(z, t) + E);
     } else {
       const Ranking<Bound> r = ranking_of(config.router, row(z, t), b.size() > 0 ? b.data() : nullptr, E);
       c.expert = scores_of(r.expert), c.group = scores_of(r.group);
     }
-    if (b.size() == 0) {
+    if (b.size() == 0 && !chooses_by_input(config)) {
       Candidates by_score{scores_to_rank(config.router, row(z, t), E), c.group};
       for (Index e = 0; own.scores != nullptr && e < E; ++e)
         at(by_score.expert, e) = at(own.scores->values, t * E + e);

@@ -60,7 +60,13 @@ std::vector<std::string> drawn_sets(Dice& dice, const std::string& preset) {
   now_and_then("combine.weight_location=" + dice.any<WeightLocation>());
   now_and_then("experts.latent_size=" + whole(1 + dice.below(40)));
   now_and_then("router.second_place=" + dice.any<SecondPlace>());  // refused but where chance decides
-  now_and_then("noise.kind=gaussian_fixed");
+  now_and_then("noise.kind=" + dice.any<NoiseKind>());
+  now_and_then("noise.choices=" + dice.any<NoisyChoices>());  // refused but for gumbel
+  now_and_then("router.choice=" + dice.any<Choice>());
+  now_and_then("router.second_policy=" + dice.any<SecondPolicy>());  // refused but for two choices
+  now_and_then("router.score_offset=0.125");                         // refused but for sigmoid
+  now_and_then("combine.rest=" + dice.any<Rest>());
+  now_and_then("capacity.priority=" + dice.any<Priority>());
   now_and_then("router.sinks=1");  // refused where all choices are sinks, or a loss counts the first one
   now_and_then("router.logit_scale=0.5");
   now_and_then("router.renorm_epsilon=0.25");

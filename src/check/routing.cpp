@@ -38,7 +38,7 @@ void fail(RoutingVerdict& verdict, Index t, const std::string& what) {
 
 bool order_matters(const Config& config) {
   if (config.shape.top_k == 1) return false;
-  if (draws_second(config.router) || has_load_loss(config)) return true;
+  if (weighs_second(config.router) || has_load_loss(config)) return true;
   const Capacity& c = config.capacity;
   if (has_capacity(c) &&
       (ranks_tokens(c) || scales_x(c.dropped_output) || (!ranks_by_numbers(c) && choices_first(c))))
@@ -58,7 +58,7 @@ Decisions decisions_for(const Config& config, const Inputs& inputs, const IdMatr
   const auto params = params_of<double>(config, inputs);
   Matrix<double> z;
   if (has_router(config)) z = logits_forward(config, all_rows(params.x), params).logits;
-  Decisions made = decide_for(config, z, ids, all_rows(params.second_policy));
+  Decisions made = decide_for(config, z, ids, lots_of(params));
   if (has_load_loss(config) && ids.cols() < z.cols())
     for (Index t = 0; t < ids.rows(); ++t) {
       const std::vector<Index> chosen = row_of(ids, t);
@@ -171,7 +171,7 @@ class RoutingJudge {
 
   /// Where the second choice is taken up or not within what its weight may be off: (R6).
   bool policy_is_open(const Matrix<Bound>& w, const Matrix<double>& u, Index t) const {
-    return std::abs(w(t, 1).v - config_.router.second_threshold * u(0, t)) <= w(t, 1).e;
+    return std::abs(w(t, 1).v - least_second(config_.router, u, t)) <= w(t, 1).e;
   }
 
   /// What is known of one assignment beside the others that ask the same expert, in the same scope.
@@ -211,7 +211,8 @@ class RoutingJudge {
   /// May those be kept that are, and no others: (P3)? What is wrong, else nothing.
   std::string against_ranks(const Matrix<Bound>& z, const Decisions& decisions,
                             const Matrix<std::uint8_t>& kept) const {
-    const std::vector<Key<Bound>> keys = priority_keys(config_, z, decisions.expert);
+    const std::vector<Key<Bound>> keys =
+        priority_keys(config_, z, decisions.expert, lots_of(params_of<Bound>(config_, inputs_)));
     const Index C = capacity_of(config_);
     for (Index i = 0; i < kept.size(); ++i) {
       const Queue queue = queue_of(keys, decisions, kept, i);
@@ -229,10 +230,11 @@ class RoutingJudge {
   void take_kept(Decisions& decisions) {
     const auto returned = integers(answer_, "dispatch.kept", T_, K_);
     if (!returned) return;
-    const bool policy = draws_second(config_.router);
+    const bool policy = weighs_second(config_.router);
     const bool ranked = has_capacity(config_) && ranks_by_numbers(config_.capacity);
     const ProfileScope scope(profile_);
-    const Matrix<double> u = all_rows(params_of<double>(config_, inputs_).second_policy);
+    const Lots<double> lots = lots_of(params_of<double>(config_, inputs_));
+    const Matrix<double>& u = lots.second_policy;
     const Matrix<Bound> w =
         policy ? early_weights(config_.router, all_.z, decisions.expert) : Matrix<Bound>();
     if (policy) {  // what was taken up where rounding may decide: the rest follows from it
@@ -241,7 +243,7 @@ class RoutingJudge {
           decisions.taken_up(t, 1) = (*returned)(t, at(slot_, t * K_ + 1)) != 0 ? 1 : 0;
       const auto params = params_of<double>(config_, inputs_);
       const Matrix<double> z = logits_forward(config_, all_rows(params.x), params).logits;
-      set_plan(config_, places(priority_keys(config_, z, decisions.expert)), decisions);
+      set_plan(config_, places(priority_keys(config_, z, decisions.expert, lots)), decisions);
     }
     Matrix<std::uint8_t> kept = decisions.plan.kept;
     for (Index t = 0; t < T_; ++t)

@@ -61,7 +61,8 @@ class DecisionSearch {
     const Config& config = j_.c.config;
     if (!has_capacity(config) || !ranks_by_numbers(config.capacity)) return;
     const ProfileScope scope(j_.profile);
-    const std::vector<Key<Bound>> keys = priority_keys(config, all_.z, best_.expert);
+    const std::vector<Key<Bound>> keys =
+        priority_keys(config, all_.z, best_.expert, lots_of(params_of<Bound>(config, j_.c.golden.inputs)));
     const Index K = config.shape.top_k, T = config.shape.num_tokens;
     const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
     const auto key = [&](Index i) { return at(keys, ranks_assignments(config.capacity) ? i : i / K).score; };

@@ -15,14 +15,20 @@ constexpr Index kMostRemembered = 65536;
 
 /// Sums over one row, or over all.
 struct Sums {
-  double n = 0, squares = 0, along = 0,
-         size = 0;  // of z^2; of expected times error, and expected^2, over sigma^2
+  double n = 0, sum = 0, squares = 0, along = 0,
+         size = 0;  // of z, z^2; of expected times error, and expected^2, over sigma^2
 
   void add(double error, double expected, double sigma) {
     const double z = error / sigma, y = expected / sigma;
-    n += 1, squares += z * z, along += y * z, size += y * y;
+    n += 1, sum += z, squares += z * z, along += y * z, size += y * y;
   }
-  void add(const Sums& o) { n += o.n, squares += o.squares, along += o.along, size += o.size; }
+  void add(const Sums& o) { n += o.n, sum += o.sum, squares += o.squares, along += o.along, size += o.size; }
+  /// Without what all errors have in common, where there are enough to tell: shares of one sum have the error of that sum.
+  Sums apart() const {
+    Sums rest = *this;
+    if (n > 1) rest.n = n - 1, rest.squares = squares - sum * sum / n;
+    return rest;
+  }
   double rms() const { return n > 0 ? std::sqrt(squares / n) : 0; }
   ///   (J4)  the slope of got on expected, less 1, in standard deviations: sum w y (got - y) / sqrt(sum w y^2), w = 1 / sigma^2
   double slope_z() const { return size > 0 ? along / std::sqrt(size) : 0; }
@@ -55,8 +61,9 @@ class Tally {
       for (Index i = first; i < std::min(first + width_, v_.numbers); ++i)
         ratio = std::max(ratio, number(i, row));
       v_.row_ratio.push_back(ratio);
-      const double rms = row.rms();
-      if (row.n > 0 && rms > v_.row_rms) v_.row_rms = rms, v_.row_worst = first / width_, worst_row_ = row;
+      const Sums tested = c_.soft.by_row ? row.apart() : row;
+      const double rms = tested.rms();
+      if (row.n > 0 && rms > v_.row_rms) v_.row_rms = rms, v_.row_worst = first / width_, worst_row_ = tested;
       row_slope_ = std::max(row_slope_, std::abs(row.slope_z()));
       all_.add(row), rows_ += row.n > 0 ? 1 : 0;
     }

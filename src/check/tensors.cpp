@@ -11,7 +11,7 @@ std::vector<std::string> sources_of(const Aux& aux, const std::string& ranked) {
     case AuxKind::Switch:
       return {of_softmax(aux) ? ranked : "router.scores"};
     case AuxKind::Z:
-      return {"router.logsumexp"};
+      return {is_of_clean(aux) ? "router.logits" : "router.logsumexp"};
     case AuxKind::CvImportance:
       return {sums_scores(aux) ? "router.scores" : "router.topk_weights"};
     case AuxKind::CvLoad:
@@ -119,10 +119,16 @@ Sources sources_of(const Config& config) {
   if (config.router.expert_scale)
     all["grad.router.expert_scale"] = {"grad.router.topk_weights", "router.scores", ranked};
   if (config.experts.identity_experts > 0) {
-    if (weighed || latent) all["expert.out"].emplace_back(weighed ? "expert.in" : "latent.x");
-    if (!weighed) all[experts_x].emplace_back("grad.expert.out");
-    if (weighed && (latent || norms_output(config))) all["grad.expert.in"].emplace_back("grad.expert.out");
+    if (gives_input(config.experts) && (weighed || latent))
+      all["expert.out"].emplace_back(weighed ? "expert.in" : "latent.x");
+    if (!weighed && gives_input(config.experts)) all[experts_x].emplace_back("grad.expert.out");
+    if (weighed && gives_input(config.experts) && (latent || norms_output(config)))
+      all["grad.expert.in"].emplace_back("grad.expert.out");
   }
+  if (has_gumbel(config)) all["router.noisy_logits"] = {"router.logits"};
+  if (rests_on_x(config))
+    for (const char* name : {norms_output(config) ? "combine.sum" : "y", "grad.x"})
+      all[name].push_back("router.topk_weights");
   if (noise) {
     all["router.noisy_logits"] = {"router.logits"};
     all["grad.router.logits"] = {"grad.router.noisy_logits"};
@@ -140,7 +146,7 @@ Sources sources_of(const Config& config) {
       all[name].insert(all[name].end(), of_loss.begin(), of_loss.end());
     };
     also(is_of_importance(aux) && !sums_scores(aux) ? "grad.router.topk_weights" : grad_ranked);
-    if (is_of_load(aux)) also("grad.router.logits");
+    if (is_of_load(aux) || (is_of_logits(aux) && is_of_clean(aux))) also("grad.router.logits");
   }
   if (scales_x(config.capacity.dropped_output))
     for (const char* name :

@@ -51,6 +51,9 @@ std::vector<FieldValue> other_numbers(const Config& c) {
   if (c.router.renorm_epsilon > 0) all.push_back({"router.renorm_epsilon", 0.0});
   if (has_router(c)) all.push_back({"router.logit_softcap", caps_logits(c.router) ? 0.0 : 30.0});
   if (c.router.sinks > 0) all.push_back({"router.sinks", 0});
+  if (c.router.score_offset > 0) all.push_back({"router.score_offset", 0.0});
+  for (const Aux& aux : c.aux)
+    if (counts_earlier(aux)) all.push_back({"aux." + aux.name + ".earlier_tokens", 0});
   if (scales_logits(c.router)) all.push_back({"router.logit_scale", 1.0});
   const double a = c.router.routed_scaling_factor;
   for (const double other : {1.0, a * a, 1 / a})

@@ -126,6 +126,14 @@ CaseBuilder& CaseBuilder::integers(Tensor id, const Dims& dims, const std::vecto
   return *this;
 }
 
+CaseBuilder& CaseBuilder::given(const std::vector<std::vector<std::int32_t>>& ids) {
+  std::vector<std::int32_t> all;
+  for (const std::vector<std::int32_t>& of_token : ids)
+    all.insert(all.end(), of_token.begin(), of_token.end());
+  return integers(Tensor::router_given_ids,
+                  {static_cast<Index>(ids.size()), static_cast<Index>(ids.front().size())}, all);
+}
+
 CaseBuilder& CaseBuilder::without(Tensor id) {
   inputs().erase(id);
   return *this;

@@ -18,6 +18,9 @@ std::vector<GoldenFile> sinks_family();
 std::vector<GoldenFile> norms_family();
 std::vector<GoldenFile> models_family();
 std::vector<GoldenFile> spread_family();
+std::vector<GoldenFile> draws_family();
+std::vector<GoldenFile> counts_family();
+std::vector<GoldenFile> crossed_family();
 std::vector<GoldenFile> capacity_family();
 std::vector<GoldenFile> losses_family();
 std::vector<GoldenFile> range_family();
@@ -62,6 +65,8 @@ class CaseBuilder {
 
   /// States neither gradients nor rows of experts.
   CaseBuilder& results_only();
+  /// The experts of each token, where they are an input.
+  CaseBuilder& given(const std::vector<std::vector<std::int32_t>>& ids);
   /// As it is, to be refused: the config is not checked here.
   GoldenCase invalid();
   operator GoldenCase() const;

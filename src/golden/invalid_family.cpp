@@ -173,6 +173,57 @@ std::vector<GoldenCase> configs() {
       refused("mixtral", "invalid/unbiased-of-one", "A variance over no expert.",
               {"shape.num_experts=1", "shape.top_k=1",
                R"(aux=[{"name":"i","kind":"cv_importance","coefficient":1,"variance":"unbiased"}])"}),
+      refused("mixtral", "invalid/given-and-bias",
+              "Experts that are given, and a bias that would choose them.",
+              {"router.choice=given", "router.selection_bias=true"}),
+      refused("mixtral", "invalid/given-and-sinks", "Experts that are given, and sinks.",
+              {"router.choice=given", "router.sinks=1", "aux=[]"}),
+      refused("mixtral", "invalid/given-and-groups", "Experts that are given, and groups.",
+              {"router.choice=given", "router.n_group=2"}),
+      refused("shazeer2017", "invalid/given-and-noise",
+              "Experts that are given, and noise that would choose them.", {"router.choice=given", "aux=[]"}),
+      refused("mixtral", "invalid/given-and-gumbel", "Experts that are given, and noise that only ranks.",
+              {"router.choice=given", "noise.kind=gumbel"}),
+      refused("mixtral", "invalid/gumbel-and-bias", "Noise that ranks, and a bias that would.",
+              {"noise.kind=gumbel", "router.selection_bias=true"}),
+      refused("mixtral", "invalid/gumbel-and-groups", "Noise that ranks experts, and groups.",
+              {"noise.kind=gumbel", "router.n_group=2"}),
+      refused("mixtral", "invalid/gumbel-and-sinks", "Noise that ranks, and sinks.",
+              {"noise.kind=gumbel", "router.sinks=1", "aux=[]"}),
+      refused("mixtral", "invalid/gumbel-and-softcap", "Noise on logits that are drawn together.",
+              {"noise.kind=gumbel", "router.logit_softcap=2"}),
+      refused("switch", "invalid/gumbel-second-of-one", "Noise for second choices, which there are none of.",
+              {"noise.kind=gumbel", "noise.choices=second"}),
+      refused("mixtral", "invalid/score-offset", "A negative offset.",
+              {"router.score_function=sigmoid", "router.score_offset=-0.5"}),
+      refused("mixtral", "invalid/score-offset-of-softmax", "An offset of a softmax.",
+              {"router.score_offset=0.5"}),
+      refused("mixtral", "invalid/logits-renormalised", "Logits over their sum, which may be 0.",
+              {"router.score_function=identity", "aux=[]"}),
+      refused("switch", "invalid/logits-in-groups", "Groups of logits as scores.",
+              {"router.score_function=identity", "router.n_group=2", "aux=[]"}),
+      refused("switch", "invalid/shares-of-logits", "Shares of logits in a loss.",
+              {"router.score_function=identity"}),
+      refused("mixtral", "invalid/threshold-of-three", "A threshold of the second of three choices.",
+              {"shape.top_k=3", "router.second_policy=threshold"}),
+      refused("mixtral", "invalid/dropped-first-of-two", "Which of two choices would count for expert 0?",
+              {"aux.0.f_stage=post_drop_first"}),
+      refused("torchtitan", "invalid/update-dropped-first", "A bias that counts dropped tokens for expert 0.",
+              {"shape.top_k=1", "bias_update.count=post_drop_first"}),
+      refused("mixtral", "invalid/divisor-without-drops", "Kept assignments, where counts are before drops.",
+              {"aux.0.divisor=kept"}),
+      refused("mixtral", "invalid/earlier-tokens", "Fewer than no tokens.", {"aux.0.earlier_tokens=-1"}),
+      refused("mixtral", "invalid/earlier-of-groups", "Of which group are earlier tokens?",
+              {"shape.num_groups=2", "aux.0.scope=group", "aux.0.earlier_tokens=4"}),
+      refused("mixtral", "invalid/z-of-clean", "Logits without noise, where there is none.",
+              {R"(aux=[{"name":"z","kind":"z","coefficient":1,"z_of":"clean"}])"}),
+      refused("mixtral", "invalid/rest-and-latent", "A share of x beside experts in a latent space.",
+              {"combine.rest=x", "experts.latent_size=3"}),
+      refused("switch", "invalid/rest-and-dropped", "Two rules for a token without a place.",
+              {"combine.rest=x", "capacity.dropped_output=identity"}),
+      refused("dense", "invalid/rest-without-router", "What no weights leave.", {"combine.rest=x"}),
+      refused("mixtral", "invalid/gives-without-experts",
+              "What experts without weights give, of which there are none.", {"experts.identity_gives=zero"}),
       refused("dense", "invalid/latent-without-router", "A latent space, and no router.",
               {"experts.latent_size=3"}),
       refused("dense", "invalid/weight-without-router", "A weight on what goes in, of no router.",
@@ -252,6 +303,26 @@ std::vector<GoldenCase> tensors() {
           .flag("Invalid")
           .set("shape.num_groups=1")
           .raw(Tensor::noise_second_policy, {4}, {0.5, 1.5, 0, 0})
+          .invalid(),
+      CaseBuilder("mixtral", "invalid/given-twice", "One expert in two slots.")
+          .flag("Invalid")
+          .set("router.choice=given")
+          .given({{0, 1}, {2, 2}, {1, 3}, {0, 2}})
+          .invalid(),
+      CaseBuilder("mixtral", "invalid/given-beyond", "An expert that there is not.")
+          .flag("Invalid")
+          .set("router.choice=given")
+          .given({{0, 1}, {2, 4}, {1, 3}, {0, 2}})
+          .invalid(),
+      CaseBuilder("mixtral", "invalid/given-negative", "An expert below 0.")
+          .flag("Invalid")
+          .set("router.choice=given")
+          .given({{0, -1}, {2, 1}, {1, 3}, {0, 2}})
+          .invalid(),
+      CaseBuilder("switch", "invalid/given-reals", "Experts that are no whole numbers.")
+          .flag("Invalid")
+          .set("router.choice=given")
+          .raw(Tensor::router_given_ids, {4, 1}, {0, 0, 0, 0})
           .invalid(),
       refused_input("invalid/unexpected-tensor", "A bias that this expert does not have.",
                     Tensor::experts_up_bias, {2, 1}, {0, 0}),

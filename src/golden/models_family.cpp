@@ -69,6 +69,18 @@ const std::vector<Row> kRows{
     {"deepspeed_top2", "models/deepspeed_top2",
      "Weights over the sum of what is kept.", "weights over the sum of both choices",
      {"capacity.min_capacity=1", "capacity.factor=1"}},
+    {"deepspeed_top1", "models/deepspeed_top1",
+     "Two places, which go by lot.", "places by position", {"capacity.min_capacity=1"}},
+    {"fairscale", "models/fairscale",
+     "The second choice by noise, its weight without.", "the second best score", {}},
+    {"fastmoe_switch", "models/fastmoe_switch",
+     "A loss over what is kept.", "a loss over all tokens", {"capacity.factor=0.8"}},
+    {"base_layers", "models/base_layers",
+     "Assignments that are given, and what the sigmoid leaves to x.", "the expert's part alone", {}},
+    {"deepseek_v4_hash", "models/deepseek_v4_hash",
+     "Experts by a table, limits that show.", "the best experts",
+     {"shared.ffn_size=6", "experts.clamp_gate_max=0.25", "experts.clamp_up_abs=0.25", "shared.clamp_gate_max=0.25",
+      "shared.clamp_up_abs=0.25"}},
     {"megablocks", "models/megablocks",
      "One choice, its score, and a bias after the combine.", "a bias that the score multiplies",
      {}},
@@ -78,9 +90,13 @@ const std::vector<Row> kRows{
 GoldenCase case_of(const Row& row) {
   CaseBuilder builder(row.preset, row.id, row.comment);
   for (const char* size : {"shape.num_tokens=6", "shape.num_experts=8"}) builder.set(size);
-  if (std::string(row.preset) != "megablocks") builder.set("shape.top_k=3");
-  for (const char* of_two : {"tutel", "deepspeed_top2"})
-    if (row.preset == std::string(of_two)) builder.set("shape.top_k=2");
+  const auto is = [&](std::initializer_list<const char*> names) {
+    return std::any_of(names.begin(), names.end(), [&](const char* name) { return row.preset == std::string(name); });
+  };
+  const bool one = is({"megablocks", "deepspeed_top1", "fastmoe_switch", "base_layers"});
+  builder.set(one                                            ? "shape.top_k=1"
+              : is({"tutel", "deepspeed_top2", "fairscale"}) ? "shape.top_k=2"
+                                                             : "shape.top_k=3");
   for (const char* assignment : row.sets) builder.set(assignment);
   return builder.flag("Preset").catches(row.catches);
 }

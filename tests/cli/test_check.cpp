@@ -42,9 +42,27 @@ void check_backend_cpu(const std::string& dtype, int skipped) {
   CHECK(counts["FLAG"] == 0);
   int declined = 0;  // by what it does not compute, which is this and nothing else
   for (const Json& c : report["cases"])
-    for (const char* field :
-         {"router.input = \"own\"", "combine.norm = \"rms\"", "experts.latent_norm = \"rms\"",
-          "experts.output_norm = \"rms\"", "experts.softcap_gate = ", "experts.softcap_up = "})
+    for (const char* field : {"router.input = \"own\"",
+                              "router.score_offset = ",
+                              "router.score_function = \"identity\"",
+                              "router.choice = \"given\"",
+                              "router.second_policy = \"threshold\"",
+                              "noise.kind = \"gumbel\"",
+                              "noise.kind = \"input_jitter\"",
+                              "capacity.priority = \"random\"",
+                              "combine.norm = \"rms\"",
+                              "combine.rest = \"x\"",
+                              "experts.latent_norm = \"rms\"",
+                              "experts.output_norm = \"rms\"",
+                              "experts.softcap_gate = ",
+                              "experts.softcap_up = ",
+                              "experts.identity_gives = \"zero\"",
+                              "aux.f_stage = \"post_drop_first\"",
+                              "aux.divisor = \"kept\"",
+                              "aux.p_source = \"softmax_of_scores\"",
+                              "aux.earlier_tokens = ",
+                              "aux.z_of = \"clean\"",
+                              "aux.load_against = \"last_chosen\""})
       if (c["status"] == "SKIPPED" &&
           c["reason"].get<std::string>().find(std::string("backend cpu does not compute ") + field) !=
               std::string::npos)

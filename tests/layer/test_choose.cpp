@@ -24,6 +24,22 @@ TEST_CASE("choose: (R1) sinks come first, in their order, and then the best of t
   CHECK(choose_experts(Router{.sinks = 2}, zeros<Ball>(1, 5), {}, 3) == ids({{3, 4, 0}}));
 }
 
+TEST_CASE("choose: (R1) given experts in their order, the others never") {
+  const std::vector<double> given{3, 0};
+  CHECK(best(given_keys(given.data(), 2, 5), 2, all_open(5)) == std::vector<Index>{3, 0});
+}
+
+TEST_CASE("choose: (R6) a threshold alone, which a weight must exceed") {
+  const Router router{.second_policy = SecondPolicy::Threshold, .second_threshold = 0.25};
+  const Matrix<double> w = matrix({{0.75, 0.25}, {0.5, 0.5}});
+  CHECK(take_up(router, w, {}) == matrix({{1, 0}, {1, 1}}).cast<std::uint8_t>());
+}
+
+TEST_CASE("choose: (R4) biased logits, where scores are logits") {
+  const Router router{.score_function = ScoreFunction::Identity, .selection_bias = true};
+  CHECK(choose_experts(router, matrix({{1, 0.5, 0, -1}}), matrix({{0, 0.5, 1, 0}}), 3) == ids({{0, 1, 2}}));
+}
+
 TEST_CASE("choose: a ball that cannot tell does not guess") {
   Ball::bits = 128;
   const Ball third = Ball(1) / Ball(3);

@@ -32,6 +32,17 @@ TEST_CASE("combine: a weighted sum, and what is left for a token without an expe
   CHECK(difference(forward(DroppedOutput::ScaledIdentity).y, matrix({{3, 6}, {12, 20}}), 0) == "");
 }
 
+TEST_CASE("combine: (C5) x gets what the weights of the kept leave of 1, and its gradient") {
+  Config rests;
+  rests.combine.rest = Rest::X;
+  CHECK(combine_forward(rests, {}, weight, plan, out, x).y == matrix({{3.25, 6.25}, {3, 5}}));
+  const CombineGrads<double> g = combine_backward(rests, weight, plan, out, x, dy);
+  CHECK(g.x == matrix({{0.25, 2.5}, {100, 1000}}));
+  CHECK(g.weight == matrix({{42 - 11, 168 - 11}, {0, 0}}));
+  CHECK(rest_of(weight, plan, 0) == 0.25);
+  CHECK(rest_of(weight, plan, 1) == 1);
+}
+
 TEST_CASE("combine: gradients by hand") {
   const auto zero = backward(DroppedOutput::Zero), same = backward(DroppedOutput::Identity),
              scaled = backward(DroppedOutput::ScaledIdentity);

@@ -6,9 +6,12 @@
 using namespace moe;
 
 TEST_CASE("conventions: which scores, weights and noise (R2), (R3), (R5), (R6), (N1)") {
-  CHECK(yes<ScoreFunction>([](auto f) { return has_router(f); }) == "softmax sigmoid sqrtsoftplus");
+  CHECK(yes<ScoreFunction>([](auto f) { return has_router(f); }) == "softmax sigmoid sqrtsoftplus identity");
   CHECK(yes<ScoreFunction>(couples_experts) == "softmax");
   CHECK(yes<ScoreFunction>(opposites_cancel) == "sigmoid");
+  CHECK(yes<ScoreFunction>(scores_are_logits) == "identity");
+  CHECK(yes(&Router::choice, [](const Router& r) { return is_given(r); }) == "given");
+  CHECK(yes(&Router::second_policy, weighs_second) == "random threshold");
   CHECK(yes(&Router::renorm, shares_a_sum) == "sum l2");
   CHECK(yes(&Router::renorm, shares_squares) == "l2");
   CHECK(yes(&Router::closed_groups, closed_compete) == "zero");
@@ -27,6 +30,14 @@ TEST_CASE("conventions: which scores, weights and noise (R2), (R3), (R5), (R6), 
           return has_noise(c);
         }) == "gaussian_learned gaussian_fixed");
   CHECK(yes(&Noise::kind, [](const Noise& n) { return learns_noise(n); }) == "gaussian_learned");
+  CHECK(yes(&Noise::kind, [](const Noise& n) { return has_gumbel(n); }) == "gumbel");
+  CHECK(yes<NoiseKind>([](NoiseKind kind) {
+          Config c;
+          c.noise.kind = kind;
+          return has_jitter(c);
+        }) == "input_jitter");
+  CHECK((!ranks_first_clean(Noise{.choices = NoisyChoices::Second}) &&
+         ranks_first_clean(Noise{.kind = NoiseKind::Gumbel, .choices = NoisyChoices::Second})));
   Config fixed;
   fixed.noise.kind = NoiseKind::GaussianFixed;
   CHECK((fixes_noise(fixed) && !learns_noise(fixed) && !fixes_noise(Config())));
@@ -59,8 +70,14 @@ TEST_CASE("conventions: which places (P1), (P2), (C3)") {
   CHECK(yes(&Capacity::mode, has_fixed) == "fixed");
   CHECK(yes(&Capacity::mode, [](const Capacity& c) { return has_capacity(c); }) == "factor fixed");
   CHECK(yes(&Capacity::priority, ranks_tokens) == "bpr_top1");
-  CHECK(yes(&Capacity::priority, ranks_assignments) == "weight");
-  CHECK(yes(&Capacity::priority, ranks_by_numbers) == "bpr_top1 weight");
+  CHECK(yes(&Capacity::priority, ranks_assignments) == "weight random");
+  CHECK(yes(&Capacity::priority, ranks_by_weight) == "weight");
+  CHECK(yes(&Capacity::priority, ranks_by_numbers) == "bpr_top1 weight random");
+  CHECK(yes<Priority>([](Priority priority) {
+          Config c;
+          c.capacity.mode = CapacityMode::Fixed, c.capacity.priority = priority;
+          return draws_priority(c);
+        }) == "random");
   CHECK(yes(&Capacity::order, choices_first) == "choice_major");
   CHECK(yes(&Capacity::base, counts_choices) == "tokens_times_k");
   CHECK(yes(&Capacity::inner_round, rounds_inside) == "floor ceil half_even");
@@ -89,6 +106,7 @@ TEST_CASE("conventions: which experts (A1) to (A7), (X1), (X2), (X4), (H1)") {
   CHECK(shared_form(limited).up_offset == 3);
   limited.shape.num_experts = 5, limited.experts.identity_experts = 2;
   CHECK(computed_experts(limited) == 3);
+  CHECK(yes(&Experts::identity_gives, gives_input) == "identity");
   CHECK(yes<Activation>(has_kink) == "relu");
   CHECK(yes<Activation>(is_silu) == "silu");
   CHECK(yes<Activation>(squares) == "relu2");
@@ -126,10 +144,15 @@ TEST_CASE("conventions: which losses (B1), (Z1), (M1), (M2), and updates (U1)") 
   CHECK(yes(&Aux::kind, is_of_load) == "cv_load");
   CHECK(yes(&Aux::f_source, counts_first_only) == "top1");
   CHECK(yes(&Aux::p_source, of_softmax) == "softmax");
+  CHECK(yes(&Aux::p_source, of_softmax_of_scores) == "softmax_of_scores");
+  CHECK(yes(&Aux::divisor, divides_by_kept) == "kept");
+  CHECK(yes(&Aux::z_of, is_of_clean) == "clean");
+  CHECK(yes(&Aux::load_against, against_last_chosen) == "last_chosen");
+  CHECK(yes<LoadStage>(counts_dropped_as_first) == "post_drop_first");
   CHECK(yes(&Aux::variance, is_unbiased) == "unbiased");
   CHECK(yes(&Aux::importance_of, sums_scores) == "scores");
   CHECK(yes(&Aux::f_from, counts_by_scores) == "retopk_of_aux_scores");
-  CHECK(yes<LoadStage>(after_drops) == "post_drop");
+  CHECK(yes<LoadStage>(after_drops) == "post_drop post_drop_first");
   const auto updates = [](BiasUpdate value) {
     Config c;
     c.bias_update.kind = value;
@@ -140,7 +163,10 @@ TEST_CASE("conventions: which losses (B1), (Z1), (M1), (M2), and updates (U1)") 
   Config c;
   c.aux = {Aux{.name = "a", .kind = AuxKind::Switch, .f_from = LoadFrom::RetopkOfAuxScores}};
   CHECK((has_retopk(c) && !has_load_loss(c)));
+  c.aux.front().earlier_tokens = 1;
+  CHECK(counts_earlier(c));
   c.aux.front().kind = AuxKind::CvLoad;
+  CHECK(!counts_earlier(c));
   CHECK((!has_retopk(c) && has_load_loss(c)));
 }
 
@@ -160,6 +186,11 @@ TEST_CASE("conventions: what stands around experts (C2), (C4), (X5)") {
           c.experts.bias = bias;
           return biases_sum(c);
         }) == "after_combine");
+  CHECK(yes<Rest>([](Rest rest) {
+          Config c;
+          c.combine.rest = rest;
+          return rests_on_x(c);
+        }) == "x");
   Config c;
   c.shape.hidden_size = 8;
   CHECK((!has_latent(c) && expert_width(c) == 8));

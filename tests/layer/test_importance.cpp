@@ -57,7 +57,7 @@ TEST_CASE("importance: the gradient of the variation is what differences say") {
 }
 
 TEST_CASE("importance: what the choices of each expert weigh, and back") {
-  CHECK(importance_forward(Router{}, Aux{}, routing()) == std::vector<double>{0.25, 0.625, 1.125});
+  CHECK(importance_forward(Aux{}, routing()) == std::vector<double>{0.25, 0.625, 1.125});
   Matrix<double> dw = matrix({{1, 0}, {0, 0}}), ds = zeros<double>(2, 3);
   importance_backward(Aux{}, routing(), {10.0, 20.0, 30.0}, dw, ds);
   CHECK(dw == matrix({{31, 10}, {20, 30}}));
@@ -66,7 +66,7 @@ TEST_CASE("importance: what the choices of each expert weigh, and back") {
   of_scores.importance_of = ImportanceOf::Scores;
   Routing<double> r = routing();
   r.scores = matrix({{0.5, 0.25, 0.25}, {0, 0.75, 0.25}});
-  CHECK(importance_forward(Router{}, of_scores, r) == std::vector<double>{0.5, 1, 0.5});
+  CHECK(importance_forward(of_scores, r) == std::vector<double>{0.5, 1, 0.5});
   importance_backward(of_scores, r, {10.0, 20.0, 30.0}, dw, ds);
   CHECK(dw == matrix({{31, 10}, {20, 30}}));
   CHECK(ds == matrix({{10, 20, 30}, {10, 20, 30}}));
@@ -74,30 +74,45 @@ TEST_CASE("importance: what the choices of each expert weigh, and back") {
 
 TEST_CASE("importance: the rival is the runner-up of the chosen, the last chosen of all others") {
   const Routing<double> r = routing();
-  CHECK(rival(r.expert, r.runner_up, 0, 2) == 1);
-  CHECK(rival(r.expert, r.runner_up, 0, 0) == 1);
-  CHECK(rival(r.expert, r.runner_up, 0, 1) == 0);
-  CHECK(rival(r.expert, r.runner_up, 1, 0) == 2);
+  CHECK(rival(Aux(), r.expert, r.runner_up, 0, 2) == 1);
+  CHECK(rival(Aux(), r.expert, r.runner_up, 0, 0) == 1);
+  CHECK(rival(Aux(), r.expert, r.runner_up, 0, 1) == 0);
+  CHECK(rival(Aux(), r.expert, r.runner_up, 1, 0) == 2);
 }
 
 TEST_CASE("importance: the load by hand, and T for all if all are chosen") {
-  const std::vector<double> load = load_forward(routing());
+  const std::vector<double> load = load_forward(Aux(), routing());
   CHECK(std::abs(load[0] - (phi_of(0.5) + phi_of(-4))) <= 4 * kUnit);  // (2 - 1) / 2, (0 - 2) / 0.5
   CHECK(std::abs(load[1] - (phi_of(-2) + phi_of(3))) <= 4 * kUnit);    // (1 - 3) / 1, (6 - 0) / 2
   CHECK(std::abs(load[2] - (phi_of(0.75) + phi_of(1))) <= 4 * kUnit);  // (4 - 1) / 4, (1 - 0) / 1
   Routing<double> all = routing();
   all.expert = ids({{2, 0, 1}, {1, 2, 0}});
-  CHECK(load_forward(all) == std::vector<double>{2, 2, 2});
+  CHECK(load_forward(Aux(), all) == std::vector<double>{2, 2, 2});
+}
+
+TEST_CASE("importance: the load against the last chosen one, whoever was chosen") {
+  Aux last;
+  last.load_against = LoadAgainst::LastChosen;
+  const std::vector<double> load = load_forward(last, routing());  // thresholds 3 and 2
+  CHECK(std::abs(load[0] - (phi_of(-0.5) + phi_of(-4))) <= 4 * kUnit);
+  CHECK(std::abs(load[1] - (phi_of(-2) + phi_of(2))) <= 4 * kUnit);
+  CHECK(std::abs(load[2] - (phi_of(0.25) + phi_of(-1))) <= 4 * kUnit);
+  Routing<double> all = routing();
+  all.expert = ids({{2, 0, 1}, {1, 2, 0}});
+  CHECK(load_forward(last, all)[0] < 2);
+  Matrix<double> dz = zeros<double>(2, 3), ds = dz, dh = dz;
+  load_backward(last, routing(), {1, 1, 1}, dz, ds, dh);
+  CHECK((dh(0, 0) < 0 && dh(0, 1) == 0 && dh(0, 2) == 0 && dh(1, 0) == 0));
 }
 
 TEST_CASE("importance: the gradient of the load is what differences say, thresholds included") {
   const std::vector<double> dload{1, -2, 3};
   const auto total = [&](const Routing<double>& r) {
-    const std::vector<double> load = load_forward(r);
+    const std::vector<double> load = load_forward(Aux(), r);
     return load[0] * dload[0] + load[1] * dload[1] + load[2] * dload[2];
   };
   Matrix<double> dz = zeros<double>(2, 3), ds = dz, dh = dz;
-  load_backward(routing(), dload, dz, ds, dh);
+  load_backward(Aux(), routing(), dload, dz, ds, dh);
   const double h = 0x1p-20;
   const auto slope = [&](auto member, Index i) {
     Routing<double> above = routing(), below = routing();

@@ -45,6 +45,43 @@ TEST_CASE("losses: what the balance counts") {
         std::vector<double>{0, 3});  // whatever was dropped
 }
 
+TEST_CASE("losses: dropped tokens, kept divisors and earlier tokens count as they say") {
+  const IdMatrix one = ids({{1}, {1}, {1}});
+  const Plan full = make_plan(one, rank_assignments({}, 3, 1, {}), 2, 1, 1, {}),
+             none = make_plan(one, rank_assignments({}, 3, 1, {}), 2, 0, 1, {});
+  Routing<double> r = routing(scores);
+  r.expert = one;
+  Aux aux = balance(LoadSource::Top1, false, LoadStage::PostDropFirst);
+  CHECK(counted_load(aux, r, full, kAll) == std::vector<double>{2, 1});
+  aux.f_stage = LoadStage::PostDrop;
+  CHECK(balance_forward(aux, ScoreFunction::Softmax, 1, r, full) == 2 * (1.0 / 3) * 0.5);
+  aux.divisor = LoadDivisor::Kept;  // S = 1: f = (0, 1), P = (1.5, 1.5)
+  CHECK(balance_forward(aux, ScoreFunction::Softmax, 1, r, full) == 3);
+  CHECK(balance_forward(aux, ScoreFunction::Softmax, 1, r, none) == 0);
+  Matrix<double> ds = zeros<double>(3, 2), dz = ds;
+  balance_backward(aux, ScoreFunction::Softmax, 1, r, none, 9.0, ds, dz);
+  CHECK(ds == zeros<double>(3, 2));
+
+  Aux more = balance(LoadSource::Top1);
+  more.earlier_tokens = 1;  // S = 4: f = (3, 1) / 4, P = (1.75, 2.25) / 4
+  Routing<double> with = routing(scores);
+  with.earlier_counts = matrix({{1, 0}}), with.earlier_scores = matrix({{0.25, 0.75}});
+  CHECK(counted_load(more, with, uniform_plan(3), kAll) == std::vector<double>{3, 1});
+  CHECK(balance_forward(more, ScoreFunction::Softmax, 1, with, uniform_plan(3)) ==
+        2 * (3 * 1.75 + 2.25) / 16);
+}
+
+TEST_CASE("losses: the softmax of scores, gradient included") {
+  Aux aux = balance(LoadSource::Top1);
+  aux.p_source = PSource::SoftmaxOfScores;
+  const Routing<double> r = routing(matrix({{0.5, 0.5}, {0.5, 0.5}, {0.5, 0.5}}));
+  CHECK(std::abs(balance_forward(aux, ScoreFunction::Sigmoid, 1, r, uniform_plan(3)) - 1) <= 4 * kUnit);
+  Matrix<double> ds = zeros<double>(3, 2), dz = ds;
+  balance_backward(aux, ScoreFunction::Sigmoid, 1, r, uniform_plan(3), 9.0, ds, dz);  // dp = (4, 2)
+  CHECK(difference(ds, matrix({{0.5, -0.5}, {0.5, -0.5}, {0.5, -0.5}}), 8 * kUnit) == "");
+  CHECK(dz == zeros<double>(3, 2));
+}
+
 TEST_CASE("losses: the balance by hand") {
   CHECK(loss(balance(LoadSource::Top1), uniform_plan(3)) == 1);        // 2 (2/3 1/2 + 1/3 1/2)
   CHECK(loss(balance(LoadSource::AllK), uniform_plan(3)) == 2);        // 2 (1 1/2 + 1 1/2) = K

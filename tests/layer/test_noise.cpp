@@ -36,6 +36,21 @@ TEST_CASE("noise: a fixed scale, and exact sums that tie") {
   CHECK((tied(key[0], key[1]) && !tied(key[0], key[2])));
 }
 
+TEST_CASE("noise: (N2) it ranks all choices, or those after the first, and equal noisy logits tie") {
+  const Matrix<double> z = matrix({{2, 1, 0, 0.5}}), h = ranked_forward(z, matrix({{-5, 1, 2, 0}}));
+  CHECK(h == matrix({{-3, 2, 2, 0.5}}));
+  const auto chosen = [&](NoisyChoices choices) {
+    const Noise noise{.kind = NoiseKind::Gumbel, .choices = choices};
+    return best(gumbel_keys(noise, row(z, 0), row(h, 0), 4), 3, all_open(4));
+  };
+  CHECK(chosen(NoisyChoices::All) == std::vector<Index>{1, 2, 3});
+  CHECK(chosen(NoisyChoices::Second) == std::vector<Index>{0, 1, 2});
+}
+
+TEST_CASE("noise: (N3) jitter multiplies what is seen, and its gradient") {
+  CHECK(jittered(matrix({{2, -3}, {0.5, 1}}), matrix({{0.5, 2}, {4, 0}})) == matrix({{1, -6}, {2, 0}}));
+}
+
 TEST_CASE("noise: the gradient of r by hand") {
   const NoiseTrace<double> a = made_of({{0, 0}}, {{0, 0}}, {{2, -1}});
   CHECK(noise_backward(a, matrix({{3, 5}}), matrix({{1, 0}})) == matrix({{3.5, -2.5}}));

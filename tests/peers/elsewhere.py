@@ -79,7 +79,7 @@ def drawn(config):
     noise, second = config.get("noise", {}).get("kind"), router.get("second_policy") == "random"
     sizes = {"x": (tokens, D), "dy": (tokens, D), "router.weight": (count, D),
              "router.noise_weight": noise == "gaussian_learned" and (count, D), f"noise.{noise}": noise and (tokens, count),
-             "noise.second_policy": second and (tokens,), "router.bias": router.get("logit_bias") and (count,),
+             "router.bias": router.get("logit_bias") and (count,),
              "router.selection_bias": router.get("selection_bias") and (count,),
              "experts.up": (count, F, D), "experts.down": (count, D, F), "experts.gate": glu and (count, F, D),
              "shared.up": shared and (S, D), "shared.down": shared and (D, S), "shared.gate": shared and glu and (S, D),
@@ -87,8 +87,10 @@ def drawn(config):
     if experts.get("bias") == "per_expert":
         sizes |= {f"{name}_bias": size[:2] for name, size in sizes.items() if size and name.startswith("experts.")}
     scale = {1: 0.25, 2: 1.0, 3: 0.5}
+    lots = config.get("capacity", {}).get("priority") == "random"
     tensors = {name: torch.randn(size, dtype=torch.float64) * scale[len(size)] for name, size in sizes.items() if size}
-    return tensors | ({"noise.second_policy": torch.rand(tokens, dtype=torch.float64)} if second else {})
+    even = {"noise.second_policy": second and (tokens,), "noise.priority": lots and (tokens, count)}
+    return tensors | {name: torch.rand(size, dtype=torch.float64) for name, size in even.items() if size}
 
 
 def run(program, config, tensors, folder):
@@ -183,13 +185,13 @@ def mistral_inference():
 
 
 def fairscale():
-    """fairscale: MOELayer with Top2Gate; the Gumbel noise on second choices is set to 0."""
+    """fairscale: MOELayer with Top2Gate; the Gumbel noise on second choices is set to 0, or is ours."""
     from fairscale.nn import moe
     from fairscale.nn.moe import top2gate
 
     def layer(w):
         alone()
-        top2gate.gumbel_map[CPU] = torch.zeros
+        top2gate.gumbel_map[CPU] = lambda size: getattr(w, "noise_gumbel", torch.zeros(size))
         module = moe.MOELayer(moe.Top2Gate(D, E), nn.ModuleList(plain() for _ in range(E)))
         module.gate.register_forward_hook(lambda *args: seen.append(args[2][1].sum(-1)))
         seen = []
@@ -199,21 +201,25 @@ def fairscale():
 
     c = {"mode": "factor", "base": "tokens_times_k", "order": "choice_major"}
     aux = [{**AUX, "multiply": "none"}]
-    yield "top 2, C = 2T div E, renormalised after drops", config_of(2, aux, router=LATE, experts=RELU, capacity=c), layer
+    for name, noise in ("", {}), (", second choices by noise", {"noise": {"kind": "gumbel", "choices": "second"}}):
+        yield (f"top 2, C = 2T div E, renormalised after drops{name}", config_of(
+            2, aux, router=LATE, experts=RELU, capacity=c, **noise), layer)
 
 
 def deepspeed():
-    """DeepSpeed: MOELayer with TopKGate; second choices are not sampled."""
+    """DeepSpeed: MOELayer with TopKGate; choices are not sampled, or by our noise."""
     os.environ.setdefault("DS_ACCELERATOR", "cpu")  # says nothing then of the GPU that it would rather have
     from deepspeed.moe import experts, sharded_moe
 
     def layer(w, k, policy="probs", **options):
         torch.set_default_dtype(torch.float32)  # of the capacity factor
         count = len(w.router_weight)
-        gate = sharded_moe.TopKGate(D, count, k, min_capacity=4, top2_2nd_expert_sampling=False, **options)
+        gate = sharded_moe.TopKGate(D, count, k, min_capacity=4, **{"top2_2nd_expert_sampling": False, **options})
         module = sharded_moe.MOELayer(gate, experts.Experts(plain(), count), "one", 1, count)
         # what the random token selection of top 1 draws: falling numbers, so that earlier tokens come first
-        sharded_moe.exp_selection_uniform_map[CPU] = lambda size: torch.linspace(1, 0.5, size[0])[:, None].expand(size)
+        falling = lambda size: torch.linspace(1, 0.5, size[0])[:, None].expand(size)
+        sharded_moe.exp_selection_uniform_map[CPU] = lambda size: getattr(w, "noise_priority", falling(size))
+        sharded_moe.gumbel_map[CPU] = lambda size: w.noise_gumbel
         tensors = each("experts.deepspeed_experts.{}.{}.weight", ("0", w.experts_up), ("2", w.experts_down))
         with mock.patch.object(sharded_moe, "topkgating", functools.partial(sharded_moe.topkgating, drop_policy=policy)):
             y = call(module, {"gate.wg.weight": w.router_weight, **tensors}, w.x, None)
@@ -223,9 +229,16 @@ def deepspeed():
     uneven = {"num_tokens": 100, "num_experts": 4}
     yield ("top 1, C = ceil(0.6 T / E) in float32", config_of(1, [AUX], uneven, experts=RELU, capacity={**c, "factor": 0.6}),
            functools.partial(layer, capacity_factor=0.6), 1)
-    yield ("top 2, renormalised after drops", config_of(
-        2, [AUX], router=LATE, experts=RELU, capacity={**c, "factor": 1.8, "order": "choice_major"}),
-        functools.partial(layer, capacity_factor=0.9), 2)
+    yield ("top 1, places by lot", config_of(1, [AUX], uneven, experts=RELU, capacity={**c, "factor": 0.6, "priority": "random"}),
+           functools.partial(layer, capacity_factor=0.6), 1)
+    yield ("top 1 by noise (RSample), places by lot", config_of(
+        1, [AUX], uneven, experts=RELU, capacity={**c, "factor": 0.6, "priority": "random"}, noise={"kind": "gumbel"}),
+        functools.partial(layer, capacity_factor=0.6, noisy_gate_policy="RSample"), 1)
+    for name, sampled in ("", False), (", second choices by noise", True):
+        noise = {"noise": {"kind": "gumbel", "choices": "second"}} if sampled else {}
+        yield (f"top 2, renormalised after drops{name}", config_of(
+            2, [AUX], router=LATE, experts=RELU, capacity={**c, "factor": 1.8, "order": "choice_major"}, **noise),
+            functools.partial(layer, capacity_factor=0.9, top2_2nd_expert_sampling=sampled), 2)
     yield "top 2 without drops", config_of(2, [AUX], router=LATE, experts=RELU), functools.partial(layer, drop_tokens=False), 2
     for policy, fields in ("probs", {"priority": "weight"}), ("position", {"order": "token_major"}):
         yield f"top 3, drops by {policy}", config_of(

@@ -3,6 +3,7 @@ its layers, places that are freed and noise of a fixed scale.
 
 The modules of praxis and tensor2tensor compute in float64 because float32 by name means it there, too (class Wide).
 """
+import functools
 import math
 import os
 import sys
@@ -96,7 +97,7 @@ def st_moe_pytorch():
             2, [aux, Z], ROWS, router={**RENORM, **FREED, "second_threshold": threshold}, **given), layer, 2, 1.75, threshold)
     for k, scale in (2, 1.0), (3, 0.375):  # its z-loss is of the logits before the noise
         yield f"top {k}, noise of scale {scale} on the logits", config_of(
-            k, [aux], ROWS, router=RENORM, noise={"kind": "gaussian_fixed", "scale": scale}, **given), noisy, k, scale
+            k, [aux, {**Z, "z_of": "clean"}], ROWS, router=RENORM, noise={"kind": "gaussian_fixed", "scale": scale}, **given), noisy, k, scale
 
 
 def torchtitan():
@@ -200,6 +201,11 @@ def ai2_olmo_core():
         lambda w: layer(w, 3, 3, {"normalize_expert_weights": 1.0}, name="dropless",
                         lb_loss_granularity=MoELoadBalancingLossGranularity.instance,
                         shared_mlp=FeedForwardConfig(hidden_size=S, bias=False)))
+    from olmo_core.nn.moe import MoERouterGatingFunction
+    offset = {"score_function": "sigmoid", "score_offset": 1e-7}
+    for name, more, theirs in ("", {}, {}), (", renormalised", RENORM, {"normalize_expert_weights": 1.0}):
+        yield (f"sigmoids and 1e-7{name}", config_of(2, [ALL_K, Z], router={**offset, **more}), functools.partial(
+            layer, k=2, rows=1, theirs={"gating_function": MoERouterGatingFunction.sigmoid, **theirs}, name="dropless"))
     c = {"mode": "factor", "base": "tokens_times_k", "outer_round": "floor", "factor": 0.6, "arithmetic": "f64", "multiple_of": 8}
     yield ("bias of the choice and its update, divided by the root of squares, C a multiple of 8, stable sort", config_of(
         2, [ALL_K, Z], router={"renorm": "l2", "selection_bias": True}, capacity={**c, "order": "token_major"},

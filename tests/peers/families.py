@@ -60,6 +60,7 @@ TYPES = {
     "ernie4_5_moe": {"moe_num_experts": 8, "moe_k": 2, "moe_layer_start_index": 0, "moe_layer_end_index": 1},
     "deepseek_v2": {**MLA, "topk_method": "group_limited_greedy"}, "deepseek_v3": MLA,
     "deepseek_v32": {**MLA, **INDEX}, "deepseek_v4": {**MLA, **INDEX, "swiglu_limit": 0.25, "mlp_layer_types": ["moe", "moe"]},
+    "deepseek_v4 by token ids": {**MLA, **INDEX, "swiglu_limit": 0.25, "mlp_layer_types": ["hash_moe", "hash_moe"]},
     "kimi_linear": {"num_experts": 8, "num_experts_per_token": 2, "num_expert_group": 2, "topk_group": 1,
                     "first_k_dense_replace": 0, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8,
                     "v_head_dim": 8},
@@ -168,6 +169,9 @@ def model_of(kind, width):
     with torch.no_grad():
         for tensor in [*model.parameters(), *(b for b in model.buffers() if b.is_floating_point())]:
             tensor.copy_(torch.randn_like(tensor) * (0.5 if tensor.dim() > 1 else 0.25))
+        for name, table in model.named_buffers():
+            if name.endswith("tid2eid"):  # experts by token ids
+                table.copy_(torch.rand(len(table), 8).argsort(dim=1)[:, :table.shape[1]])
     return model
 
 
@@ -201,6 +205,12 @@ def output_of(block, beside, x):
     y = block(x[None])
     y = (y[0] if isinstance(y, tuple) else y).reshape(x.shape)
     return (y if beside is None else y + beside(x)), None
+
+
+def output_by_ids(block, x):
+    """y of a layer that chooses by token ids, of random ones, and the experts of each token."""
+    ids = torch.randint(len(block.gate.tid2eid), (1, len(x)))
+    return block(x[None], ids).reshape(x.shape), block.gate.tid2eid[ids[0]].to(torch.int32)
 
 
 def whole_of(model):
@@ -276,15 +286,21 @@ def compared(program, kind, folder, width=F):
     model.save_pretrained(folder)
     x = torch.randn(24, model.config.get_text_config().hidden_size, dtype=torch.float64, requires_grad=True)
     dy = torch.randn_like(x)
-    inputs = {"x": x.detach(), "dy": dy}
+    inputs, by_ids = {"x": x.detach(), "dy": dy}, getattr(block, "is_hash", False)
     with Double():
-        y, router_x = output_of(block, beside, x)
+        y, router_x = (output_by_ids if by_ids else output_of)(block, *([] if by_ids else [beside]), x)
         (y * dy).sum().backward()
     wanted = {"y": y.detach(), "grad.x": x.grad.clone()}
+    if by_ids:
+        inputs["router.given_ids"], router_x = router_x, None
     if router_x is not None:
         inputs["router.x"], wanted["grad.router.x"] = router_x.detach().clone(), router_x.grad
     save_file(inputs, folder / "x.safetensors")
-    yield largest(run(program, folder, layer, "--set", "aux=[]"), wanted)
+    given = ["--set", "router.choice=given", "--set", "router.selection_bias=false"] if by_ids else []
+    yield largest(run(program, folder, layer, "--set", "aux=[]", *given), wanted)
+    if by_ids:
+        yield None
+        return
 
     with Double():
         losses = losses_of(model, block, x)

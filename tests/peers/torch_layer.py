@@ -19,29 +19,36 @@ from mistakes import MISTAKES
 
 ACTIVATIONS = {"silu": F.silu, "relu": F.relu, "gelu_erf": F.gelu, "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
                "identity": lambda z: z, "relu2": lambda z: F.relu(z).square(), "quick_gelu": None}
-SCORES = {"softmax": lambda z: torch.softmax(z, 1), "sigmoid": torch.sigmoid, "sqrtsoftplus": lambda z: F.softplus(z).sqrt()}
+SCORES = {"softmax": lambda z: torch.softmax(z, 1), "sigmoid": torch.sigmoid, "sqrtsoftplus": lambda z: F.softplus(z).sqrt(),
+          "identity": lambda z: z * 1}
 DTYPES = {"f64": torch.float64, "f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 # Beyond what the layers of all frameworks here may be.
 EXPRESSED = {section: dict(fields) for section, fields in wire.EXPRESSED.items()}
 EXPRESSED["router"]["renorm_stage"] = ["before_drop", "after_drop"]
-EXPRESSED["capacity"].update({"priority": ["fcfs", "bpr_top1", "weight"],
+EXPRESSED["capacity"].update({"priority": ["fcfs", "bpr_top1", "weight", "random"],
                               "dropped_output": ["zero", "identity", "scaled_identity"]})
 EXPRESSED["router"].update({"logit_bias": [True], "selection_bias_on": ["scores", "logits"], "renorm_epsilon": wire.weight})
 EXPRESSED["router"].update({"input": ["same", "own"], "logit_softcap": wire.weight, "closed_groups": ["excluded", "zero"],
                             "renorm": ["none", "sum", "l2"], "expert_scale": [False, True], "logit_scale": wire.positive_number,
                             "sinks": wire.count, "renorm_epsilon_mode": ["add", "clamp"]})
-EXPRESSED["combine"] = {"weight_location": ["output", "input"], "norm": ["none", "rms"], "norm_epsilon": wire.positive_number}
+EXPRESSED["router"].update({"score_function": ["none", *SCORES], "score_offset": wire.weight, "choice": ["top_k", "given"],
+                            "second_policy": ["all", "random", "threshold"]})
+EXPRESSED["combine"] = {"rest": ["none", "x"], "weight_location": ["output", "input"], "norm": ["none", "rms"], "norm_epsilon": wire.positive_number}
 LIMITS = {"clamp_gate_max": wire.weight, "clamp_up_abs": wire.weight, "clamp_act_max": wire.weight}
 EXPRESSED["experts"].update({"activation": list(ACTIVATIONS), "bias": ["none", "per_expert", "after_combine"], "latent_size": wire.count, "act_alpha": wire.positive_number,
-                             "up_offset": wire.number, "identity_experts": wire.count, "softcap_gate": wire.weight, "softcap_up": wire.weight,
+                             "up_offset": wire.number, "identity_experts": wire.count,
+                             "identity_gives": ["identity", "zero"], "softcap_gate": wire.weight, "softcap_up": wire.weight,
                              "latent_norm": ["none", "rms"], "latent_norm_epsilon": wire.positive_number,
                              "output_norm": ["none", "rms"], "output_norm_epsilon": wire.positive_number, **LIMITS})
 EXPRESSED["shared"].update({"mode": ["none", "add", "sigmoid_gate", "average", "weighted_mean"], **LIMITS})
 EXPRESSED["bias_update"].update({"count": ["pre_drop", "post_drop"], "kind": ["none", "sign", "sign_centred"]})
-LOSS = {**wire.LOSS, "f_stage": ["pre_drop", "post_drop"], "p_source": ["normalised_score", "softmax"],
+LOSS = {**wire.LOSS, "f_stage": ["pre_drop", "post_drop", "post_drop_first"], "divisor": ["tokens", "kept"],
+        "p_source": ["normalised_score", "softmax", "softmax_of_scores"], "earlier_tokens": wire.count,
+        "z_of": ["scored", "clean"], "load_against": ["rival", "last_chosen"],
         "variance": ["population", "unbiased"], "importance_of": ["weights", "scores"]}
-EXPRESSED["noise"] = {"kind": ["none", "gaussian_learned", "gaussian_fixed"], "epsilon": wire.positive_number, "scale": wire.positive_number}
+EXPRESSED["noise"] = {"kind": ["none", "gaussian_learned", "gaussian_fixed", "gumbel", "input_jitter"],
+                      "choices": ["all", "second"], "epsilon": wire.positive_number, "scale": wire.positive_number}
 EXPRESSED["router"]["second_place"] = ["kept", "freed"]
 
 
@@ -62,8 +69,8 @@ class Layer:
     def __call__(self, config, inputs, routing):
         leaves = {}
         for name, array in inputs.items():
-            given = name == "router.selection_bias" or name.startswith("noise.")
-            dtype = self.routes_in if given else self.dtype
+            given = name == "router.selection_bias" or name.startswith(("noise.", "aux.")) or name == "router.given_ids"
+            dtype = torch.int64 if name == "router.given_ids" else self.routes_in if given else self.dtype
             leaves[name] = torch.tensor(array, dtype=dtype, requires_grad=not given and name != "dy")
         self.stages, self.config, self.a = {}, config, leaves
         if config["router"]["score_function"] == "none":
@@ -79,6 +86,8 @@ class Layer:
         """The router: ids, kept and weights (T, K)."""
         router, a, s = self.config["router"], self.a, self.stages
         x = a["router.x" if "router.x" in a else "x"].to(self.routes_in)
+        if "noise.input_jitter" in a:
+            x = x * a["noise.input_jitter"]
         bias = a["router.bias"].to(self.routes_in) if "router.bias" in a else None
         z = F.linear(x, a["router.weight"].to(self.routes_in), bias)
         z = h = self.at("router.logits", router["logit_scale"] * z if "logit_scale" in router else z)
@@ -91,12 +100,14 @@ class Layer:
         if cap := router.get("logit_softcap"):
             h = cap * torch.tanh(h / cap)
         self.at("router.logsumexp", torch.logsumexp(h, 1))
-        scores = self.at("router.scores", SCORES[router["score_function"]](h))
+        scores = SCORES[router["score_function"]](h)
+        scores = self.at("router.scores", scores + router["score_offset"] if router.get("score_offset") else scores)
         chosen_by = z if "logit_softcap" in router else h  # not the scores: large logits have scores of 1, or of 0
         if router["selection_bias"] or router["n_group"] > 1:
             ranked = h if router.get("selection_bias_on") == "logits" else scores
             chosen_by = self.open_experts(ranked + a.get("router.selection_bias", 0.0))
-        ids = self.best(chosen_by)
+        ids = self.best_of_others(z) if "noise.gumbel" in a else a.get("router.given_ids")
+        ids = self.best(chosen_by) if ids is None else ids
         if routing:
             ids = torch.tensor(routing["router.topk_ids"])
         self.h, self.ids, chosen = h, ids, scores.gather(1, ids)
@@ -120,6 +131,15 @@ class Layer:
         E, K, S = self.config["shape"]["num_experts"], self.config["shape"]["top_k"], self.config["router"].get("sinks", 0)
         sinks = torch.arange(E - S, E).expand(len(chosen_by), -1)
         return torch.cat([sinks, chosen_by[:, :E - S].topk(K - S, dim=1).indices], dim=1)
+
+    def best_of_others(self, z):
+        """The K experts of each token by logits that noise only ranks, the first of them by those without it."""
+        noisy, K = z.detach() + self.a["noise.gumbel"], self.config["shape"]["top_k"]
+        self.stages["router.noisy_logits"] = noisy
+        if self.config["noise"]["choices"] == "all":
+            return noisy.topk(K, dim=1).indices
+        first = z.argmax(1, keepdim=True)
+        return torch.cat([first, noisy.scatter(1, first, -torch.inf).topk(K - 1, dim=1).indices], dim=1)
 
     def open_experts(self, scores):
         """-inf for the experts of all but the best groups."""
@@ -158,8 +178,9 @@ class Layer:
             return torch.tensor(routing["dispatch.kept"]) != 0
         router, cap, shape = self.config["router"], self.config["capacity"], self.config["shape"]
         kept, wanted = torch.ones_like(self.ids, dtype=torch.bool), torch.ones_like(self.ids, dtype=torch.bool)
-        if router["second_policy"] == "random":
-            wanted[:, 1] = w[:, 1] > router["second_threshold"] * self.a["noise.second_policy"]
+        if router["second_policy"] != "all":
+            least = router["second_threshold"] * self.a.get("noise.second_policy", 1)
+            wanted[:, 1] = w[:, 1] / router["routed_scaling_factor"] > least  # the factor comes afterwards
         if cap["mode"] != "none":
             groups = shape["num_groups"] if cap["scope"] == "group" else 1
             queue = self.queue(chosen.view(groups, -1, shape["top_k"]), w.view(groups, -1))
@@ -176,6 +197,9 @@ class Layer:
         cap, (groups, tokens, slots) = self.config["capacity"], chosen.shape
         if cap["priority"] == "weight":
             return w.argsort(dim=1, descending=True, stable=True)
+        if cap["priority"] == "random":
+            lots = self.a["noise.priority"].gather(1, self.ids).view_as(w)
+            return lots.argsort(dim=1, descending=True, stable=True)
         line = torch.arange(tokens).expand(groups, -1)
         if cap["priority"] == "bpr_top1":
             line = chosen[:, :, 0].argsort(dim=1, descending=True, stable=True)
@@ -252,6 +276,8 @@ class Layer:
             hidden = F.gelu(gate) * up
         else:
             hidden = self.activate(gate, up)
+        if self.config["experts"].get("identity_gives") == "zero":
+            unchanged = torch.zeros_like(unchanged)
         out = self.at("expert.out", torch.cat([self.each(self.at("expert.hidden", hidden), "down"), unchanged]))
         if "latent.output_norm_weight" in a:
             factored = (out.to(self.wide) * a["latent.output_norm_weight"].to(self.wide)).to(self.dtype)
@@ -265,6 +291,8 @@ class Layer:
         y = torch.zeros(T, out.shape[1], dtype=self.dtype).index_add(0, token, weighted)
         if self.mistake == "scaling-twice" and w is not None:
             y = y * self.config["router"]["routed_scaling_factor"]
+        if self.config.get("combine", {}).get("rest") == "x":
+            y = y + (1 - (narrow * kept).sum(1, keepdim=True)) * a["x"]
         left = self.config["capacity"].get("dropped_output", "zero")
         if left != "zero":
             y = torch.where(kept.any(1, keepdim=True), y, a["x"] if left == "identity" else narrow[:, :1] * a["x"])
@@ -298,9 +326,10 @@ class Layer:
     def need_grouped(self, x):
         """What grouped_mm asks for: rows, and strides of whole 16 bytes."""
         wire.need(len(x) > 0, "dispatch.order = []", "must not be empty for grouped_mm")
-        for field in ("hidden_size", "ffn_size"):
-            size, unit = self.config["shape"][field], 16 // x.element_size()
-            wire.need(size % unit == 0, f"shape.{field} = {size}", f"must be a multiple of {unit} for grouped_mm in {self.dtype}")
+        unit = 16 // x.element_size()
+        for section, field in (("shape", "hidden_size"), ("shape", "ffn_size"), ("experts", "latent_size")):
+            size = self.config[section].get(field, 0)
+            wire.need(size % unit == 0, f"{section}.{field} = {size}", f"must be a multiple of {unit} for grouped_mm in {self.dtype}")
 
     def switch_loss(self, aux):
         """A mean_e f_e P_e of each group of tokens, their mean."""
@@ -308,35 +337,47 @@ class Layer:
         T, E, K = shape["num_tokens"], shape["num_experts"], shape["top_k"]
         groups = shape["num_groups"] if aux["scope"] == "group" else 1
         counted = F.one_hot(scores.topk(K, dim=1).indices if aux["f_from"] == "retopk_of_aux_scores" else self.ids, E)
-        if aux.get("f_stage") == "post_drop":
+        if aux.get("f_stage", "pre_drop") != "pre_drop":
             counted = counted * self.kept[:, :, None]
         counted = counted[:, :1] if aux["f_source"] == "top1" else counted
-        f = counted.sum(1).to(scores.dtype).view(groups, T // groups, E).mean(1)
+        counted = counted.sum(1).to(scores.dtype)
+        if aux.get("f_stage") == "post_drop_first":
+            counted[:, 0] += ~self.kept.any(1)
+        counted = counted.view(groups, T // groups, E).sum(1)
         p = scores if self.config["router"]["score_function"] == "softmax" else scores / positive(scores.sum(1, keepdim=True))
         p = torch.softmax(self.h, 1) if aux.get("p_source") == "softmax" else p
-        P = p.view(groups, T // groups, E).mean(1)
-        loss = (f * P).sum(1).mean() * (E if aux["multiply"] == "E2_mean" else 1 / E)
+        p = torch.softmax(scores, 1) if aux.get("p_source") == "softmax_of_scores" else p
+        shared, size = p.view(groups, T // groups, E).sum(1), torch.full((groups, 1), T // groups)
+        if more := aux.get("earlier_tokens"):
+            counted, shared = counted + self.a["aux.earlier_counts"], shared + self.a["aux.earlier_scores"]
+            size = size + more
+        if aux.get("divisor") == "kept":
+            size = positive(counted.sum(1, keepdim=True))
+        loss = (counted / size * (shared / size)).sum(1).mean() * (E if aux["multiply"] == "E2_mean" else 1 / E)
         return loss / K if aux["f_divide_by_k"] else loss
 
-    def load(self):
+    def load(self, against_last):
         """How many tokens each expert would get if its noise were drawn anew."""
-        if self.h.shape[1] == self.ids.shape[1]:
+        if self.h.shape[1] == self.ids.shape[1] and not against_last:
             return torch.full(self.h.shape[1:], float(len(self.h)), dtype=self.h.dtype)
         chosen = torch.zeros_like(self.h, dtype=torch.bool).scatter(1, self.ids, True)
+        last = self.h.gather(1, self.ids[:, -1:])
         runner_up = self.h.masked_fill(chosen, -torch.inf).max(1, keepdim=True).values
-        rival = torch.where(chosen, runner_up, self.h.gather(1, self.ids[:, -1:]))
+        rival = last if against_last else torch.where(chosen, runner_up, last)
         return torch.special.ndtr((self.stages["router.logits"] - rival) / self.sigma).sum(0)
 
     def loss(self, aux, w):
         if aux["kind"] == "switch":
             return self.switch_loss(aux)
         if aux["kind"] == "z":
-            return self.stages["router.logsumexp"].square().mean()
+            clean = aux.get("z_of") == "clean"
+            l = torch.logsumexp(self.stages["router.logits"], 1) if clean else self.stages["router.logsumexp"]
+            return l.square().mean()
         experts = self.h.shape[1]
         importance = torch.zeros(experts, dtype=w.dtype).index_add(0, self.ids.flatten(), w.flatten())
         if aux.get("importance_of") == "scores":
             importance = self.stages["router.scores"].sum(0)
-        v = self.load() if aux["kind"] == "cv_load" else importance
+        v = self.load(aux.get("load_against") == "last_chosen") if aux["kind"] == "cv_load" else importance
         if aux.get("variance") == "unbiased":
             return v.var() / (v.mean().square() + aux["epsilon"])
         n = experts + aux["epsilon"]

@@ -129,8 +129,16 @@ def shapes(config):
         inputs["router.selection_bias"] = [E]
     if router.get("second_policy") == "random":
         inputs["noise.second_policy"] = [T]
-    if config["noise"]["kind"] == "gaussian_fixed":
-        inputs["noise.gaussian_fixed"] = [T, E]
+    if config["noise"]["kind"] in ("gaussian_fixed", "gumbel"):
+        inputs[f"noise.{config['noise']['kind']}"] = [T, E]
+    if config["noise"]["kind"] == "input_jitter":
+        inputs["noise.input_jitter"] = [T, D]
+    if config["capacity"].get("priority") == "random":
+        inputs["noise.priority"] = [T, E]
+    if router.get("choice") == "given":
+        inputs["router.given_ids"] = [T, shape["top_k"]]
+    if any(loss.get("earlier_tokens") for loss in config["aux"]):
+        inputs.update({"aux.earlier_counts": [E], "aux.earlier_scores": [E]})
     if config["noise"]["kind"] == "gaussian_learned":
         inputs.update({"router.noise_weight": [E, D], "noise.gaussian_learned": [T, E]})
     if shared:
@@ -166,14 +174,18 @@ def inputs_of(request):
     for key in {**wanted, **given}:
         need(key in given, key, "must be there")
         need(key in wanted, key, "is not an input of this config")
-        fits = given[key]["shape"] == wanted[key] and given[key]["dtype"] in REAL
-        need(fits, key, f"must be real numbers of shape {wanted[key]}")
+        whole = key == "router.given_ids"
+        fits = given[key]["shape"] == wanted[key] and (given[key]["dtype"] in REAL) != whole
+        need(fits, key, f"must be {'whole' if whole else 'real'} numbers of shape {wanted[key]}")
         need("recipe" not in given[key], key, "must be given in numbers, not as a recipe")
     arrays = {key: decoded(given[key]) for key in wanted}
     for key, array in arrays.items():
         need(np.all(np.isfinite(array)), key, "must be finite")
     draws = arrays.get("noise.second_policy", np.zeros(1))
     need(np.all((draws >= 0) & (draws <= 1)), "noise.second_policy", "must lie in [0, 1]")
+    ids = arrays.get("router.given_ids", np.zeros((0, 1)))
+    need(np.all((ids >= 0) & (ids < request["config"]["shape"]["num_experts"])), "router.given_ids", "must be experts")
+    need(all(len(set(of_token)) == len(of_token) for of_token in ids), "router.given_ids", "must differ in each token")
     return arrays
 
 

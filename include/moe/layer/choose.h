@@ -64,7 +64,7 @@ template <typename Num>
 Key<Num> expert_key(const Router& router, const Num* z, const Num* s, const Num* b, Index e, Index E) {
   if (is_sink(router, e, E)) return {Num(kRankOfSink), Num(kRankOfSink), {Num(static_cast<double>(e))}};
   if (b == nullptr) return {z[e], z[e], {}};
-  if (biases_logits(router)) {
+  if (biases_logits(router) || scores_are_logits(router.score_function)) {
     const Num q = z[e] + b[e];
     return {q, q, {}};
   }
@@ -201,14 +201,42 @@ NoisyChoice choose_noisy(const Noise& noise, const NoiseTrace<Num>& a, const Mat
   return choice;
 }
 
-/// Which choices are taken up.   w (T, 2) the weights before any drop, u (1, T) in [0, 1] -> (T, 2)
-///   (R6)  the first, and the second iff w_t2 > second_threshold u_t
-/// Source: GShard, arXiv 2006.16668, algorithm 1, line 19: 2 g_2 > rnd, which is second_threshold = 1/2.
+/// The experts of one token where they are an input, and so in an order that nothing ranks.   ids (K) -> (E)
+///   (R1)  with choice given, e_tk = router.given_ids_tk: as if the first ranked highest, and those that are not among them 0
+template <typename Num>
+std::vector<Key<Num>> given_keys(const Num* ids, Index K, Index E) {
+  std::vector<Key<Num>> key(static_cast<std::size_t>(E), {Num(0), Num(0), {}});
+  for (Index k = 0; k < K; ++k) {
+    const auto rank = static_cast<Num>(static_cast<double>(K - k));
+    at(key, static_cast<Index>(approx(ids[k]))) = {rank, rank, {}};
+  }
+  return key;
+}
+
+/// The keys of one token by logits that noise only ranks: (N2).   z, h (E)
+template <typename Num>
+std::vector<Key<Num>> gumbel_keys(const Noise& noise, const Num* z, const Num* h, Index E) {
+  std::vector<Key<Num>> key, clean;
+  for (Index e = 0; e < E; ++e) key.push_back({h[e], h[e], {}}), clean.push_back({z[e], z[e], {}});
+  if (ranks_first_clean(noise)) {
+    const Index first = best(clean, 1, all_open(E)).front();
+    at(key, first) = {Num(kRankOfSink), Num(kRankOfSink), {}};
+  }
+  return key;
+}
+
+/// Which choices are taken up.   p (T, 2) of (R3) before any drop, u (1, T) in [0, 1] or absent -> (T, 2)
+///   (R6)  the first, and the second iff p_t2 > second_threshold u_t,   u_t = 1 with second_policy threshold
+/// Source: GShard, arXiv 2006.16668, algorithm 1, line 19: 2 g_2 > rnd, which is second_threshold = 1/2; threshold: tensorflow/mesh.
+template <typename Num>
+Num least_second(const Router& router, const Matrix<Num>& u, Index t) {
+  const auto threshold = static_cast<Num>(router.second_threshold);
+  return draws_second(router) ? threshold * u(0, t) : threshold;
+}
 template <typename Num>
 Matrix<std::uint8_t> take_up(const Router& router, const Matrix<Num>& w, const Matrix<Num>& u) {
   Matrix<std::uint8_t> taken = Matrix<std::uint8_t>::Constant(w.rows(), 2, 1);
-  for (Index t = 0; t < w.rows(); ++t)
-    taken(t, 1) = greater(w(t, 1), Num(router.second_threshold) * u(0, t)) ? 1 : 0;
+  for (Index t = 0; t < w.rows(); ++t) taken(t, 1) = greater(w(t, 1), least_second(router, u, t)) ? 1 : 0;
   return taken;
 }
 
@@ -237,6 +265,7 @@ std::vector<Index> places(const std::vector<Key<Num>>& key) {
 ///   (P2)  fcfs      rank = t K + k (token-major) or k T + t (choice-major)
 ///         bpr_top1  the same, with t replaced by the place of token t among its peers by first-choice score
 ///         weight    the place of assignment (t, k) among all by its weight before any drop
+///         random    the same by noise.priority_te for e = e_tk
 /// Source: Switch Transformer sec. 2.2 (fcfs); Riquelme et al., Scaling Vision with Sparse MoE (2021), sec. 4.1 (bpr).
 inline Matrix<Index> rank_assignments(const Capacity& capacity, Index T, Index K,
                                       const std::vector<Index>& place) {

@@ -7,13 +7,24 @@
 /// switch in the header of its stage.
 namespace moe {
 
-// router: none, softmax, sigmoid, sqrtsoftplus
-inline bool has_router(ScoreFunction function) { return answer(function, {false, true, true, true}); }
+// router: none, softmax, sigmoid, sqrtsoftplus, identity
+inline bool has_router(ScoreFunction function) { return answer(function, {false, true, true, true, true}); }
 inline bool has_router(const Config& c) { return has_router(c.router.score_function); }
 /// Does a score depend on the logits of all experts? Else on its own only.
-inline bool couples_experts(ScoreFunction function) { return answer(function, {false, true, false, false}); }
-/// Is the sum of the scores of z and -z the same for every z?
-inline bool opposites_cancel(ScoreFunction function) { return answer(function, {false, false, true, false}); }
+inline bool couples_experts(ScoreFunction function) {
+  return answer(function, {false, true, false, false, false});
+}
+/// Is the sum of the scores of z and -z the same for every z? So it is of sigmoids alone, which alone may have an offset.
+inline bool opposites_cancel(ScoreFunction function) {
+  return answer(function, {false, false, true, false, false});
+}
+/// Is a score an exact number wherever its logit is?
+inline bool scores_are_logits(ScoreFunction function) {
+  return answer(function, {false, false, false, false, true});
+}
+/// Are the experts of a token an input? top_k, given
+inline bool is_given(const Router& r) { return answer(r.choice, {false, true}); }
+inline bool is_given(const Config& c) { return has_router(c) && is_given(c.router); }
 
 /// Are the weights divided by a sum, of them or of their squares? none, sum, l2
 inline bool shares_a_sum(const Router& r) { return answer(r.renorm, {false, true, true}); }
@@ -41,9 +52,11 @@ inline bool is_sink(const Router& r, Index e, Index E) { return e >= E - r.sinks
 inline bool has_router_input(const Config& c) { return answer(c.router.input, {false, true}); }
 /// Do experts rank by their biased scores, or by their biased logits? scores, logits
 inline bool biases_logits(const Router& r) { return answer(r.selection_bias_on, {false, true}); }
-inline bool draws_second(const Router& r) { return answer(r.second_policy, {false, true}); }  // all, random
+/// Is the second choice taken up by its weight, and by a random number? all, random, threshold
+inline bool weighs_second(const Router& r) { return answer(r.second_policy, {false, true, true}); }
+inline bool draws_second(const Router& r) { return answer(r.second_policy, {false, true, false}); }
 /// Does a second choice that is not taken up leave its place to the next? kept, freed
-inline bool frees_place(const Router& r) { return draws_second(r) && answer(r.second_place, {false, true}); }
+inline bool frees_place(const Router& r) { return weighs_second(r) && answer(r.second_place, {false, true}); }
 
 inline bool has_groups(const Config& c) { return c.router.n_group > 1; }
 /// Is group_score_n how many experts of a group count? max, sum_topn
@@ -51,10 +64,19 @@ inline bool sums_best_of_group(const Router& r) { return answer(r.group_score, {
 inline Index counted_in_group(const Router& r) { return sums_best_of_group(r) ? r.group_score_n : 1; }
 /// Do experts of closed groups compete, with the score 0? excluded, zero
 inline bool closed_compete(const Router& r) { return answer(r.closed_groups, {false, true}); }
-/// none, gaussian_learned, gaussian_fixed
-inline bool has_noise(const Config& c) { return answer(c.noise.kind, {false, true, true}); }
+/// Are scores of noisy logits? none, gaussian_learned, gaussian_fixed, gumbel, input_jitter
+inline bool has_noise(const Config& c) { return answer(c.noise.kind, {false, true, true, false, false}); }
+/// Do noisy logits rank experts, and do nothing else? Are those of the first choice clean? all, second
+inline bool has_gumbel(const Noise& noise) { return answer(noise.kind, {false, false, false, true, false}); }
+inline bool has_gumbel(const Config& c) { return has_gumbel(c.noise); }
+inline bool ranks_first_clean(const Noise& noise) {
+  return has_gumbel(noise) && answer(noise.choices, {false, true});
+}
+inline bool has_noisy_logits(const Config& c) { return has_noise(c) || has_gumbel(c); }
+/// Is what the router sees multiplied by noise?
+inline bool has_jitter(const Config& c) { return answer(c.noise.kind, {false, false, false, false, true}); }
 /// Is its standard deviation made of x, by a map of its own? Else it is a number of the config.
-inline bool learns_noise(const Noise& n) { return answer(n.kind, {false, true, false}); }
+inline bool learns_noise(const Noise& n) { return answer(n.kind, {false, true, false, false, false}); }
 inline bool learns_noise(const Config& c) { return learns_noise(c.noise); }
 inline bool fixes_noise(const Config& c) { return has_noise(c) && !learns_noise(c); }
 
@@ -63,9 +85,14 @@ inline bool has_factor(const Capacity& c) { return answer(c.mode, {false, true, 
 inline bool has_fixed(const Capacity& c) { return answer(c.mode, {false, false, true}); }
 inline bool has_capacity(const Capacity& c) { return answer(c.mode, {false, true, true}); }
 inline bool has_capacity(const Config& c) { return has_capacity(c.capacity); }
-/// Does every token ask in the order of its first score, or every assignment in that of its weight? fcfs, bpr_top1, weight
-inline bool ranks_tokens(const Capacity& c) { return answer(c.priority, {false, true, false}); }
-inline bool ranks_assignments(const Capacity& c) { return answer(c.priority, {false, false, true}); }
+/// Does every token ask in the order of its first score, or every assignment in that of its weight, or of a random number?
+/// fcfs, bpr_top1, weight, random
+inline bool ranks_tokens(const Capacity& c) { return answer(c.priority, {false, true, false, false}); }
+inline bool ranks_assignments(const Capacity& c) { return answer(c.priority, {false, false, true, true}); }
+inline bool ranks_by_weight(const Capacity& c) { return answer(c.priority, {false, false, true, false}); }
+inline bool draws_priority(const Config& c) {
+  return has_capacity(c) && answer(c.capacity.priority, {false, false, false, true});
+}
 inline bool ranks_by_numbers(const Capacity& c) { return ranks_tokens(c) || ranks_assignments(c); }
 /// Do all first choices ask before any second one? choice_major, token_major
 inline bool choices_first(const Capacity& c) { return answer(c.order, {true, false}); }
@@ -91,6 +118,8 @@ inline bool leaves_x(DroppedOutput dropped) { return keeps_x(dropped) || scales_
 /// Do weights multiply what goes into experts? output, input
 inline bool weighs_input(const Config& c) { return answer(c.combine.weight_location, {false, true}); }
 inline bool norms_output(const Config& c) { return answer(c.combine.norm, {false, true}); }  // none, rms
+/// Does x get what weights leave of 1? none, x
+inline bool rests_on_x(const Config& c) { return has_router(c) && answer(c.combine.rest, {false, true}); }
 
 /// Does the slope jump at 0? relu, gelu_erf, gelu_tanh, silu, identity, relu2, quick_gelu
 inline bool has_kink(Activation a) { return answer(a, {true, false, false, false, false, false, false}); }
@@ -107,6 +136,8 @@ inline bool clamps_act(const Experts& e) { return e.clamp_act_max > 0; }
 inline bool clamps_up(const Experts& e) { return e.clamp_up_abs > 0; }
 inline bool caps_gate(const Experts& e) { return e.softcap_gate > 0; }
 inline bool caps_up(const Experts& e) { return e.softcap_up > 0; }
+/// Do experts without weights give what they get? identity, zero
+inline bool gives_input(const Experts& e) { return answer(e.identity_gives, {true, false}); }
 /// How many experts have weights.
 inline Index computed_experts(const Config& c) { return c.shape.num_experts - c.experts.identity_experts; }
 /// Do experts work on a linear map of x, and how wide is what they work on?
@@ -151,13 +182,20 @@ inline bool is_of_importance(const Aux& a) { return answer(a.kind, {false, false
 inline bool is_of_load(const Aux& a) { return answer(a.kind, {false, false, false, true}); }
 inline bool is_unbiased(const Aux& a) { return answer(a.variance, {false, true}); }  // population, unbiased
 inline bool sums_scores(const Aux& a) { return answer(a.importance_of, {false, true}); }  // weights, scores
-inline bool of_softmax(const Aux& a) {
-  return answer(a.p_source, {false, true});
-}  // normalised_score, softmax
+/// normalised_score, softmax, softmax_of_scores
+inline bool of_softmax(const Aux& a) { return answer(a.p_source, {false, true, false}); }
+inline bool of_softmax_of_scores(const Aux& a) { return answer(a.p_source, {false, false, true}); }
 inline bool counts_first_only(const Aux& a) { return answer(a.f_source, {true, false}); }  // top1, all_k
 /// Does it count the experts that the scores alone would choose? selected, retopk_of_aux_scores
 inline bool counts_by_scores(const Aux& a) { return answer(a.f_from, {false, true}); }
-inline bool after_drops(LoadStage stage) { return answer(stage, {false, true}); }
+/// pre_drop, post_drop, post_drop_first
+inline bool after_drops(LoadStage stage) { return answer(stage, {false, true, true}); }
+/// Does a token without any place count for expert 0?
+inline bool counts_dropped_as_first(LoadStage stage) { return answer(stage, {false, false, true}); }
+inline bool divides_by_kept(const Aux& a) { return answer(a.divisor, {false, true}); }  // tokens, kept
+inline bool is_of_clean(const Aux& a) { return answer(a.z_of, {false, true}); }         // scored, clean
+/// Does a logit have to exceed the last that was chosen, even if it was chosen itself? rival, last_chosen
+inline bool against_last_chosen(const Aux& a) { return answer(a.load_against, {false, true}); }
 /// none, sign, sign_centred
 inline bool updates_bias(const Config& c) { return answer(c.bias_update.kind, {false, true, true}); }
 /// Has the update a mean of 0?
@@ -166,6 +204,13 @@ inline bool centres_update(const BiasUpdateRule& rule) { return answer(rule.kind
 inline bool has_retopk(const Config& c) {
   for (const Aux& aux : c.aux)
     if (is_balance(aux) && counts_by_scores(aux)) return true;
+  return false;
+}
+/// Do tokens count in a loss that are not in the batch?
+inline bool counts_earlier(const Aux& a) { return is_balance(a) && a.earlier_tokens > 0; }
+inline bool counts_earlier(const Config& c) {
+  for (const Aux& aux : c.aux)
+    if (counts_earlier(aux)) return true;
   return false;
 }
 /// Does a loss ask who would be chosen next?

@@ -26,36 +26,71 @@ Matrix<Num> scaled_logits(const Config& config, Matrix<Num> z) {
 }
 
 /// What experts are ranked and scored by.   x (T, D), W (E, D), b (E) or absent -> z, or with noise h, (T, E)
-///   (R0)  z = m (x W^T + b),   m = logit_scale;   of router.x for x with input own;   with noise   h = z + n s   by (N1)
+///   (R0)  z = m (x W^T + b),   m = logit_scale;   of router.x for x with input own, of x' by (N3) with input_jitter;
+///         with noise   h = z + n s   by (N1)
 template <typename Num>
 struct RouterLogits {
   Matrix<Num> logits;
   NoiseTrace<Num> noise;
 };
+/// What the router sees: x, or an input of its own, with jitter or without.
+inline bool has_other_input(const Config& config) { return has_router_input(config) || has_jitter(config); }
+template <typename Num>
+Matrix<Num> seen_by_router(const Config& config, const Matrix<Num>& tokens, const Params<Num>& params) {
+  Matrix<Num> x = has_router_input(config) ? all_rows(params.router_x) : tokens;
+  return has_jitter(config) ? jittered(x, all_rows(params.jitter)) : x;
+}
 template <typename Num>
 RouterLogits<Num> logits_forward(const Config& config, const Matrix<Num>& tokens, const Params<Num>& params) {
-  const Matrix<Num> own = all_rows(params.router_x), &x = has_router_input(config) ? own : tokens;
+  const Matrix<Num> other = has_other_input(config) ? seen_by_router(config, tokens, params) : Matrix<Num>();
+  const Matrix<Num>& x = has_other_input(config) ? other : tokens;
   Matrix<Num> z = stored(Tensor::router_logits, [&] {
     return scaled_logits(config, linear_forward(x, params.router, params.router_bias));
   });
+  if (has_gumbel(config)) {
+    NoiseTrace<Num> noise;
+    noise.ranked =
+        stored(Tensor::router_noisy_logits, [&] { return ranked_forward(z, all_rows(params.gumbel)); });
+    return {std::move(z), std::move(noise)};
+  }
   if (!has_noise(config)) return {std::move(z), {}};
   NoiseTrace<Num> noise{std::move(z),
                         learns_noise(config) ? stored(Tensor::router_noise_raw,
                                                       [&] { return linear_forward(x, params.noise_weight); })
                                              : Matrix<Num>(),
                         {},
-                        all_rows(params.noise)};
+                        all_rows(params.noise),
+                        {}};
   Matrix<Num> h = stored(Tensor::router_noisy_logits, [&] { return noise_forward(config.noise, noise); });
   return {std::move(h), std::move(noise)};
 }
 
-/// The keys that a capacity ranks by: one per token (bpr_top1) or one per assignment (weight); none for fcfs.
+/// The random numbers that decisions need beside the logits.
 template <typename Num>
-std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, const IdMatrix& expert) {
+struct Lots {
+  Matrix<Num> second_policy, priority;  // (1, T), (T, E), or absent
+};
+template <typename Num>
+Lots<Num> lots_of(const Params<Num>& params) {
+  return {all_rows(params.second_policy), all_rows(params.priority)};
+}
+
+/// The keys that a capacity ranks by: one per token (bpr_top1) or one per assignment (weight, random); none for fcfs.
+template <typename Num>
+std::vector<Key<Num>> priority_keys(const Config& config, const Matrix<Num>& z, const IdMatrix& expert,
+                                    const Lots<Num>& lots) {
   const auto [T, D, F, E, K] = Letters(config);
   std::vector<Key<Num>> keys;
   if (!ranks_by_numbers(config.capacity)) return keys;
-  const bool by_weight = ranks_assignments(config.capacity);
+  if (draws_priority(config)) {
+    for (Index t = 0; t < T; ++t)
+      for (Index k = 0; k < K; ++k) {
+        const Num& u = lots.priority(t, expert(t, k));
+        keys.push_back({u, u, {}});
+      }
+    return keys;
+  }
+  const bool by_weight = ranks_by_weight(config.capacity);
   // Is the weight a share of what the chosen ones have?
   const bool shared = by_weight && shares_before_drop(config.router);
   const ScoreFunction function = config.router.score_function;
@@ -96,28 +131,52 @@ Matrix<Num> early_weights(const Router& router, const Matrix<Num>& z, const IdMa
   return w;
 }
 
-/// The decisions that follow from given experts.   z (T, E), u (1, T) or absent
+/// The decisions that follow from given experts.   z (T, E)
 template <typename Num>
-Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert, const Matrix<Num>& u = {}) {
+Decisions decide_for(const Config& config, const Matrix<Num>& z, IdMatrix expert,
+                     const Lots<Num>& lots = {}) {
   Decisions made;
   made.expert = std::move(expert);
   if (has_retopk(config)) made.retopk = choose_experts(z, config.shape.top_k);
-  if (draws_second(config.router))
-    made.taken_up = take_up(config.router, early_weights(config.router, z, made.expert), u);
-  set_plan(config, places(priority_keys(config, z, made.expert)), made);
+  if (weighs_second(config.router))
+    made.taken_up = take_up(config.router, early_weights(config.router, z, made.expert), lots.second_policy);
+  set_plan(config, places(priority_keys(config, z, made.expert, lots)), made);
   return made;
+}
+
+/// The keys of token t where an input, or noise that does nothing else, decides instead of what it is scored by.
+template <typename Num>
+std::vector<Key<Num>> keys_of_input(const Config& config, const RouterLogits<Num>& z,
+                                    const Matrix<Num>& given, Index t) {
+  const Index E = z.logits.cols();
+  return is_given(config) ? given_keys(row(given, t), given.cols(), E)
+                          : gumbel_keys(config.noise, row(z.logits, t), row(z.noise.ranked, t), E);
+}
+inline bool chooses_by_input(const Config& config) { return is_given(config) || has_gumbel(config); }
+/// The experts of each token.   -> (T, K)
+template <typename Num>
+IdMatrix choose_by_input(const Config& config, const RouterLogits<Num>& z, const Params<Num>& params) {
+  const Index T = z.logits.rows(), K = config.shape.top_k;
+  const Matrix<Num> given = all_rows(params.given_ids);
+  IdMatrix expert(T, K);
+  for (Index t = 0; t < T; ++t) {
+    const std::vector<Index> ids = best(keys_of_input(config, z, given, t), K, all_open(z.logits.cols()));
+    std::copy(ids.begin(), ids.end(), row(expert, t));
+  }
+  return expert;
 }
 
 /// All decisions of a layer: (R1), then the rest.
 template <typename Num>
 Decisions decide(const Config& config, const RouterLogits<Num>& z, const Params<Num>& params) {
   const Index K = config.shape.top_k;
+  const Lots<Num> lots = lots_of(params);
+  if (chooses_by_input(config)) return decide_for(config, z.logits, choose_by_input(config, z, params), lots);
   if (!has_noise(config))
     return decide_for(config, z.logits,
-                      choose_experts(config.router, z.logits, all_rows(params.selection_bias), K),
-                      all_rows(params.second_policy));
+                      choose_experts(config.router, z.logits, all_rows(params.selection_bias), K), lots);
   NoisyChoice choice = choose_noisy(config.noise, z.noise, z.logits, K);
-  Decisions made = decide_for(config, z.logits, std::move(choice.expert));
+  Decisions made = decide_for(config, z.logits, std::move(choice.expert), lots);
   made.runner_up = std::move(choice.runner_up);
   return made;
 }

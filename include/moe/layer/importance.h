@@ -43,7 +43,7 @@ std::vector<Num> variation_backward(const std::vector<Num>& v, const Aux& aux, c
 /// What each expert's choices weigh together, or all scores for it.   w (T, K) or s (T, E) -> (E)
 ///   (M2)  importance_e = sum of w_tk over e_tk = e   or, importance_of scores,   sum_t s_te
 template <typename Num>
-std::vector<Num> importance_forward(const Router& router, const Aux& aux, const Routing<Num>& r) {
+std::vector<Num> importance_forward(const Aux& aux, const Routing<Num>& r) {
   const Index T = r.scores.rows(), E = r.scores.cols();
   if (sums_scores(aux)) {
     std::vector<Num> of_scores;
@@ -58,10 +58,8 @@ std::vector<Num> importance_forward(const Router& router, const Aux& aux, const 
   };
   std::vector<Num> importance = buffer<Num>(E);
   sums([&](Index i) { return r.weights.data()[i]; }, importance.data());
-  if (router.expert_scale) return importance;
   cover(importance.data(), E, [&](Num* other) {  // from the weights before they were stored
-    const Num factor = configured<Num>(router.routed_scaling_factor);
-    sums([&](Index i) { return factor * r.shares.data()[i]; }, other);
+    sums([&](Index i) { return unstored(r.weights.data()[i], Tensor::router_topk_weights); }, other);
   });
   return importance;
 }
@@ -78,23 +76,27 @@ void importance_backward(const Aux& aux, const Routing<Num>& r, const std::vecto
 }
 
 /// The noisy logit that expert e of token t has to exceed to be among the K: the best of the others that were not chosen
-/// if e was, else the last that was. -> its expert
-inline Index rival(const IdMatrix& expert, const std::vector<std::int32_t>& runner_up, Index t, Index e) {
+/// if e was, else the last that was; with load_against last_chosen that one for every e. -> its expert
+inline Index rival(const Aux& aux, const IdMatrix& expert, const std::vector<std::int32_t>& runner_up,
+                   Index t, Index e) {
   const Index K = expert.cols();
-  const bool chosen = std::count(expert.data() + t * K, expert.data() + (t + 1) * K, e) > 0;
+  const bool chosen =
+      !against_last_chosen(aux) && std::count(expert.data() + t * K, expert.data() + (t + 1) * K, e) > 0;
   return chosen ? at(runner_up, t) : expert(t, K - 1);
 }
 
 /// How many tokens each expert would get if its own noise were drawn anew.   z, s, h (T, E) -> (E)
-///   (M3)  load_e = sum_t Phi(u_te),   u_te = (z_te - h_t,rival(t,e)) / s_te;   load_e = T if K = E
+///   (M3)  load_e = sum_t Phi(u_te),   u_te = (z_te - h_t,rival(t,e)) / s_te;   load_e = T if K = E, but with load_against last_chosen
+/// Source of last_chosen: google-research/vmoe, vmoe/nn/routing.py, _load_auxiliary_loss.
 template <typename Num>
-std::vector<Num> load_forward(const Routing<Num>& r) {
+std::vector<Num> load_forward(const Aux& aux, const Routing<Num>& r) {
   const Index T = r.scores.rows(), E = r.scores.cols();
-  if (r.expert.cols() == E) return std::vector<Num>(static_cast<std::size_t>(E), Num(static_cast<double>(T)));
+  if (r.expert.cols() == E && !against_last_chosen(aux))
+    return std::vector<Num>(static_cast<std::size_t>(E), Num(static_cast<double>(T)));
   std::vector<Num> load, of_e = buffer<Num>(T);
   for (Index e = 0; e < E; ++e) {
     for (Index t = 0; t < T; ++t) {
-      const Num& h = r.logits(t, rival(r.expert, r.runner_up, t, e));
+      const Num& h = r.logits(t, rival(aux, r.expert, r.runner_up, t, e));
       at(of_e, t) = smooth(NormalCdf(), (r.noise.clean(t, e) - h) / r.noise.scale(t, e));
     }
     load.push_back(sum(of_e.data(), T));
@@ -103,13 +105,13 @@ std::vector<Num> load_forward(const Routing<Num>& r) {
 }
 ///   (M3')  rho_te = phi(u_te) / s_te dload_e;   dz_te += rho_te,   ds_te -= rho_te u_te,   dh_t,rival(t,e) -= rho_te
 template <typename Num>
-void load_backward(const Routing<Num>& r, const std::vector<Num>& dload, Matrix<Num>& dz, Matrix<Num>& ds,
-                   Matrix<Num>& dh) {
+void load_backward(const Aux& aux, const Routing<Num>& r, const std::vector<Num>& dload, Matrix<Num>& dz,
+                   Matrix<Num>& ds, Matrix<Num>& dh) {
   const Index T = r.scores.rows(), E = r.scores.cols();
-  if (r.expert.cols() == E) return;
+  if (r.expert.cols() == E && !against_last_chosen(aux)) return;
   for (Index t = 0; t < T; ++t)
     for (Index e = 0; e < E; ++e) {
-      const Index other = rival(r.expert, r.runner_up, t, e);
+      const Index other = rival(aux, r.expert, r.runner_up, t, e);
       const Num u = (r.noise.clean(t, e) - r.logits(t, other)) / r.noise.scale(t, e);
       const Num rho = smooth(NormalDensity(), u) / r.noise.scale(t, e) * at(dload, e);
       dz(t, e) += rho;

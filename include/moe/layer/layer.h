@@ -20,11 +20,11 @@ Num aux_forward(const Config& config, const Aux& aux, const Routing<Num>& r, con
     case AuxKind::Switch:
       return balance_forward(aux, config.router.score_function, config.shape.num_groups, r, plan);
     case AuxKind::Z:
-      return z_loss_forward(r.logsumexp);
+      return z_loss_forward(is_of_clean(aux) ? log_sum_exp_of(r.noise.clean) : r.logsumexp);
     case AuxKind::CvImportance:
-      return variation(importance_forward(config.router, aux, r), aux).V;
+      return variation(importance_forward(aux, r), aux).V;
     case AuxKind::CvLoad:
-      return variation(load_forward(r), aux).V;
+      return variation(load_forward(aux, r), aux).V;
   }
   return Num(0);
 }
@@ -100,8 +100,15 @@ void norm_experts_back(const Config& config, const Params<Num>& params, const Tr
   g.out = stored(Tensor::grad_expert_out, [&] { return scaled_rms_backward(epsilon, a.out, c, g.normed); });
 }
 
+/// What expert e gives that has no weights.   -> (N_e, D)
+///   (X4)  out = xg, or with identity_gives zero 0,    for each of the last identity_experts
+template <typename Num>
+Matrix<Num> without_weights(const Config& config, const Trace<Num>& a, Index e) {
+  return gives_input(config.experts) ? input_of(config, a, e)
+                                     : zeros<Num>(a.dispatch.count(e), expert_width(config));
+}
+
 /// All experts, one after the other.   x (T, D) -> in, gate, up, hidden, out
-///   (X4)  out = xg    for each of the last identity_experts
 template <typename Num>
 void experts_forward(const Config& config, const Params<Num>& params, Trace<Num>& a) {
   const auto [T, D, F, E, K] = Letters(config);
@@ -120,7 +127,7 @@ void experts_forward(const Config& config, const Params<Num>& params, Trace<Num>
   for (Index e = 0; e < E; ++e) {
     const Index first = a.dispatch.first(e);
     if (e >= computed) {
-      place_rows(stored(Tensor::expert_out, [&] { return input_of(config, a, e); }), first, a.out);
+      place_rows(stored(Tensor::expert_out, [&] { return without_weights(config, a, e); }), first, a.out);
       continue;
     }
     ExpertTrace<Num> of_e = expert_forward(config.experts, input_of(config, a, e), at(params.expert, e));
@@ -148,6 +155,8 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
     a.router.retopk = decisions.retopk, a.router.retopk_open = decisions.retopk_open;
     a.router.runner_up = decisions.runner_up;
     if (updates_bias(config)) a.router.next_bias = updated_bias(config.bias_update, b, a.dispatch);
+    a.router.earlier_counts = all_rows(params.earlier_counts);
+    a.router.earlier_scores = all_rows(params.earlier_scores);
   } else {
     a.router.weights = Matrix<Num>::Constant(T, K, Num(1));
   }
@@ -199,15 +208,19 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
     if (is_balance(aux))
       balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch, each,
                        ds, dh);
-    if (is_of_logits(aux)) z_loss_backward(scored(a.router), a.router.logsumexp, each, dh);
+    if (is_of_logits(aux) && is_of_clean(aux))
+      z_loss_backward(a.router.noise.clean, log_sum_exp_of(a.router.noise.clean), each, dz);
+    else if (is_of_logits(aux))
+      z_loss_backward(scored(a.router), a.router.logsumexp, each, dh);
     if (is_of_importance(aux)) {
       const StageScope<Num> of_weights(sums_scores(aux) ? Tensor::grad_router_logits
                                                         : Tensor::grad_router_topk_weights);
-      const std::vector<Num> importance = importance_forward(config.router, aux, a.router);
+      const std::vector<Num> importance = importance_forward(aux, a.router);
       importance_backward(aux, a.router, variation_backward(importance, aux, each), g.topk_weights, ds);
     }
     if (is_of_load(aux))
-      load_backward(a.router, variation_backward(load_forward(a.router), aux, each), dz, dscale, dh);
+      load_backward(aux, a.router, variation_backward(load_forward(aux, a.router), aux, each), dz, dscale,
+                    dh);
   }
   g.topk_weights = stored(Tensor::grad_router_topk_weights, [&] { return std::move(g.topk_weights); });
   RoutingGrads<Num> droute =
@@ -234,7 +247,8 @@ template <typename Num>
 void router_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Grads<Num>& g) {
   const Matrix<Num> dr =
       logits_backward(config, a, g, params.router.loop, score_backward<Num>, all_rows(params.expert_scale));
-  const Matrix<Num> own = all_rows(params.router_x), &x = has_router_input(config) ? own : a.x;
+  const Matrix<Num> other = has_other_input(config) ? seen_by_router(config, a.x, params) : Matrix<Num>();
+  const Matrix<Num>& x = has_other_input(config) ? other : a.x;
   if (has_router_input(config)) g.router_x = zeros<Num>(x.rows(), x.cols());
   Matrix<Num>& dx = has_router_input(config) ? g.router_x : g.x;
   if (learns_noise(config)) {
@@ -247,7 +261,8 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
       stored(Tensor::grad_router_weight, [&] { return linear_backward_weight(dz, x, params.router.loop); });
   if (config.router.logit_bias)
     g.router_bias = stored(Tensor::grad_router_bias, [&] { return linear_backward_bias(dz); });
-  dx += linear_backward(dz, params.router);
+  const Matrix<Num> dseen = linear_backward(dz, params.router);
+  dx += has_jitter(config) ? jittered(dseen, all_rows(params.jitter)) : dseen;
   if (has_router_input(config))
     g.router_x = stored(Tensor::grad_router_x, [&] { return std::move(g.router_x); });
   if (config.router.selection_bias) g.selection_bias = zeros<Num>(1, config.shape.num_experts);
@@ -255,7 +270,7 @@ void router_backward(const Config& config, const Params<Num>& params, const Trac
 
 /// The vector-Jacobian product of experts_forward.   g.out (N, D) -> g.gate, g.up, g.hidden, those of weights to take(e, ...), and
 /// g.in (N, D), that of what went in: the rows of (G1')
-///   (X4')  dxg = dout    for each of the last identity_experts
+///   (X4')  dxg = dout, or 0,    for each of the last identity_experts
 template <typename Num, typename Take>
 void experts_backward(const Config& config, const Params<Num>& params, const Trace<Num>& a, Take take,
                       Grads<Num>& g) {
@@ -267,6 +282,7 @@ void experts_backward(const Config& config, const Params<Num>& params, const Tra
     const Index first = a.dispatch.first(e);
     Matrix<Num> dout = rows_of(g.out, first, a.dispatch.count(e));
     if (e >= computed) {
+      if (!gives_input(config.experts)) dout = zeros<Num>(dout.rows(), dout.cols());
       place_rows(std::move(dout), first, g.in);
       continue;
     }

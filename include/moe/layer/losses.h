@@ -18,7 +18,8 @@ inline std::vector<Part> parts(const Aux& aux, Index T, Index num_groups) {
 
 /// The assignments that a load-balancing loss counts per expert: whole numbers, so they pass no gradient.   -> (E)
 ///   (B2)  c_e = #{(t, k) : e_tk = e},  k = 1 only (f_source top1) or all k;  kept ones only (f_stage post_drop)
-///         with f_from retopk_of_aux_scores, e_tk are the K largest scores, whatever bias and groups say
+///         with f_from retopk_of_aux_scores, e_tk are the K largest scores, whatever bias and groups say;
+///         with f_stage post_drop_first, a token without any kept choice counts for expert 0; with earlier_tokens, aux.earlier_counts_e more
 template <typename Num>
 std::vector<Num> counted_load(const Aux& aux, const Routing<Num>& r, const Plan& plan, const Part& part) {
   std::vector<double> c(plan.counts.size()), open(plan.counts.size());
@@ -28,12 +29,25 @@ std::vector<Num> counted_load(const Aux& aux, const Routing<Num>& r, const Plan&
   for (Index t = part.first; t < part.first + part.count; ++t)
     for (Index k = 0; k < K; ++k)
       if (!selected || !after_drops(aux.f_stage) || plan.kept(t, k) != 0) at(c, expert(t, k)) += 1;
+  for (Index t = part.first; counts_dropped_as_first(aux.f_stage) && t < part.first + part.count; ++t)
+    if (all_dropped(plan, t)) c.front() += 1;
   if (!selected && r.retopk_open.size() > 0)
     for (Index t = part.first; t < part.first + part.count; ++t)
       for (Index e = 0; e < r.retopk_open.cols(); ++e) at(open, e) += r.retopk_open(t, e);
   std::vector<Num> load;
   for (std::size_t e = 0; e < c.size(); ++e) load.push_back(counted<Num>(c[e], open[e]));
+  for (std::size_t e = 0; counts_earlier(aux) && e < c.size(); ++e)
+    load[e] += r.earlier_counts(0, static_cast<Index>(e));
   return load;
+}
+
+/// The part of a loss with the number of tokens, or of kept assignments, that stands for its S in (B1).
+inline Part divided_by(const Aux& aux, const Plan& plan, const Part& part) {
+  if (!divides_by_kept(aux)) return {part.first, part.count + aux.earlier_tokens, part.of};
+  Index kept = 0;
+  for (Index t = part.first; t < part.first + part.count; ++t)
+    for (Index k = 0; k < (counts_first_only(aux) ? 1 : plan.kept.cols()); ++k) kept += plan.kept(t, k);
+  return {part.first, kept, part.of};
 }
 
 /// What (B1) multiplies c_e p_te by: E (E2_mean) or 1 / E (none), over S S or S S K, over the number of parts.
@@ -57,6 +71,8 @@ void shares_in_loss(const Aux& aux, ScoreFunction function, const Routing<Num>& 
   const Index E = r.scores.cols();
   if (of_softmax(aux))
     softmax(row(scored(r), t), E, p);
+  else if (of_softmax_of_scores(aux))
+    softmax(row(r.scores, t), E, p);
   else if (couples_experts(function))
     std::copy_n(row(r.scores, t), E, p);
   else
@@ -65,10 +81,13 @@ void shares_in_loss(const Aux& aux, ScoreFunction function, const Routing<Num>& 
 
 /// The load-balancing loss; 1 for even shares when every token counts once.   scores (T, E) -> L
 ///   (B1)  L = A mean_e f_e P_e,   A = E^2 (E2_mean) or 1 (none),   f_e = c_e / S, or c_e / (S K) if f_divide_by_k
-///         P_e = 1/S sum_t p_te,   p_te = s_te / sum_j s_tj, which for softmax is s_te, or (p_source softmax) the softmax of z;
-///         L = 0 for T = 0
+///         P_e = 1/S sum_t p_te,   p_te = s_te / sum_j s_tj, which for softmax is s_te, or (p_source softmax) the softmax of z,
+///         or (softmax_of_scores) that of s;   L = 0 for T = 0
+///         with divisor kept, S is the number of kept assignments that count, and L = 0 without any;
+///         with earlier_tokens, S is that many more, and P_e aux.earlier_scores_e / S more: those are of other layers, or of batches before
 ///         over S = T tokens, or, with scope group, the mean of the groups of S tokens
-/// Source: Switch Transformer eq. 4 to 6; GShard algorithm 1 (multiply none); DeepSeek-V3 eq. 17 to 20 (scope group).
+/// Source: Switch Transformer eq. 4 to 6; GShard algorithm 1 (multiply none); DeepSeek-V3 eq. 17 to 20 (scope group);
+/// laekov/fastmoe, SwitchGate (divisor kept); huggingface/transformers, load_balancing_loss_func (earlier_tokens).
 template <typename Num>
 Num balance_forward(const Aux& aux, ScoreFunction function, Index num_groups, const Routing<Num>& r,
                     const Plan& plan) {
@@ -83,14 +102,17 @@ Num balance_forward(const Aux& aux, ScoreFunction function, Index num_groups, co
       shares_in_loss(aux, function, r, t, p.data());
       for (Index e = 0; e < E; ++e) terms.push_back(at(c, e) * at(p, e));
     }
+    for (Index e = 0; counts_earlier(aux) && e < E; ++e) terms.push_back(at(c, e) * r.earlier_scores(0, e));
     const Num total = sum(terms.data(), static_cast<Index>(terms.size()));
-    loss += total * balance_factor<Num>(aux, E, K, part);
+    const Part whole = divided_by(aux, plan, part);
+    if (whole.count > 0) loss += total * balance_factor<Num>(aux, E, K, whole);
   }
   return loss;
 }
 
 /// Its gradient in the scores, times dL, added to ds, or in the logits, added to dz.   -> ds, dz (T, E)
 ///   (B1')  dp_te = A / E c_e / (S S) dL, or / (S S K), over the number of groups;   ds_t = normalize'(dp_t) or dz_t = softmax'(dp_t)
+///          or ds_t = softmax'(dp_t)
 template <typename Num>
 void balance_backward(const Aux& aux, ScoreFunction function, Index num_groups, const Routing<Num>& r,
                       const Plan& plan, const Num& dL, Matrix<Num>& ds, Matrix<Num>& dz) {
@@ -99,11 +121,13 @@ void balance_backward(const Aux& aux, ScoreFunction function, Index num_groups, 
   std::vector<Num> p = buffer<Num>(E), dp = buffer<Num>(E), dt = buffer<Num>(E);
   for (const Part& part : parts(aux, T, num_groups)) {
     const std::vector<Num> c = counted_load(aux, r, plan, part);
-    const Num each = dL * balance_factor<Num>(aux, E, K, part);
+    const Part whole = divided_by(aux, plan, part);
+    if (whole.count == 0) continue;
+    const Num each = dL * balance_factor<Num>(aux, E, K, whole);
     for (Index e = 0; e < E; ++e) at(dp, e) = each * at(c, e);
     for (Index t = part.first; t < part.first + part.count; ++t) {
       shares_in_loss(aux, function, r, t, p.data());
-      if (of_softmax(aux))
+      if (of_softmax(aux) || of_softmax_of_scores(aux))
         softmax_backward(p.data(), dp.data(), E, dt.data());
       else if (couples_experts(function))
         dt = dp;
@@ -115,8 +139,16 @@ void balance_backward(const Aux& aux, ScoreFunction function, Index num_groups, 
   }
 }
 
+/// The logarithm of the sum that a softmax of each token divides by.   z (T, E) -> l (T, 1)
+template <typename Num>
+Matrix<Num> log_sum_exp_of(const Matrix<Num>& z) {
+  Matrix<Num> l(z.rows(), 1);
+  for (Index t = 0; t < z.rows(); ++t) l(t, 0) = log_sum_exp(row(z, t), z.cols());
+  return l;
+}
+
 /// The router z-loss keeps logits small.   logsumexp l (T, 1) -> L
-///   (Z1)  L = 1/T sum_t l_t^2,   l_t = log sum_e exp(z_te);   L = 0 for T = 0
+///   (Z1)  L = 1/T sum_t l_t^2,   l_t = log sum_e exp(z_te), with noise of h_te, but with z_of clean of z_te;   L = 0 for T = 0
 /// Source: ST-MoE (2022) eq. 5.
 template <typename Num>
 Num z_loss_forward(const Matrix<Num>& logsumexp) {

@@ -9,7 +9,28 @@ namespace moe {
 template <typename Num>
 struct NoiseTrace {
   Matrix<Num> clean, raw, scale, noise;  // (T, E) z, r, s, n
+  Matrix<Num> ranked{};                  // (T, E) what only ranks experts, where there is such
 };
+
+/// Noise that only ranks experts: scores and losses are of the logits without it.   z, g (T, E) -> h (T, E)
+///   (N2)  h_te = z_te + g_te, where noise.choices is second for all but the best logit
+/// Source: deepspeedai/DeepSpeed, deepspeed/moe/sharded_moe.py, and facebookresearch/fairscale, top2gate.py, of Gumbel noise.
+template <typename Num>
+Matrix<Num> ranked_forward(const Matrix<Num>& z, const Matrix<Num>& g) {
+  Matrix<Num> h(z.rows(), z.cols());
+  for (Index i = 0; i < h.size(); ++i) h.data()[i] = z.data()[i] + g.data()[i];
+  return h;
+}
+
+/// Noise on what the router sees, and only the router; its vector-Jacobian product is the same of dx'.   x, j (T, D) -> x' (T, D)
+///   (N3)  x'_td = x_td j_td;   (N3')  dx_td = j_td dx'_td
+/// Source: tensorflow/mesh, input_jitter; NVIDIA/Megatron-LM, apply_input_jitter.
+template <typename Num>
+Matrix<Num> jittered(const Matrix<Num>& x, const Matrix<Num>& j) {
+  Matrix<Num> seen(x.rows(), x.cols());
+  for (Index i = 0; i < seen.size(); ++i) seen.data()[i] = x.data()[i] * j.data()[i];
+  return seen;
+}
 
 /// Noise of a learned standard deviation, or of a fixed one.   z, r = x W_noise^T or absent, n (T, E) -> s, h (T, E)
 ///   (N1)  h_te = z_te + n_te s_te,   s_te = log(1 + exp(r_te)) + epsilon   or   s_te = scale

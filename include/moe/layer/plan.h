@@ -22,6 +22,13 @@ struct Plan {
   Index token(Index n) const { return at(order, n) / row.cols(); }
 };
 
+/// Has a token no kept choice?
+inline bool all_dropped(const Plan& plan, Index t) {
+  for (Index k = 0; k < plan.row.cols(); ++k)
+    if (plan.row(t, k) >= 0) return false;
+  return true;
+}
+
 /// Each expert keeps the C of its assignments that rank first, in each of `scopes` equal parts of the tokens, of those
 /// that are taken up.   expert, rank, taken_up (T, K) or absent -> plan
 ///   (P3)  kept_tk = [ #{(t', k') : e_t'k' = e_tk, rank_t'k' < rank_tk, t' in the scope of t} < C and (t, k) is taken up ];

@@ -23,6 +23,7 @@ struct Routing {
   Matrix<Num> weights;                  // (T, K) what the experts' outputs are multiplied by
   Matrix<Num> denominator;  // (T, 1) the sum of the scores that share a weight of 1; where renorm is Sum
   Matrix<Num> next_bias;    // (1, E) where the selection bias is updated
+  Matrix<Num> earlier_counts, earlier_scores;  // (1, E) of tokens that are not here, where a loss counts them
 };
 
 /// The logits of (R2).
@@ -162,7 +163,10 @@ Routing<Num> scores_forward(const Router& router, Matrix<Num> z) {
   }
   r.scores = stored(Tensor::router_scores, [&] {
     Matrix<Num> s(T, E);
-    for (Index t = 0; t < T; ++t) score_forward(router.score_function, row(scored(r), t), E, row(s, t));
+    for (Index t = 0; t < T; ++t) {
+      score_forward(router.score_function, row(scored(r), t), E, row(s, t));
+      add_offset(router, row(s, t), E);
+    }
     return s;
   });
   r.logsumexp = stored(Tensor::router_logsumexp, [&] {
@@ -257,7 +261,8 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
         share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
       }
       const auto of_scores = [&] {
-        back(router.score_function, row(scored(r), t), row(r.scores, t), row(ds, t), E, row(dz, t));
+        const std::vector<Num> plain = without_offset(router, row(r.scores, t), E);
+        back(router.score_function, row(scored(r), t), plain.data(), row(ds, t), E, row(dz, t));
       };
       if (through_logits) {
         of_scores();

@@ -135,14 +135,14 @@ Decisions Layer::choose() {
   scale_logits(config_.router, routed_.router.logits);
   const bool rare = caps_logits(config_.router) || closed_compete(config_.router) || config_.router.sinks > 0;
   if (rare)  // and the layer's own
-    return decide_for(config_, z, choose_experts(config_.router, z, selection_bias_, K), uniform_);
+    return decide_for(config_, z, choose_experts(config_.router, z, selection_bias_, K), {uniform_, {}});
   const double* bias = selection_bias_.size() > 0 ? selection_bias_.data() : nullptr;
   IdMatrix expert(T, K);
   in_parallel(T, [&, E = E, K = K](Index first, Index last) {
     thread_local Chooser choose;
     for (Index t = first; t < last; ++t) choose(config_.router, row(z, t), bias, E, K, row(expert, t));
   });
-  return decide_for(config_, z, std::move(expert), uniform_);
+  return decide_for(config_, z, std::move(expert), {uniform_, {}});
 }
 
 Decisions Layer::choose_noisily() {

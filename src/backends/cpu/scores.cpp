@@ -141,6 +141,8 @@ double score(ScoreFunction function, const double* z, Index n, double* s) {
       return sigmoids(z, n, s);
     case ScoreFunction::SqrtSoftplus:
       return sqrt_softplus(z, n, s);
+    case ScoreFunction::Identity:  // declined
+      break;
   }
   return 0;
 }
@@ -156,6 +158,8 @@ void score_back(ScoreFunction function, const double* z, const double* s, const 
       return sigmoids_back(z, ds, n, dz);
     case ScoreFunction::SqrtSoftplus:
       return sqrt_softplus_back(z, s, ds, n, dz);
+    case ScoreFunction::Identity:  // declined
+      break;
   }
 }
 

@@ -79,7 +79,7 @@ void Layer<S>::plan() {
   if (has_capacity(c) && ranks_by_numbers(c)) {
     const Matrix<double> u = host_matrix(uniform_, uniform_.size() > 0 ? 1 : 0, T, lanes_.stream());
     const IdMatrix expert = host_ids(r.expert, T, K, lanes_.stream());
-    return put_plan(decide_for(config_, host_matrix(r.z, T, E, lanes_.stream()), expert, u).plan);
+    return put_plan(decide_for(config_, host_matrix(r.z, T, E, lanes_.stream()), expert, {u, {}}).plan);
   }
   const bool random = draws_second(config_.router);
   const Index scopes = has_capacity(c) ? parts_of(c.scope, config_.shape.num_groups) : 1;
@@ -120,7 +120,7 @@ void Layer<S>::route_on_host() {
     made.runner_up = std::move(choice.runner_up);
   } else {
     made = decide_for(config_, z, choose_experts(config_.router, z, bias_on_host_, K),
-                      host_matrix(uniform_, uniform_.size() > 0 ? 1 : 0, T, stream));
+                      {host_matrix(uniform_, uniform_.size() > 0 ? 1 : 0, T, stream), {}});
   }
   routed_.dispatch = std::move(made.plan);
   Routing<double>& r = routed_.router;
