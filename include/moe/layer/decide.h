@@ -33,8 +33,9 @@ struct RouterLogits {
   Matrix<Num> logits;
   NoiseTrace<Num> noise;
 };
-/// What the router sees: x, or an input of its own, with jitter or without.
+/// Does the router see another tensor than x?
 inline bool has_other_input(const Config& config) { return has_router_input(config) || has_jitter(config); }
+/// What it sees: x, or an input of its own, with jitter (N3) or without.
 template <typename Num>
 Matrix<Num> seen_by_router(const Config& config, const Matrix<Num>& tokens, const Params<Num>& params) {
   Matrix<Num> x = has_router_input(config) ? all_rows(params.router_x) : tokens;
