@@ -152,6 +152,7 @@ AskedLayer layer_of(const RunOptions& options) {
   if (options.golden_case.empty()) {
     if (options.config.empty()) throw Error("CONFIG", "run needs a CONFIG, or --case ID");
     NamedConfig named = options.layer.load(options.config);
+    require_memory(named.config, options.scalar == "ball" ? 48 : 8, options.backward);
     Inputs inputs = options.layer.inputs(named);
     return {std::move(named), std::move(inputs), options.layer.inputs_text()};
   }
@@ -164,6 +165,7 @@ AskedLayer layer_of(const RunOptions& options) {
   CheckCase c = case_of(options.golden_case);
   if (c.golden.invalid)
     throw Error("--case", "--case = " + shown(options.golden_case) + " must not be an invalid one");
+  require_memory(c.config, options.scalar == "ball" ? 48 : 8, options.backward);
   return {{c.golden.id, c.config, c.golden.source}, std::move(c.golden.inputs), "of " + c.golden.id};
 }
 
@@ -199,7 +201,6 @@ int act_on(RunOptions options) {
   if (options.stats && !has_router(named.config))
     throw Error("--stats", "--stats has no meaning without a router (router.score_function = none)");
   if (options.json && options.out.empty()) require_printable(named.config, options.backward);
-  require_memory(named.config, options.scalar == "ball" ? 48 : 8, options.backward);
 
   const auto start = std::chrono::steady_clock::now();
   Outcome outcome;

@@ -28,6 +28,7 @@ TEST_CASE("detection: what a capacity case is there to catch shows in y") {
       {"capacity/overflow-of-all", "dropless as soon as every expert overflows"},
       {"capacity/ceil", "rounded to nearest where it is to be rounded up"},
       {"capacity/half-even-down", "halves rounded up"},
+      {"capacity/half-even-of-factor", "halves rounded up"},
       {"capacity/half-even-up", "halves rounded down"},
       {"capacity/above-half", "rounded down where it is to be rounded to nearest"},
       {"capacity/decimal-floor", "computed in fp32 where it is a decimal"},

@@ -20,7 +20,7 @@ struct Separating {
   std::string id, hypothesis;
 };
 const Separating kSeparating[]{
-    {1, "identity/zero-renormalised", "router.renorm = \"none\""},
+    {1, "presets/mixtral", "router.renorm = \"none\""},
     {2, "identity/zero-renormalised", "route: 1e-6 added to the sum of scores"},
     {3, "shapes/top1-renormalised", "route: weights shared across the tokens instead of the choices"},
     {4, "groups/negative-scores", "router.closed_groups = \"zero\""},
@@ -30,8 +30,8 @@ const Separating kSeparating[]{
     {8, "noise/gumbel", "noise.choices = \"second\""},
     {9, "second/taken-and-not", "router.second_policy = \"all\""},
     {10, "ties/one-ulp-of-bf16", "choose: by scores in bf16"},
-    {11, "losses/dropped-count-first", "aux.b.f_stage = \"pre_drop\""},
-    {12, "losses/after-drop", "aux.balance.f_stage = \"pre_drop\""},
+    {11, "losses/dropped-count-first", "aux.b.f_stage = \"post_drop\""},
+    {12, "shared/average-dropped", "aux.load_balance.f_stage = \"post_drop\""},
     {13, "shared/factor", "router.routed_scaling_factor = 1.0"},
     {15, "renorm/l2", "router.renorm = \"none\""},
     {16, "bias/logits", "router.logit_bias = false"},
@@ -41,7 +41,7 @@ const Separating kSeparating[]{
     {22, "capacity/k-inside", "capacity.base = \"tokens\""},
     {23, "capacity/ceil", "capacity.inner_round = \"floor\""},
     {24, "capacity/decimal-floor", "capacity.arithmetic = \"f32\""},
-    {25, "capacity/half-even-down", "capacity.outer_round = \"ceil\""},
+    {25, "capacity/half-even-of-factor", "capacity.outer_round = \"ceil\""},
     {26, "capacity/choice-major", "capacity.order = \"token_major\""},
     {27, "sinks/capacity", "capacity.priority = \"weight\""},
     {28, "capacity/random", "capacity.priority = \"fcfs\""},
@@ -59,13 +59,12 @@ const Separating kSeparating[]{
     {41, "losses/divided-by-kept", "aux.b.divisor = \"tokens\""},
     {42, "losses/importance-unbiased", "aux.i.variance = \"population\""},
     {43, "noise/gumbel-losses", "aux.b.f_from = \"retopk_of_aux_scores\""},
-    {44, "noise/gumbel-losses",
-     "losses: the z-loss multiplied by the coefficient of the balancing loss, too"},
+    {44, "given/weight-of-one", "losses: the z-loss multiplied by the coefficient of the balancing loss, too"},
     {45, "losses/per-group", "aux.balance.scope = \"batch\""},
     {46, "bias/update-after-drop", "bias_update.count = \"pre_drop\""},
-    {47, "worked/layer", "experts.glu = false"},
+    {47, "presets/mixtral", "expert: gate and up exchanged"},
     {48, "shapes/one-expert", "expert: gate, up and down read in the order of their transposes"},
-    {49, "experts/limit-of-act", "experts.activation = \"relu\""},
+    {49, "experts/gelu-erf", "experts.activation = \"gelu_tanh\""},
     {50, "experts/limit-of-act", "experts.clamp_act_max = 0.0"},
     {51, "shared/average", "shared.mode = \"none\""},
     {52, "identity/biases", "experts.bias = \"none\""},
@@ -132,6 +131,7 @@ TEST_CASE("gotchas: diagnose names each that is written down on a case that sepa
         diagnose(c, in_f32(evaluate_with(wrong->bug, c.config, c.golden.inputs)), {});
     REQUIRE(!list.empty());
     CHECK(list.front().explains);
+    CHECK(list.front().gotcha == gotcha);
     const std::vector<std::string>& alike = list.front().alike;
     CHECK((list.front().name == hypothesis ||
            std::find(alike.begin(), alike.end(), hypothesis) != alike.end()));

@@ -35,6 +35,21 @@ TEST_CASE("inputs: uniform noise is the bits of the stream without a sign, from 
   CHECK(seeded_inputs(small("shazeer2017")).at(Tensor::noise_gaussian_learned).recipe->stream.tensor == 32);
 }
 
+TEST_CASE("inputs: (S3) given experts by hand: of those that are left, the number that the stream says") {
+  const Config config = small("mixtral", {"router.choice=given", "shape.num_experts=5", "shape.top_k=3"});
+  const Array given = seeded_inputs(config, 11, 3).at(Tensor::router_given_ids);
+  const Stream stream{11, 39, 3};
+  REQUIRE(given.dims == Dims{5, 3});
+  for (Index t = 0; t < 5; ++t) {
+    std::vector<std::int64_t> left{0, 1, 2, 3, 4};
+    for (Index k = 0; k < 3; ++k) {
+      const auto taken = left.begin() + static_cast<Index>(stream.word(static_cast<std::uint64_t>(t * 3 + k))) % (5 - k);
+      CHECK(given.integer(t * 3 + k) == *taken);
+      left.erase(taken);
+    }
+  }
+}
+
 TEST_CASE("inputs: params give rows and columns of the right expert, made as asked, and tick") {
   const Config config = small("mixtral");
   const Inputs inputs = seeded_inputs(config);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <numeric>
 
 #include "moe/array.h"
 #include "moe/params.h"
@@ -64,13 +63,13 @@ inline Array uniform_noise(const Stream& stream, const Dims& dims) {
 inline Array drawn_ids(const Stream& stream, const Dims& dims, Index E) {
   std::vector<std::int32_t> ids;
   for (Index t = 0; t < dims[0]; ++t) {
-    std::vector<std::int32_t> left = std::vector<std::int32_t>(static_cast<std::size_t>(E));
-    std::iota(left.begin(), left.end(), 0);
+    std::vector<Index> taken;  // in their order
     for (Index k = 0; k < dims[1]; ++k) {
-      const auto word = static_cast<Index>(stream.word(static_cast<std::uint64_t>(t * dims[1] + k)));
-      const auto taken = left.begin() + word % (E - k);
-      ids.push_back(*taken);
-      left.erase(taken);
+      Index id = static_cast<Index>(stream.word(static_cast<std::uint64_t>(t * dims[1] + k))) % (E - k);
+      auto place = taken.begin();
+      for (; place != taken.end() && *place <= id; ++place) ++id;
+      taken.insert(place, id);
+      ids.push_back(static_cast<std::int32_t>(id));
     }
   }
   return array_of(dims, ids.data());

@@ -59,6 +59,11 @@ std::vector<GoldenCase> formulas() {
               "capacity.factor=1")
           .set("capacity.outer_round=half_even")
           .routes(crowd(12, {1, 3})),
+      formula("capacity/half-even-of-factor",
+              "C = round(1.25 (8 / 4)) = 2, whichever way the even load is rounded.", "halves rounded up",
+              "capacity.factor=1.25")
+          .set("capacity.outer_round=half_even")
+          .routes(crowd(6, {1, 3})),
       formula("capacity/above-half", "C = round(2.75) = 3.", "half_even taken for floor", "capacity.factor=1")
           .set("capacity.outer_round=half_even")
           .routes(crowd(9, {1, 3})),

@@ -4,8 +4,8 @@
 #include "moe/config_json.h"
 #include "moe/validate.h"
 
-// Conventions crossed: every two that go together stand in two small cases at least, so that what is wrong only where they meet
-// shows somewhere. What stands here stays as it is, since ids are not used again; later conventions get a list of their own.
+// Conventions crossed: every two that go together, with the rest at its simplest, stand in two small cases at least, so that what
+// is wrong only where they meet shows somewhere. What stands here stays as it is, since ids are not used again; later conventions get a list of their own.
 namespace moe {
 namespace {
 
@@ -18,6 +18,11 @@ using Factor = std::vector<Value>;
 Aux balance(Config& c) {
   c.aux = {{.name = "b", .coefficient = 0.5, .f_source = LoadSource::AllK}};
   return c.aux.front();
+}
+
+Capacity& places(Config& c, Index C) {
+  c.capacity.mode = CapacityMode::Fixed, c.capacity.fixed = C;
+  return c.capacity;
 }
 
 const Factor kScores{
@@ -70,37 +75,18 @@ const Factor kLogits{{"plain logits", [](Config&) {}},
                      {"an input of the router's own", [](Config& c) { c.router.input = RouterInput::Own; }}};
 const Factor kPlaces{
     {"no capacity", [](Config&) {}},
-    {"one place, token by token",
-     [](Config& c) { c.capacity.mode = CapacityMode::Fixed, c.capacity.fixed = 1; }},
-    {"two places, first choices first",
-     [](Config& c) {
-       c.capacity.mode = CapacityMode::Fixed, c.capacity.fixed = 2, c.capacity.order = DropOrder::ChoiceMajor;
-     }},
-    {"one place, by the first score",
-     [](Config& c) {
-       c.capacity.mode = CapacityMode::Fixed, c.capacity.fixed = 1, c.capacity.priority = Priority::BprTop1;
-     }},
-    {"one place, by weight",
-     [](Config& c) {
-       c.capacity.mode = CapacityMode::Fixed, c.capacity.fixed = 1, c.capacity.priority = Priority::Weight;
-     }},
-    {"one place, by lot",
-     [](Config& c) {
-       c.capacity.mode = CapacityMode::Fixed, c.capacity.fixed = 1, c.capacity.priority = Priority::Random;
-     }},
-    {"places of each group of tokens",
-     [](Config& c) {
-       c.capacity.mode = CapacityMode::Fixed, c.capacity.fixed = 1, c.capacity.scope = Scope::Group;
-     }},
-    {"x for dropped tokens",
-     [](Config& c) {
-       c.capacity.mode = CapacityMode::Fixed, c.capacity.fixed = 1;
-       c.capacity.dropped_output = DroppedOutput::Identity;
-     }},
+    {"one place, token by token", [](Config& c) { places(c, 1); }},
+    {"two places, first choices first", [](Config& c) { places(c, 2).order = DropOrder::ChoiceMajor; }},
+    {"one place, by the first score", [](Config& c) { places(c, 1).priority = Priority::BprTop1; }},
+    {"one place, by weight", [](Config& c) { places(c, 1).priority = Priority::Weight; }},
+    {"one place, by lot", [](Config& c) { places(c, 1).priority = Priority::Random; }},
+    {"places of each group of tokens", [](Config& c) { places(c, 1).scope = Scope::Group; }},
+    {"x for dropped tokens", [](Config& c) { places(c, 1).dropped_output = DroppedOutput::Identity; }},
     {"a factor of 3/4, rounded up", [](Config& c) {
-       c.capacity.mode = CapacityMode::Factor, c.capacity.factor = 0.75,
-       c.capacity.outer_round = Rounding::Ceil;
-       c.capacity.base = CapacityBase::TokensTimesK;
+       c.capacity = {.mode = CapacityMode::Factor,
+                     .factor = 0.75,
+                     .base = CapacityBase::TokensTimesK,
+                     .outer_round = Rounding::Ceil};
      }}};
 const Factor kWeights{
     {"weights on what comes out", [](Config&) {}},

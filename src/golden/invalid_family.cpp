@@ -26,7 +26,7 @@ GoldenCase refused_input(const char* id, const char* comment, Tensor tensor, con
       .invalid();
 }
 
-std::vector<GoldenCase> configs() {
+std::vector<GoldenCase> of_sizes_and_words() {
   return {
       refused("mixtral", "invalid/k-above-e", "More choices than experts.", {"shape.top_k=5"}),
       refused("mixtral", "invalid/k-zero", "No choice.", {"shape.top_k=0"}),
@@ -53,6 +53,11 @@ std::vector<GoldenCase> configs() {
       refused("mixtral", "invalid/name-not-text", "A loss whose name is a number.", {"aux.0.name=7"}),
       refused("mixtral", "invalid/meaningless-field", "A capacity factor without a capacity.",
               {"capacity.factor=1.25"}),
+  };
+}
+
+std::vector<GoldenCase> of_capacities_and_losses() {
+  return {
       refused("switch", "invalid/ten-places", "A factor of ten decimal places.",
               {"capacity.factor=1.0000000001"}),
       refused("switch", "invalid/negative-factor", "A negative capacity factor.", {"capacity.factor=-1"}),
@@ -78,6 +83,11 @@ std::vector<GoldenCase> configs() {
               {R"(aux=[{"name":"z loss","kind":"z","coefficient":1}])"}),
       refused("mixtral", "invalid/loss-epsilon", "An epsilon of 0: 0 / 0 where no expert is important.",
               {R"(aux=[{"name":"i","kind":"cv_importance","coefficient":1,"epsilon":0}])"}),
+  };
+}
+
+std::vector<GoldenCase> of_scores_and_latent_spaces() {
+  return {
       refused("mixtral", "invalid/negative-epsilon", "An epsilon below 0.", {"router.renorm_epsilon=-1"}),
       refused("mixtral", "invalid/epsilon-and-priority", "An epsilon where places go by the weight.",
               {"router.renorm_epsilon=0.5", "capacity.mode=fixed", "capacity.fixed=1",
@@ -115,6 +125,11 @@ std::vector<GoldenCase> configs() {
               {"combine.norm=rms", "combine.norm_epsilon=0"}),
       refused("mixtral", "invalid/softmax-of-softmax", "A loss of the softmax where scores are one.",
               {"aux.0.p_source=softmax"}),
+  };
+}
+
+std::vector<GoldenCase> of_experts_and_sinks() {
+  return {
       refused("gpt_oss", "invalid/negative-limit", "A limit below 0.", {"experts.clamp_gate_max=-1"}),
       refused("gpt_oss", "invalid/negative-limit-of-up", "A limit below 0.", {"experts.clamp_up_abs=-0.5"}),
       refused("gpt_oss", "invalid/alpha-zero", "alpha = 0.", {"experts.act_alpha=0"}),
@@ -139,6 +154,11 @@ std::vector<GoldenCase> configs() {
       refused("mixtral", "invalid/sinks-and-scores", "A loss of the best scores, whatever the sinks.",
               {"router.sinks=1",
                R"(aux=[{"name":"b","coefficient":1,"f_source":"all_k","f_from":"retopk_of_aux_scores"}])"}),
+  };
+}
+
+std::vector<GoldenCase> of_norms_and_noise() {
+  return {
       refused("mixtral", "invalid/mode-without-epsilon", "A mode of no epsilon.",
               {"router.renorm_epsilon_mode=clamp"}),
       refused("mixtral", "invalid/negative-softcap-of-gate", "A cap below 0.", {"experts.softcap_gate=-1"}),
@@ -173,6 +193,11 @@ std::vector<GoldenCase> configs() {
       refused("mixtral", "invalid/unbiased-of-one", "A variance over no expert.",
               {"shape.num_experts=1", "shape.top_k=1",
                R"(aux=[{"name":"i","kind":"cv_importance","coefficient":1,"variance":"unbiased"}])"}),
+  };
+}
+
+std::vector<GoldenCase> of_given_and_ranked() {
+  return {
       refused("mixtral", "invalid/given-and-bias",
               "Experts that are given, and a bias that would choose them.",
               {"router.choice=given", "router.selection_bias=true"}),
@@ -194,6 +219,11 @@ std::vector<GoldenCase> configs() {
               {"noise.kind=gumbel", "router.logit_softcap=2"}),
       refused("switch", "invalid/gumbel-second-of-one", "Noise for second choices, which there are none of.",
               {"noise.kind=gumbel", "noise.choices=second"}),
+  };
+}
+
+std::vector<GoldenCase> of_scores_counts_and_rests() {
+  return {
       refused("mixtral", "invalid/score-offset", "A negative offset.",
               {"router.score_function=sigmoid", "router.score_offset=-0.5"}),
       refused("mixtral", "invalid/score-offset-of-softmax", "An offset of a softmax.",
@@ -229,6 +259,15 @@ std::vector<GoldenCase> configs() {
       refused("dense", "invalid/weight-without-router", "A weight on what goes in, of no router.",
               {"combine.weight_location=input"}),
   };
+}
+
+std::vector<GoldenCase> configs() {
+  std::vector<GoldenCase> all;
+  for (const auto part :
+       {of_sizes_and_words, of_capacities_and_losses, of_scores_and_latent_spaces, of_experts_and_sinks,
+        of_norms_and_noise, of_given_and_ranked, of_scores_counts_and_rests})
+    for (GoldenCase& c : part()) all.push_back(std::move(c));
+  return all;
 }
 
 std::vector<GoldenCase> routers() {

@@ -128,6 +128,7 @@ TEST_CASE("cli: what this build or machine cannot do is exit 3 and one line") {
   for (const std::string large : {"--tokens 2147483647", "--set experts.latent_size=2000000000"}) {
     CAPTURE(large);
     CHECK(has(run(folder, "run mixtral " + large).err, "this layer needs about "));
+    CHECK(has(run(folder, "run mixtral --set router.choice=given " + large).err, "this layer needs about "));
   }
 }
 

@@ -168,22 +168,6 @@ def alone():
 # Each function yields (convention, config, layer, arguments...); layer(w, arguments...) makes y, losses, stages of our tensors w.
 
 
-def mistral_inference():
-    """mistral-inference: MoeLayer and FeedForward; xformers, which only its attention needs, may be missing."""
-    xformers = {f"xformers{part}": mock.MagicMock() for part in ("", ".ops", ".ops.fmha", ".ops.fmha.attn_bias")}
-    with mock.patch.dict(sys.modules, xformers):
-        from mistral_inference.transformer_layers import FeedForward
-    from mistral_inference.moe import MoeArgs, MoeLayer
-
-    def layer(w, k):
-        module = MoeLayer([FeedForward(D, F) for _ in range(E)], nn.Linear(D, E, bias=False), MoeArgs(E, k))
-        experts = each("experts.{}.{}.weight", ("w1", w.experts_gate), ("w2", w.experts_down), ("w3", w.experts_up))
-        return call(module, {"gate.weight": w.router_weight, **experts}, w.x), {}, {}
-
-    for k in (2, 3):
-        yield f"softmax of the {k} chosen logits", config_of(k, router=RENORM), layer, k
-
-
 def fairscale():
     """fairscale: MOELayer with Top2Gate; the Gumbel noise on second choices is set to 0, or is ours."""
     from fairscale.nn import moe
@@ -369,7 +353,7 @@ def megatron_core():
             "glu_linear_offset": 1.0})
 
 
-PEERS = [megatron_core, deepspeed, fairscale, mistral_inference, mixture_of_experts, st_moe_pytorch]
+PEERS = [megatron_core, deepspeed, fairscale, mixture_of_experts, st_moe_pytorch]
 
 
 def row(peer, convention, errors, drops):

@@ -100,6 +100,22 @@ def st_moe_pytorch():
             k, [aux, {**Z, "z_of": "clean"}], ROWS, router=RENORM, noise={"kind": "gaussian_fixed", "scale": scale}, **given), noisy, k, scale
 
 
+def mistral_inference():
+    """mistral-inference: MoeLayer and FeedForward; xformers, which only its attention needs, may be missing."""
+    xformers = {f"xformers{part}": mock.MagicMock() for part in ("", ".ops", ".ops.fmha", ".ops.fmha.attn_bias")}
+    with mock.patch.dict(sys.modules, xformers):
+        from mistral_inference.transformer_layers import FeedForward
+    from mistral_inference.moe import MoeArgs, MoeLayer
+
+    def layer(w, k):
+        module = MoeLayer([FeedForward(D, F) for _ in range(E)], nn.Linear(D, E, bias=False), MoeArgs(E, k))
+        experts = each("experts.{}.{}.weight", ("w1", w.experts_gate), ("w2", w.experts_down), ("w3", w.experts_up))
+        return call(module, {"gate.weight": w.router_weight, **experts}, w.x), {}, {}
+
+    for k in (2, 3):
+        yield f"softmax of the {k} chosen logits", config_of(k, router=RENORM), layer, k
+
+
 def torchtitan():
     """torchtitan: MoE, also with the experts of gpt-oss; its grouped product of bfloat16 is a product for each expert."""
     from torchtitan.components.optimizer import optimizer
@@ -353,4 +369,4 @@ def tensor2tensor():
 
 if __name__ == "__main__":
     sys.exit(elsewhere.main([
-        deepspeed, mixture_of_experts, st_moe_pytorch, torchtitan, ai2_olmo_core, keras_hub, praxis, tensor2tensor]))
+        deepspeed, mixture_of_experts, st_moe_pytorch, mistral_inference, torchtitan, ai2_olmo_core, keras_hub, praxis, tensor2tensor]))

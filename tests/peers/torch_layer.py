@@ -16,40 +16,13 @@ import torch.nn.functional as F
 import wire
 from capacity import capacity
 from mistakes import MISTAKES
+from torch_expressed import EXPRESSED, LOSS
 
 ACTIVATIONS = {"silu": F.silu, "relu": F.relu, "gelu_erf": F.gelu, "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
                "identity": lambda z: z, "relu2": lambda z: F.relu(z).square(), "quick_gelu": None}
 SCORES = {"softmax": lambda z: torch.softmax(z, 1), "sigmoid": torch.sigmoid, "sqrtsoftplus": lambda z: F.softplus(z).sqrt(),
           "identity": lambda z: z * 1}
 DTYPES = {"f64": torch.float64, "f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
-
-# Beyond what the layers of all frameworks here may be.
-EXPRESSED = {section: dict(fields) for section, fields in wire.EXPRESSED.items()}
-EXPRESSED["router"]["renorm_stage"] = ["before_drop", "after_drop"]
-EXPRESSED["capacity"].update({"priority": ["fcfs", "bpr_top1", "weight", "random"],
-                              "dropped_output": ["zero", "identity", "scaled_identity"]})
-EXPRESSED["router"].update({"logit_bias": [True], "selection_bias_on": ["scores", "logits"], "renorm_epsilon": wire.weight})
-EXPRESSED["router"].update({"input": ["same", "own"], "logit_softcap": wire.weight, "closed_groups": ["excluded", "zero"],
-                            "renorm": ["none", "sum", "l2"], "expert_scale": [False, True], "logit_scale": wire.positive_number,
-                            "sinks": wire.count, "renorm_epsilon_mode": ["add", "clamp"]})
-EXPRESSED["router"].update({"score_function": ["none", *SCORES], "score_offset": wire.weight, "choice": ["top_k", "given"],
-                            "second_policy": ["all", "random", "threshold"]})
-EXPRESSED["combine"] = {"rest": ["none", "x"], "weight_location": ["output", "input"], "norm": ["none", "rms"], "norm_epsilon": wire.positive_number}
-LIMITS = {"clamp_gate_max": wire.weight, "clamp_up_abs": wire.weight, "clamp_act_max": wire.weight}
-EXPRESSED["experts"].update({"activation": list(ACTIVATIONS), "bias": ["none", "per_expert", "after_combine"], "latent_size": wire.count, "act_alpha": wire.positive_number,
-                             "up_offset": wire.number, "identity_experts": wire.count,
-                             "identity_gives": ["identity", "zero"], "softcap_gate": wire.weight, "softcap_up": wire.weight,
-                             "latent_norm": ["none", "rms"], "latent_norm_epsilon": wire.positive_number,
-                             "output_norm": ["none", "rms"], "output_norm_epsilon": wire.positive_number, **LIMITS})
-EXPRESSED["shared"].update({"mode": ["none", "add", "sigmoid_gate", "average", "weighted_mean"], **LIMITS})
-EXPRESSED["bias_update"].update({"count": ["pre_drop", "post_drop"], "kind": ["none", "sign", "sign_centred"]})
-LOSS = {**wire.LOSS, "f_stage": ["pre_drop", "post_drop", "post_drop_first"], "divisor": ["tokens", "kept"],
-        "p_source": ["normalised_score", "softmax", "softmax_of_scores"], "earlier_tokens": wire.count,
-        "z_of": ["scored", "clean"], "load_against": ["rival", "last_chosen"],
-        "variance": ["population", "unbiased"], "importance_of": ["weights", "scores"]}
-EXPRESSED["noise"] = {"kind": ["none", "gaussian_learned", "gaussian_fixed", "gumbel", "input_jitter"],
-                      "choices": ["all", "second"], "epsilon": wire.positive_number, "scale": wire.positive_number}
-EXPRESSED["router"]["second_place"] = ["kept", "freed"]
 
 
 class Layer:
@@ -136,10 +109,9 @@ class Layer:
         """The K experts of each token by logits that noise only ranks, the first of them by those without it."""
         noisy, K = z.detach() + self.a["noise.gumbel"], self.config["shape"]["top_k"]
         self.stages["router.noisy_logits"] = noisy
-        if self.config["noise"]["choices"] == "all":
-            return noisy.topk(K, dim=1).indices
-        first = z.argmax(1, keepdim=True)
-        return torch.cat([first, noisy.scatter(1, first, -torch.inf).topk(K - 1, dim=1).indices], dim=1)
+        if self.config["noise"]["choices"] == "second":
+            noisy = noisy.scatter(1, z.argmax(1, keepdim=True), torch.inf)
+        return noisy.topk(K, dim=1).indices
 
     def open_experts(self, scores):
         """-inf for the experts of all but the best groups."""
@@ -195,11 +167,9 @@ class Layer:
     def queue(self, chosen, w):
         """The assignments of every group of tokens in the order in which they are served."""
         cap, (groups, tokens, slots) = self.config["capacity"], chosen.shape
-        if cap["priority"] == "weight":
-            return w.argsort(dim=1, descending=True, stable=True)
-        if cap["priority"] == "random":
-            lots = self.a["noise.priority"].gather(1, self.ids).view_as(w)
-            return lots.argsort(dim=1, descending=True, stable=True)
+        if cap["priority"] in ("weight", "random"):
+            ranks = w if cap["priority"] == "weight" else self.a["noise.priority"].gather(1, self.ids).view_as(w)
+            return ranks.argsort(dim=1, descending=True, stable=True)
         line = torch.arange(tokens).expand(groups, -1)
         if cap["priority"] == "bpr_top1":
             line = chosen[:, :, 0].argsort(dim=1, descending=True, stable=True)
