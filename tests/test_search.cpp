@@ -57,3 +57,23 @@ TEST_CASE("search: where there are more choices than can be tried, a FAIL says s
   CHECK(verdict.reason.ends_with(
       "; not all choices that rounding allows were tried: router.topk_ids would say which was made"));
 }
+
+TEST_CASE("search: two tokens at once, where only a loss tells of choices that are not taken up") {
+  const std::string path = MOE_ROOT "/golden/crossed/from-220.json";
+  for (const CheckCase& c : read_check_cases(path)) {
+    if (c.golden.id != "crossed/226") continue;
+    IdMatrix ids = decide(c.config, params_of<double>(c.config, c.golden.inputs)).expert;
+    for (const Index t : {0, 1, 3, 4, 5})
+      ids(t, 1) = ids(t, 1) / 3 * 3 + 2;  // the last of three that tie at 0
+    const Decisions made = decisions_for(c.config, c.golden.inputs, ids, {});
+    Answer answer;
+    for (const auto& [name, a] : evaluate<double>(c.config, c.golden.inputs, &made, true))
+      if (name == "y" || name == "grad.x" || name == "grad.router.weight")
+        answer.tensors.emplace_back(name, a);
+    const CaseVerdict verdict = check(c, answer, {profile_called("fp64_any_order"), Mode::EndToEnd});
+    CAPTURE(verdict.reason);
+    CHECK(verdict.status <= Status::LowPower);
+    return;
+  }
+  FAIL("crossed/226 is not there");
+}

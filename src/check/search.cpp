@@ -38,17 +38,42 @@ class DecisionSearch {
  private:
   bool has(const char* name) const { return tensor_of(a_.tensors, name) != nullptr; }
 
+  /// Token by token as long as that leads nearer; and where it leads no further, two tokens at once, since a loss may tell
+  /// only of both: none of these beyond the evaluations that are allowed.
   void try_experts() {
+    const std::vector<Choice> all = choices();
+    for (const Choice& one : all) try_choice(one.experts, one.token);
+    for (double before = HUGE_VAL; least_ < before && left_ > 0;) {
+      before = least_;
+      for (std::size_t i = 0; i < all.size() && left_ > 0; ++i) try_choice(all[i].experts, all[i].token);
+      for (std::size_t i = 0; i < all.size(); ++i)
+        for (std::size_t k = i + 1; k < all.size() && left_ > 0; ++k)
+          if (all[i].token != all[k].token) try_both(all[i], all[k]);
+    }
+  }
+  struct Choice {
+    Index token;
+    std::vector<Index> experts;
+  };
+  /// What each token may have chosen, in each order that makes a difference.
+  std::vector<Choice> choices() const {
+    std::vector<Choice> all;
     for (Index t = 0; t < static_cast<Index>(all_.of_token.size()); ++t)
       for (const std::vector<Index>& choice : admissible_choices(j_.c.config, all_, t, kMostOfAToken)) {
-        try_choice(choice, t);
+        all.push_back({t, choice});
         for (std::size_t k = 0; order_matters(j_.c.config) && k + 1 < choice.size(); ++k) {
           std::vector<Index> other = choice;
           std::swap(other[k], other[k + 1]);
           const std::vector<Bound>& of = at(all_.of_token, t).expert;
-          if (high(at(of, other[k])) >= low(at(of, other[k + 1]))) try_choice(other, t);
+          if (high(at(of, other[k])) >= low(at(of, other[k + 1]))) all.push_back({t, std::move(other)});
         }
       }
+    return all;
+  }
+  void try_both(const Choice& a, const Choice& b) {
+    IdMatrix ids = best_.expert;
+    take(a.experts, a.token, ids), take(b.experts, b.token, ids);
+    if (ids != best_.expert) consider(decisions_for(j_.c.config, j_.c.golden.inputs, ids, {}));
   }
   void try_choice(const std::vector<Index>& choice, Index t) {
     IdMatrix ids = best_.expert;
