@@ -24,6 +24,8 @@ void LayerOptions::add_to(CLI::App& verb) {
       ->type_name("FILE");
   verb.add_option("--weights", weights, "safetensors with the weights, or a folder that has them")
       ->type_name("FILE");
+  verb.add_option("--names", names, "JSON that says what the weights are called in --weights")
+      ->type_name("FILE");
   verb.add_option(
           "--layer", layer,
           "the weights are layer I of a Hugging Face checkpoint, of the index.json of its shards, or of the "
@@ -31,13 +33,13 @@ void LayerOptions::add_to(CLI::App& verb) {
       ->type_name("I");
   verb.add_option("--dtype", dtype, "round inputs and weights to f64, f32, bf16 or f16 first")
       ->type_name("DTYPE");
-  for (const char* name : {"--tokens", "--seed", "--input", "--weights", "--layer", "--dtype"})
+  for (const char* name : {"--tokens", "--seed", "--input", "--weights", "--names", "--layer", "--dtype"})
     verb.get_option(name)->check(kNotEmpty);
 }
 
 bool LayerOptions::given() const {
   return !sets.empty() || !(dtype.empty() && tokens.empty() && seed.empty() && input.empty() &&
-                            weights.empty() && layer.empty());
+                            weights.empty() && names.empty() && layer.empty());
 }
 
 void LayerOptions::open_folders(std::string& config) {
@@ -70,12 +72,14 @@ Format LayerOptions::format() const { return dtype.empty() ? Format::F64 : real_
 Inputs LayerOptions::inputs(const NamedConfig& named) const {
   InputSources sources{input, weights, {}, kDefaultSeed, Format::F64, {}};
   if (!layer.empty()) sources.layer = parse_index("--layer", layer, 0, INT32_MAX);
-  if (!sources.layer && weights.ends_with(".json"))
+  if (!names.empty() && weights.empty())
+    throw Error("--names", "--names = " + shown(names) + " needs --weights");
+  if (!sources.layer && names.empty() && weights.ends_with(".json"))
     throw Error("--layer",
                 "--layer must be given where --weights = " + shown(weights) + " is an index of shards");
   if (sources.layer && weights.empty()) throw Error("--layer", "--layer = " + layer + " needs --weights");
   if (!seed.empty()) sources.seed = parse_seed("--seed", seed);
-  sources.format = format(), sources.fused = named.fused;
+  sources.format = format(), sources.fused = named.fused, sources.names = names;
   Inputs all = load_inputs(named.config, sources);
   for (auto& [id, a] : all)
     if (a.size() < (Index{1} << 26))
@@ -95,7 +99,7 @@ void require_not_an_input(const std::string& out, const LayerOptions& layer, con
     return std::filesystem::is_regular_file(a, failed) && std::filesystem::equivalent(a, b, failed);
   };
   std::vector<std::string> inputs = checkpoint_files(layer.weights);
-  inputs.insert(inputs.end(), {layer.input, config});
+  inputs.insert(inputs.end(), {layer.input, layer.names, config});
   for (const std::string& input : inputs)
     for (const std::string& written : {out, sidecar_path(out)})
       if (same(input, written))

@@ -58,7 +58,7 @@ CheckCase case_of(const std::string& name);
 /// The options that name a layer and its numbers, as `run` and `golden write` take them.
 struct LayerOptions {
   std::vector<std::string> sets;
-  std::string tokens, seed, input, weights, layer, dtype;
+  std::string tokens, seed, input, weights, names, layer, dtype;
 
   void add_to(CLI::App& verb);
   /// Was any of them given?

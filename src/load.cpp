@@ -57,7 +57,7 @@ Document config_document(const std::string& name) {
 
 /// Does it come with the tokens of a file of inputs? Noise does not.
 bool is_activation(Tensor id) {
-  return is_of_batch(id) && (has_gradient(id) || id == Tensor::dy || id == Tensor::router_given_ids);
+  return is_of_batch(id) && (has_gradient(id) || id == Tensor::dy || is_whole(id));
 }
 
 /// Tokens of several sequences, (B, S, D), as (T, D).
@@ -79,6 +79,7 @@ Inputs named_tensors(const SafetensorsFile& file, bool activations) {
 }
 
 Inputs weights_from(const InputSources& sources, const Config& config) {
+  if (!sources.names.empty()) return named_weights(sources.weights, sources.names, config, sources.layer);
   return sources.layer ? checkpoint_weights(sources.weights, config, *sources.layer, sources.fused)
                        : named_tensors(SafetensorsFile(sources.weights), false);
 }

@@ -32,4 +32,10 @@ std::vector<std::string> checkpoint_files(const std::string& path);
 Inputs checkpoint_weights(const std::string& path, const Config& config, Index layer,
                           Fused fused = Fused::InTurns);
 
+/// The weights of a layer in a checkpoint of any names, which `table`, a file of JSON, says: for each of our names the one there, with
+/// {l} for the layer and {e} for the expert, or {"name": ..., "half": "first" or "second", "in_turns": true, "in_out": true}. Throws
+/// Error for a table that does not name exactly the weights of the config, and for what the checkpoint does not hold.
+Inputs named_weights(const std::string& path, const std::string& table, const Config& config,
+                     std::optional<Index> layer);
+
 }  // namespace moe

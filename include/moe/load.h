@@ -36,6 +36,7 @@ struct InputSources {
   std::uint64_t seed = kDefaultSeed;
   Format format = Format::F64;  // what the numbers are rounded to
   Fused fused = Fused::InTurns;
+  std::string names = {};  // a table of what the weights are called in their file
 };
 
 /// Every input of the config. Throws Error for a tensor that is missing, unknown, of a wrong shape, not finite, or out of

@@ -5,134 +5,19 @@
 #include "moe/huggingface.h"
 #include "moe/safetensors.h"
 #include "moe/validate.h"
+#include "mxfp4.h"
+#include "names.h"
 #include "weight_map.h"
 
 namespace moe {
 namespace {
 
-/// Which rows of each matrix are the tensor's: gate and up may be one, as two halves or, where the file has biases of it, in turns.
-enum class Rows { All, Gate, Up };
-/// What a file's tensor is of ours: all of it; of the experts that every token chooses, which have tensors of their own; one number
-/// for all experts; or all of it, less 1.
-enum class Portion { Whole, OfSinks, OneForAll, LessOne };
-
-/// One way to keep a tensor of a layer: its name within the block, with {e} where each expert has its own.
-struct NamedPart {
-  const char* name = "";
-  Tensor id = Tensor::router_weight;
-  Rows rows = Rows::All;
-  bool in_out = false;  // where no shape tells: matrices are (in, out), not (out, in)
-  Portion portion = Portion::Whole;
-  bool in_turns = false;  // rows of gate and up
-};
-
-// Where the layers of a model are, where the block is in a layer, and what may be in a block.
-constexpr const char* kLayers[] = {"model.layers.",
-                                   "model.language_model.layers.",
-                                   "language_model.model.layers.",
-                                   "thinker.model.layers.",
-                                   "model.llm.layers.",
-                                   "backbone.layers.",
-                                   "transformer.blocks.",
-                                   "encoder.block.",
-                                   "blocks.",
-                                   "layers."};
-constexpr const char* kBlocks[] = {
-    "block_sparse_moe.", "mlp.", "mlp.text_moe.", "feed_forward.", "mixer.", "ffn.", "moe.", "layer.1.mlp.",
-    "layer.2.mlp.",      ""};
-constexpr NamedPart kParts[] = {
-    {"gate.weight", Tensor::router_weight},
-    {"router.weight", Tensor::router_weight},
-    {"router.layer.weight", Tensor::router_weight},
-    {"router.gate.weight", Tensor::router_weight},
-    {"router.classifier.weight", Tensor::router_weight},
-    {"gate.wg.weight", Tensor::router_weight},
-    {"gate_weight", Tensor::router_weight},
-    {"router.proj.weight", Tensor::router_weight},
-    {"router.bias", Tensor::router_bias},
-    {"router.classifier.bias", Tensor::router_bias},
-    {"router.per_expert_scale", Tensor::router_expert_scale},
-    {"gate.global_scale", Tensor::router_expert_scale, Rows::All, false, Portion::OneForAll},
-    {"pre_expert_proj.weight", Tensor::latent_down},
-    {"post_expert_proj.weight", Tensor::latent_up},
-    {"pre_expert_norm.weight", Tensor::latent_norm_weight, Rows::All, false, Portion::LessOne},
-    {"experts.post_expert_norm.weight", Tensor::latent_output_norm_weight, Rows::All, false,
-     Portion::LessOne},
-    {"fc1_latent_proj.weight", Tensor::latent_down},
-    {"fc2_latent_proj.weight", Tensor::latent_up},
-    {"gate.e_score_correction_bias", Tensor::router_selection_bias},
-    {"router.e_score_correction_bias", Tensor::router_selection_bias},
-    {"e_score_correction_bias", Tensor::router_selection_bias},
-    {"experts.e_score_correction_bias", Tensor::router_selection_bias},
-    {"moe_statics.e_score_correction_bias", Tensor::router_selection_bias},
-    {"gate.moe_statics.e_score_correction_bias", Tensor::router_selection_bias},
-    {"expert_bias", Tensor::router_selection_bias},
-    {"gate.expert_bias", Tensor::router_selection_bias},
-    {"router.expert_bias", Tensor::router_selection_bias},
-    {"gate.bias", Tensor::router_selection_bias},
-    {"router_bias", Tensor::router_selection_bias},
-    {"experts.{e}.w1.weight", Tensor::experts_gate},
-    {"experts.{e}.gate_proj.weight", Tensor::experts_gate},
-    {"experts.{e}.fc1.weight", Tensor::experts_gate},
-    {"experts.gate_up_proj", Tensor::experts_gate, Rows::Gate},
-    {"experts.w13_weight", Tensor::experts_gate, Rows::Gate, false, Portion::Whole, true},
-    {"shared_experts.shared_w13_weight", Tensor::experts_gate, Rows::Gate, false, Portion::OfSinks, true},
-    {"experts.mlp.w1", Tensor::experts_gate},
-    {"input_linear.weight", Tensor::experts_gate, Rows::Gate},
-    {"experts.fc1.weight", Tensor::experts_gate, Rows::Gate, true},
-    {"experts.{e}.w3.weight", Tensor::experts_up},
-    {"experts.{e}.up_proj.weight", Tensor::experts_up},
-    {"experts.{e}.fc3.weight", Tensor::experts_up},
-    {"experts.expert_{e}.wi.weight", Tensor::experts_up},
-    {"experts.up_proj", Tensor::experts_up},
-    {"experts.gate_up_proj", Tensor::experts_up, Rows::Up},
-    {"experts.w13_weight", Tensor::experts_up, Rows::Up, false, Portion::Whole, true},
-    {"shared_experts.shared_w13_weight", Tensor::experts_up, Rows::Up, false, Portion::OfSinks, true},
-    {"experts.mlp.v1", Tensor::experts_up},
-    {"input_linear.weight", Tensor::experts_up, Rows::Up},
-    {"experts.fc1.weight", Tensor::experts_up, Rows::Up, true},
-    {"experts.{e}.w2.weight", Tensor::experts_down},
-    {"experts.{e}.down_proj.weight", Tensor::experts_down},
-    {"experts.{e}.fc2.weight", Tensor::experts_down},
-    {"experts.expert_{e}.wo.weight", Tensor::experts_down},
-    {"experts.down_proj", Tensor::experts_down},
-    {"output_linear.weight", Tensor::experts_down},
-    {"experts.fc2.weight", Tensor::experts_down, Rows::All, true},
-    {"experts.mlp.w2", Tensor::experts_down, Rows::All, true},
-    {"experts.w2_weight", Tensor::experts_down},
-    {"shared_experts.shared_w2_weight", Tensor::experts_down, Rows::All, false, Portion::OfSinks},
-    {"experts.gate_up_proj_bias", Tensor::experts_gate_bias, Rows::Gate},
-    {"experts.gate_up_proj_bias", Tensor::experts_up_bias, Rows::Up},
-    {"experts.down_proj_bias", Tensor::experts_down_bias},
-    {"bias", Tensor::combine_bias},
-    {"post_mlp_layernorm.weight", Tensor::combine_norm_weight},
-    {"shared_experts.gate_proj", Tensor::experts_gate, Rows::All, false, Portion::OfSinks},
-    {"shared_experts.up_proj", Tensor::experts_up, Rows::All, false, Portion::OfSinks},
-    {"shared_experts.down_proj", Tensor::experts_down, Rows::All, false, Portion::OfSinks},
-    {"shared_experts.gate_proj.weight", Tensor::shared_gate},
-    {"shared_expert.gate_proj.weight", Tensor::shared_gate},
-    {"shared_mlp.gate_proj.weight", Tensor::shared_gate},
-    {"shared_experts.linear_gate.weight", Tensor::shared_gate},
-    {"shared_experts.w1.weight", Tensor::shared_gate},
-    {"shared_experts.gate_up_proj.weight", Tensor::shared_gate, Rows::Gate},
-    {"shared_mlp.input_linear.weight", Tensor::shared_gate, Rows::Gate},
-    {"shared_experts.up_proj.weight", Tensor::shared_up},
-    {"shared_expert.up_proj.weight", Tensor::shared_up},
-    {"shared_mlp.up_proj.weight", Tensor::shared_up},
-    {"shared_experts.w3.weight", Tensor::shared_up},
-    {"shared_experts.gate_up_proj.weight", Tensor::shared_up, Rows::Up},
-    {"shared_mlp.input_linear.weight", Tensor::shared_up, Rows::Up},
-    {"shared_experts.down_proj.weight", Tensor::shared_down},
-    {"shared_expert.down_proj.weight", Tensor::shared_down},
-    {"shared_mlp.down_proj.weight", Tensor::shared_down},
-    {"shared_experts.w2.weight", Tensor::shared_down},
-    {"shared_mlp.output_linear.weight", Tensor::shared_down},
-    {"shared_expert_gate.weight", Tensor::shared_gate_weight},
-};
 /// What a layer has in place of a mixture, which the config need not say: some models begin or alternate with such layers.
 constexpr const char* kDense[] = {"mlp.gate_proj.weight", "feed_forward.gate_proj.weight"};
 
 bool is_index(const std::string& path) { return path.ends_with(".json"); }
+
+constexpr const char *kMxfp4Blocks = "_blocks", *kMxfp4Scales = "_scales";  // after the name of a tensor
 
 /// A checkpoint in one file or in several, which are opened when a tensor of theirs is asked for.
 class Checkpoint {
@@ -144,13 +29,17 @@ class Checkpoint {
       for (const std::string& name : open(path_).names()) files_of_[name] = path_;
   }
   const std::string& path() const { return path_; }
-  bool has(const std::string& name) const { return files_of_.count(name) > 0; }
+  bool has(const std::string& name) const { return is_stored(name) || is_mxfp4(name); }
   /// Is there a tensor whose name begins so?
   bool has_any(const std::string& start) const {
     const auto found = files_of_.lower_bound(start);
     return found != files_of_.end() && found->first.starts_with(start);
   }
   Array load(const std::string& name) {
+    if (is_mxfp4(name)) {
+      const std::string blocks = name + kMxfp4Blocks, scales = name + kMxfp4Scales;
+      return load_mxfp4(holder_of(blocks), blocks, holder_of(scales), scales);
+    }
     const SafetensorsFile& file = holder_of(name);
     if (!is_fp8(file, name)) return file.load(name);
     for (const char* scale : {"_scale_inv", "_scale"})
@@ -158,9 +47,16 @@ class Checkpoint {
     throw Error(name, path_ + ": " + name + " is kept in 8 bits, and must have its scales beside it, " +
                           name + "_scale_inv or " + name + "_scale");
   }
-  const Dims& dims(const std::string& name) { return holder_of(name).dims(name); }
+  Dims dims(const std::string& name) {
+    return is_mxfp4(name) ? mxfp4_dims(holder_of(name + kMxfp4Blocks), name + kMxfp4Blocks)
+                          : holder_of(name).dims(name);
+  }
 
  private:
+  bool is_stored(const std::string& name) const { return files_of_.count(name) > 0; }
+  bool is_mxfp4(const std::string& name) const {
+    return !is_stored(name) && is_stored(name + kMxfp4Blocks) && is_stored(name + kMxfp4Scales);
+  }
   const SafetensorsFile& holder_of(const std::string& name) {
     const auto found = files_of_.find(name);
     if (found == files_of_.end()) throw Error(name, path_ + ": must hold a tensor " + name);
@@ -175,22 +71,23 @@ class Checkpoint {
   std::map<std::string, SafetensorsFile> opened_;
 };
 
-std::string for_expert(std::string name, Index e) {
-  if (const std::size_t at = name.find("{e}"); at != std::string::npos)
-    name.replace(at, 3, std::to_string(e));
+std::string filled(std::string name, const char* place, Index number) {
+  if (const std::size_t at = name.find(place); at != std::string::npos)
+    name.replace(at, std::string_view(place).size(), std::to_string(number));
   return name;
 }
+std::string for_expert(std::string name, Index e) { return filled(std::move(name), "{e}", e); }
 
 /// The matrices of a stored tensor, of which a part is wanted.
 struct Layout {
   Index matrices, rows, cols;  // of the part: (rows, cols) each
-  Rows which;
+  Half which;
   bool transposed, in_turns;
 
   /// Where element (i, j) of matrix m lies, counted in elements.
   Index place(Index m, Index i, Index j) const {
-    const Index all = which == Rows::All ? rows : 2 * rows, first = which == Rows::Up ? 1 : 0;
-    if (which != Rows::All) i = in_turns ? 2 * i + first : i + first * rows;
+    const Index all = which == Half::Both ? rows : 2 * rows, first = which == Half::Second ? 1 : 0;
+    if (which != Half::Both) i = in_turns ? 2 * i + first : i + first * rows;
     return m * all * cols + (transposed ? j * all + i : i * cols + j);
   }
 };
@@ -206,10 +103,10 @@ void append(Checkpoint& file, const std::string& name, const NamedPart& part, bo
   Layout to{dims.size() == 3 || vectors ? dims[0] : 1,
             vectors ? dims[1] : dims[dims.size() == 1 ? 0 : dims.size() - 2],
             vectors || dims.size() == 1 ? 1 : dims.back(),
-            part.rows,
+            part.half,
             false,
             in_turns};
-  const Index stored_rows = part.rows == Rows::All ? to.rows : 2 * to.rows;
+  const Index stored_rows = part.half == Half::Both ? to.rows : 2 * to.rows;
   const auto shape = [&](Index matrices, bool transposed) {
     Dims d;
     if (dims.size() == 3 || vectors) d.push_back(matrices);
@@ -223,9 +120,11 @@ void append(Checkpoint& file, const std::string& name, const NamedPart& part, bo
            (dims.size() == 1 && one.dims == Dims{1, dims[0]});
   };
   const std::string where = file.path() + ": " + name + ": ";
-  require(fits(false) || (dims.size() == 3 && fits(true)), where + "shape", shape_text(one.dims), "must be ",
-          shape_text(shape(to.matrices, false)));
-  to.transposed = dims.size() == 3 && fits(true) && (part.in_out || !fits(false));
+  const bool said = part.lies == Lies::InOut && dims.size() > 1 && !vectors;
+  const bool as_ours = fits(false) && !said, turned = fits(true) && (said || dims.size() == 3);
+  require(as_ours || turned, where + "shape", shape_text(one.dims), "must be ",
+          shape_text(shape(to.matrices, said)));
+  to.transposed = turned && (part.lies != Lies::OutInUnlessShaped || !as_ours);
   if (!all.bytes.empty() && one.format != all.format)
     throw Error(name, where + "dtype = " + info_of(one.format).name + " must be that of the other experts, " +
                           info_of(all.format).name);
@@ -246,7 +145,7 @@ bool lies_in_out(Checkpoint& file, const std::string& experts, const Config& con
   const Index D = expert_width(config), F = config.shape.ffn_size;
   const auto is = [&](const char* name, Index rows, Index cols) {
     if (rows == cols || !file.has(experts + name)) return false;
-    const Dims& dims = file.dims(experts + name);
+    const Dims dims = file.dims(experts + name);
     return dims.size() == 3 && dims[1] == rows && dims[2] == cols;
   };
   return is("gate_up_proj", D, 2 * F) || is("down_proj", F, D);
@@ -299,9 +198,9 @@ std::string start_of(const Checkpoint& file, Index layer) {
   Index encoder = 0;
   while (file.has_any("encoder.block." + std::to_string(encoder) + '.')) ++encoder;
   if (encoder > 0 && layer >= encoder) return "decoder.block." + std::to_string(layer - encoder) + '.';
-  for (const char* layers : kLayers)
+  for (const std::string& layers : known_layers())
     if (const std::string start = layers + std::to_string(layer) + '.'; file.has_any(start)) return start;
-  return kLayers[0] + std::to_string(layer) + '.';
+  return known_layers().front() + std::to_string(layer) + '.';
 }
 
 }  // namespace
@@ -321,10 +220,10 @@ Inputs checkpoint_weights(const std::string& path, const Config& config, Index l
     if (!is_of_batch(info.id)) wanted[info.id] = info.dims;
   Inputs found, of_sinks;
   std::map<Tensor, std::string> names;  // under which a tensor could have been found
-  for (const char* block : kBlocks)
-    for (const NamedPart& part : kParts) {
+  for (const std::string& block : known_blocks())
+    for (const NamedPart& part : known_parts()) {
       const std::string name = start + block + part.name, first = for_expert(name, 0);
-      if (std::string(block) == "mlp.") names[part.id] += (names[part.id].empty() ? "" : " or ") + first;
+      if (block == "mlp.") names[part.id] += (names[part.id].empty() ? "" : " or ") + first;
       if (!file.has(first) || (part.portion == Portion::OfSinks && config.router.sinks == 0)) continue;
       if (wanted.count(part.id) == 0) {
         if (product(file.dims(first)) == 0) continue;          // of an expert of no width
@@ -336,7 +235,7 @@ Inputs checkpoint_weights(const std::string& path, const Config& config, Index l
       const bool in_turns =
           part.in_turns || (fused == Fused::InTurns && file.has(experts + "gate_up_proj_bias"));
       NamedPart meant = part;
-      meant.in_out = part.in_out || lies_in_out(file, experts, config);
+      if (lies_in_out(file, experts, config)) meant.lies = Lies::InOutUnlessShaped;
       Array& a = (part.portion == Portion::OfSinks ? of_sinks : found)[part.id];
       a = read_portion(file, name, meant, in_turns, wanted[part.id], config);
     }
@@ -349,6 +248,29 @@ Inputs checkpoint_weights(const std::string& path, const Config& config, Index l
     if (found.count(id) == 0)
       throw Error(name_of(id), path + ": must hold " + name_of(id) + " as " +
                                    (names[id].empty() ? "one of our own names" : names[id]));
+  return found;
+}
+
+Inputs named_weights(const std::string& path, const std::string& table, const Config& config,
+                     std::optional<Index> layer) {
+  Checkpoint file(path);
+  Inputs found;
+  const std::vector<NamedPart> parts = parts_in(table);
+  for (const InputInfo& info : inputs_of(config)) {
+    if (is_of_batch(info.id)) continue;
+    const std::string ours = name_of(info.id);
+    const auto part =
+        std::find_if(parts.begin(), parts.end(), [&](const NamedPart& p) { return p.id == info.id; });
+    if (part == parts.end()) throw Error(ours, table + ": must say what " + ours + " is called");
+    const bool numbered = part->name.find("{l}") != std::string::npos;
+    if (numbered && !layer)
+      throw Error("--layer", "--layer must be given where " + table + " has names with {l}");
+    const std::string name = numbered ? filled(part->name, "{l}", *layer) : part->name;
+    found[info.id] = read(file, name, *part, part->in_turns, info.dims, config.shape.num_experts);
+  }
+  for (const NamedPart& part : parts)
+    if (found.count(part.id) == 0)
+      throw Error(name_of(part.id), table + ": " + name_of(part.id) + " is not an input of this config");
   return found;
 }
 

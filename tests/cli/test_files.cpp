@@ -115,6 +115,21 @@ TEST_CASE("files: Mixtral as Hugging Face has it, shrunk, on weights under its o
       0);
   const auto y = [&](const char* file) { return parse_json(read_text(folder / file), file)["tensors"]["y"]; };
   CHECK(y("a.json") == y("b.json"));
+  // The same by a table of names, with which any config reads them.
+  write(folder / "names.json",
+        R"({"router.weight":"model.layers.{l}.block_sparse_moe.gate.weight",)"
+        R"("experts.gate":"model.layers.{l}.block_sparse_moe.experts.{e}.w1.weight",)"
+        R"("experts.up":"model.layers.{l}.block_sparse_moe.experts.{e}.w3.weight",)"
+        R"("experts.down":"model.layers.{l}.block_sparse_moe.experts.{e}.w2.weight"})");
+  const std::string named = " --weights model.safetensors --names names.json ";
+  CHECK(run(folder, "run ./config.json" + shrink + named + "--layer 3 --out c.json").code == 0);
+  CHECK(y("a.json") == y("c.json"));
+  CHECK(run(folder, "run ./config.json" + shrink + named).err ==
+        "moe-oracle: --layer must be given where names.json has names with {l}\n");
+  CHECK(run(folder, "run mixtral --names names.json").err ==
+        "moe-oracle: --names = \"names.json\" needs --weights\n");
+  CHECK(run(folder, "run ./config.json" + shrink + named + "--layer 3 --out names.json").err ==
+        "moe-oracle: --out = \"names.json\" must not replace the input names.json\n");
   const Done missing = run(folder, "run ./config.json" + shrink + "--weights model.safetensors --layer 4");
   CHECK(missing.code == 2);
   CHECK(missing.err.find("must hold router.weight as model.layers.4.mlp.gate.weight") != std::string::npos);

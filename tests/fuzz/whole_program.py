@@ -34,6 +34,8 @@ IDS = ["worked/layer", "presets/dense", "ties/zero-token", "capacity/by-weight",
 LIBRARY = re.compile(r"json\.exception|filesystem error|\w::\w|_M_|basic_string|bad_alloc|terminate called|what\(\)|stoi|stod|Assertion"
                      r"|Sanitizer|runtime error")
 CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
+TABLE = {"router.weight": "router.weight", "experts.gate": {"name": "experts.gate", "in_out": False},
+         "experts.up": {"name": "experts.up", "in_turns": False}, "experts.down": "experts.down"}
 PROFILE = {"name": "mine", "inside": "f32", "result": "f32", "operands": "tf32", "flush": True}
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1",
                "ASAN_OPTIONS": "exitcode=99:detect_leaks=0:allocator_may_return_null=1:hard_rss_limit_mb=4000",
@@ -83,7 +85,7 @@ class Run:
         self.sources, self.folder = sources, folder
         self.rng = random.Random(f"{seed}/{i}")
         self.arguments = self.rng.choice([self.golden, self.golden, self.answer, self.answer, self.reply, self.config, self.foreign,
-                                          self.weights, self.profile])()
+                                          self.weights, self.names, self.profile])()
 
     def file(self, name, data):
         (self.folder / name).write_bytes(data)
@@ -145,6 +147,12 @@ class Run:
         file = self.file("w.safetensors", mutate.mutated_safetensors(self.rng, self.sources.weights))
         which = self.rng.choice([["--input", file], ["--weights", file], ["--input", file, "--weights", file]])
         return ["run", "mixtral", *which, *self.rng.choice([[], [], ["--layer", "0"], ["--stats"], ["--backward", "--json"]])]
+
+    def names(self):
+        table = self.file("n.json", mutate.json_text(self.rng, TABLE))
+        weights = self.rng.choice([self.sources.weights, mutate.mutated_safetensors(self.rng, self.sources.weights)])
+        return ["run", "mixtral", "--weights", self.file("w.safetensors", weights), "--names", table,
+                *self.rng.choice([[], ["--layer", "0"]])]
 
     def profile(self):
         name = self.rng.choice(self.sources.ids)
