@@ -36,6 +36,7 @@ void each_field_of_choices(Visitor& v, Config& c) {
     v("group_score_n", r.group_score_n, groups && sums_best_of_group(r));
     v("closed_groups", r.closed_groups, groups, &kRouter.closed_groups);
     v("renorm", r.renorm, any);
+    v("sparsemixer_jitter", r.sparsemixer_jitter, shares_what_is_left(r));
     v("renorm_stage", r.renorm_stage, shares_a_sum(r));
     v("renorm_epsilon", r.renorm_epsilon, shares_a_sum(r) && !shares_squares(r), &kRouter.renorm_epsilon);
     v("renorm_epsilon_mode", r.renorm_epsilon_mode,
@@ -132,6 +133,8 @@ void each_field_of_losses(Visitor& v, Config& c) {
     v("multiply", a.multiply, balance);
     v("scope", a.scope, balance);
     v("earlier_tokens", a.earlier_tokens, balance, &kAux.earlier_tokens);
+    v("p_of_batch", a.p_of_batch, counts_earlier(a), &kAux.p_of_batch);
+    v("masked", a.masked, balance || is_of_logits(a), &kAux.masked);
     v("z_of", a.z_of, is_of_logits(a) && has_noise(c), &kAux.z_of);
     v("epsilon", a.epsilon, is_of_importance(a) || is_of_load(a));
     v("variance", a.variance, is_of_importance(a) || is_of_load(a), &kAux.variance);

@@ -33,6 +33,10 @@ const std::vector<Block> kBlocks{
     {"jamba", "Jamba: softmax, the 2 best of 16 as they are scored",
      "huggingface/transformers, JambaSparseMoeBlock and the defaults of its config, 5.24",
      {"shape.num_experts=16", "shape.top_k=2", kBalance}},
+    {"phimoe", "Phi-3.5-MoE: two choices, each with a share of its own among what was left and near",
+     "huggingface/transformers, PhimoeTopKRouter at evaluation and the defaults of its config, 5.24; training draws "
+     "the choices, and has another gradient",
+     {"shape.num_experts=16", "shape.top_k=2", "router.renorm=sparsemixer", kBalance}},
     {"ernie4_5", "ERNIE 4.5: softmax plus a bias in the choice, a sum of at least 1e-12, shared experts",
      "huggingface/transformers, Ernie4_5_MoeTopKRouter and the defaults of its config, 5.24",
      {"shape.num_experts=64", "shape.top_k=6", "router.selection_bias=true", "router.renorm=sum",
@@ -118,11 +122,14 @@ const std::vector<Block> kBlocks{
       "router.renorm=sum", "router.renorm_epsilon=1e-20", "bias_update.kind=sign_centred"}},
     {"vmoe", "V-MoE: noise of a fixed scale, a capacity in steps of 4, first choices first",
      "google-research/vmoe, NoisyTopExpertsPerItemRouter: noise of 1 / E, compute_capacity in multiples of 4; "
-     "Riquelme et al., arXiv 2106.05974, without batch priority. Sizes and capacity factor chosen here; its "
-     "losses are left out: of importance by the clean softmax, of load by another threshold",
+     "Riquelme et al., arXiv 2106.05974, without batch priority; the losses of configs/vmoe_paper, which have no "
+     "epsilon. Sizes and capacity factor chosen here",
      {"shape.num_experts=8", "shape.top_k=2", "noise.kind=gaussian_fixed", "noise.scale=0.125", "capacity.mode=factor",
       "capacity.factor=1", "capacity.base=tokens_times_k", "capacity.outer_round=ceil", "capacity.multiple_of=4",
-      "capacity.order=choice_major", "experts.glu=false", "experts.activation=gelu_tanh", "experts.bias=per_expert"}},
+      "capacity.order=choice_major", "experts.glu=false", "experts.activation=gelu_tanh", "experts.bias=per_expert",
+      R"(aux=[{"name":"importance","kind":"cv_importance","coefficient":0.005,"epsilon":1e-30,)"
+      R"("importance_of":"clean_scores"},)"
+      R"({"name":"load","kind":"cv_load","coefficient":0.005,"epsilon":1e-30,"load_against":"last_chosen"}])"}},
     {"tutel", "Tutel: a clamped sum, K times the rounded even load, first choices first",
      "microsoft/tutel, tutel/impls/fast_dispatch.py and losses.py: a factor of 1, gshard_loss, ReLU; without "
      "gate noise. Sizes and coefficient chosen here",

@@ -37,7 +37,8 @@ TEST_CASE("config_json: unknown fields and values are errors that list what ther
         "logit_softcap, "
         "selection_bias, selection_bias_on, sinks, n_group, topk_group, group_score, group_score_n, "
         "closed_groups, "
-        "renorm, renorm_stage, renorm_epsilon, renorm_epsilon_mode, routed_scaling_factor, expert_scale, "
+        "renorm, sparsemixer_jitter, renorm_stage, renorm_epsilon, renorm_epsilon_mode, "
+        "routed_scaling_factor, expert_scale, "
         "second_policy, "
         "second_threshold, second_place");
   CHECK(error_with("mixtral", "groups=2") ==
@@ -47,7 +48,8 @@ TEST_CASE("config_json: unknown fields and values are errors that list what ther
         "router.score_function = \"softplus\" must be one of none, softmax, sigmoid, sqrtsoftplus, identity");
   CHECK(error_with("mixtral", "aux.load_balance.weight=1") ==
         "aux.0.weight = 1 is not a field; aux.0 has name, kind, coefficient, f_source, "
-        "f_divide_by_k, f_from, f_stage, divisor, p_source, multiply, scope, earlier_tokens, z_of, epsilon, "
+        "f_divide_by_k, f_from, f_stage, divisor, p_source, multiply, scope, earlier_tokens, p_of_batch, "
+        "masked, z_of, epsilon, "
         "variance, "
         "importance_of, load_against");
 }

@@ -59,7 +59,8 @@ const Separating kSeparating[]{
     {41, "losses/divided-by-kept", "aux.b.divisor = \"tokens\""},
     {42, "losses/importance-unbiased", "aux.i.variance = \"population\""},
     {43, "noise/gumbel-losses", "aux.b.f_from = \"retopk_of_aux_scores\""},
-    {44, "given/weight-of-one", "losses: the z-loss multiplied by the coefficient of the balancing loss, too"},
+    {44, "given/weight-of-one",
+     "losses: the z-loss multiplied by the coefficient of the balancing loss, too"},
     {45, "losses/per-group", "aux.balance.scope = \"batch\""},
     {46, "bias/update-after-drop", "bias_update.count = \"pre_drop\""},
     {47, "presets/mixtral", "expert: gate and up exchanged"},
@@ -72,6 +73,7 @@ const Separating kSeparating[]{
     {57, "worked/layer", "combine: rows added in bf16"},
     {58, "worked/layer", "route: weights in bf16"},
     {60, "capacity/ceil", "capacity.mode = \"none\""},
+    {61, "losses/earlier-batches", "aux.b.p_of_batch = true"},
     {62, "softcap/losses", "aux.load_balance.p_source = \"normalised_score\""},
     {63, "softcap/softmax", "router.logit_softcap = 0.0"},
     {64, "scale/renormalised", "router.expert_scale = false"},
@@ -87,6 +89,8 @@ const Separating kSeparating[]{
     {74, "output/rest", "combine.rest = \"none\""},
     {75, "losses/z-of-clean", "aux.z.z_of = \"scored\""},
     {76, "losses/load-against-last", "aux.l.load_against = \"rival\""},
+    {77, "losses/padding", "aux.b.masked = false"},
+    {78, "sparsemixer/two", "router.renorm = \"sum\""},
 };
 
 CheckCase case_of_corpus(const std::string& id) {

@@ -23,7 +23,8 @@ struct Element {
 std::vector<Element> drawn_elements(const Backward& layer, std::uint64_t count) {
   std::vector<std::pair<std::string, Index>> tensors;
   const Router& router = layer.config.router;
-  const bool past_scores = router.renorm == Renorm::Sum && router.score_function == ScoreFunction::Softmax;
+  const bool past_scores = router.renorm == Renorm::Sparsemixer ||
+                           (router.renorm == Renorm::Sum && router.score_function == ScoreFunction::Softmax);
   layer.each([&](const std::string& name, const Dims& dims, Index first, const Ball*, Index) {
     if (first == 0 && product(dims) > 0 && !(past_scores && name == "grad.router.scores"))
       tensors.emplace_back(name, product(dims));

@@ -43,11 +43,25 @@ TEST_CASE("inputs: (S3) given experts by hand: of those that are left, the numbe
   for (Index t = 0; t < 5; ++t) {
     std::vector<std::int64_t> left{0, 1, 2, 3, 4};
     for (Index k = 0; k < 3; ++k) {
-      const auto taken = left.begin() + static_cast<Index>(stream.word(static_cast<std::uint64_t>(t * 3 + k))) % (5 - k);
+      const auto taken =
+          left.begin() + static_cast<Index>(stream.word(static_cast<std::uint64_t>(t * 3 + k))) % (5 - k);
       CHECK(given.integer(t * 3 + k) == *taken);
       left.erase(taken);
     }
   }
+}
+
+TEST_CASE("inputs: (S4) three tokens of four count") {
+  const Config config = small("mixtral", {"aux.0.masked=true"});
+  const Array mask = seeded_inputs(config, 11, 3).at(Tensor::aux_token_mask);
+  const Stream stream{11, 42, 3};
+  REQUIRE(mask.dims == Dims{5});
+  const Array many = drawn_flags(stream, {4096});
+  Index counted = 0;
+  for (Index t = 0; t < 4096; ++t) counted += many.integer(t);
+  CHECK(std::abs(counted - 3072) < 120);  // four standard deviations
+  for (Index t = 0; t < 5; ++t)
+    CHECK(mask.integer(t) == (stream.word(static_cast<std::uint64_t>(t)) < 0xc0000000u ? 1 : 0));
 }
 
 TEST_CASE("inputs: params give rows and columns of the right expert, made as asked, and tick") {

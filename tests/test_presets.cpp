@@ -7,7 +7,7 @@ TEST_CASE("presets: by name, each with a source and the default shape") {
   CHECK(
       preset_names() ==
       "dense, shazeer2017, gshard, switch, expert_choice, mixtral, deepseek_v3, deepseek_v4, llama4, "
-      "longcat_flash, gpt_oss, qwen2_moe, qwen3_next, olmoe, jamba, ernie4_5, glm4_moe, lfm2_moe, "
+      "longcat_flash, gpt_oss, qwen2_moe, qwen3_next, olmoe, jamba, phimoe, ernie4_5, glm4_moe, lfm2_moe, "
       "minimax_m2, nemotron_h, cohere2_moe, jetmoe, axk1, gemma4, kolibri1, minimax_m3, muse_spark, inkling, "
       "inkling2, megatron_dsv3, torchtitan, vmoe, tutel, deepspeed_top2, deepspeed_top1, fairscale, "
       "fastmoe_switch, "

@@ -41,10 +41,10 @@ enum class ScoreFunction { None, Softmax, Sigmoid, SqrtSoftplus, Identity };
 template <>
 inline constexpr std::array kSpelling<ScoreFunction>{"none", "softmax", "sigmoid", "sqrtsoftplus",
                                                      "identity"};
-/// (R3), and whether a dropped choice takes part in its sum.
-enum class Renorm { None, Sum, L2 };
+/// (R3) or (R8), and whether a dropped choice takes part in its sum.
+enum class Renorm { None, Sum, L2, Sparsemixer };
 template <>
-inline constexpr std::array kSpelling<Renorm>{"none", "sum", "l2"};
+inline constexpr std::array kSpelling<Renorm>{"none", "sum", "l2", "sparsemixer"};
 enum class RenormStage { BeforeDrop, AfterDrop };
 template <>
 inline constexpr std::array kSpelling<RenormStage>{"before_drop", "after_drop"};
@@ -105,7 +105,8 @@ struct Router {
   Index group_score_n = 2;                              // where group_score is SumTopn
   ClosedGroups closed_groups = ClosedGroups::Excluded;  // where n_group > 1
   Renorm renorm = Renorm::None;
-  RenormStage renorm_stage = RenormStage::BeforeDrop;  // where renorm is not None
+  double sparsemixer_jitter = 0.01;                    // where renorm is Sparsemixer: how near others must be
+  RenormStage renorm_stage = RenormStage::BeforeDrop;  // where renorm is Sum or L2
   double renorm_epsilon = 0;                           // where renorm is Sum: what becomes of a small sum
   EpsilonMode renorm_epsilon_mode = EpsilonMode::Add;  // where renorm_epsilon > 0
   double routed_scaling_factor = 1;                    // (R3) multiplies every weight
@@ -269,10 +270,10 @@ inline constexpr std::array kSpelling<LoadFrom>{"selected", "retopk_of_aux_score
 enum class Variance { Population, Unbiased };
 template <>
 inline constexpr std::array kSpelling<Variance>{"population", "unbiased"};
-/// (M2): is the importance of an expert what its choices weigh, or the sum of all scores for it?
-enum class ImportanceOf { Weights, Scores };
+/// (M2): is the importance of an expert what its choices weigh, or the sum of all scores for it, or of those without noise?
+enum class ImportanceOf { Weights, Scores, CleanScores };
 template <>
-inline constexpr std::array kSpelling<ImportanceOf>{"weights", "scores"};
+inline constexpr std::array kSpelling<ImportanceOf>{"weights", "scores", "clean_scores"};
 /// (B1): the share of an expert is of the scores, or the softmax of the logits whatever the scores are, or of the scores.
 enum class PSource { NormalisedScore, Softmax, SoftmaxOfScores };
 template <>
@@ -304,6 +305,8 @@ struct Aux {
   Multiply multiply = Multiply::E2Mean;
   Scope scope = Scope::Batch;
   Index earlier_tokens = 0;  // so many count, too, of other layers or batches, by what they add up to
+  bool p_of_batch = false;   // where there are such: P_e is of this batch alone
+  bool masked = false;       // where kind is Switch or Z: only tokens that aux.token_mask marks count
   ZOf z_of = ZOf::Scored;    // where kind is Z
   double epsilon = 1e-10;    // where kind is CvImportance or CvLoad, as is the next
   Variance variance = Variance::Population;

@@ -32,6 +32,7 @@ inline int shift_of(const TensorInfo& info, const Dims& dims) {
     case Seeded::Activation:
     case Seeded::No:
     case Seeded::Ids:
+    case Seeded::Flags:
       return 6;
   }
   return 6;
@@ -75,7 +76,16 @@ inline Array drawn_ids(const Stream& stream, const Dims& dims, Index E) {
   return array_of(dims, ids.data());
 }
 
-/// Seeded inputs: recipes, so that they cost nothing until a row is read, but for uniform noise and ids.
+/// Which tokens count, for aux.token_mask: three of four.   -> (T)
+///   (S4)  m_t = 1 unless both upper bits of word_t are 1
+inline Array drawn_flags(const Stream& stream, const Dims& dims) {
+  std::vector<std::int32_t> flags;
+  for (Index t = 0; t < product(dims); ++t)
+    flags.push_back(stream.word(static_cast<std::uint64_t>(t)) >> 30 == 3 ? 0 : 1);
+  return array_of(dims, flags.data());
+}
+
+/// Seeded inputs: recipes, so that they cost nothing until a row is read, but for uniform noise, ids and flags.
 inline Inputs seeded_inputs(const Config& config, std::uint64_t seed = kDefaultSeed,
                             std::uint32_t case_number = 0) {
   Inputs inputs;
@@ -85,6 +95,8 @@ inline Inputs seeded_inputs(const Config& config, std::uint64_t seed = kDefaultS
       inputs[i.id] = uniform_noise(stream, i.dims);
     else if (info_of(i.id).seeded == Seeded::Ids)
       inputs[i.id] = drawn_ids(stream, i.dims, config.shape.num_experts);
+    else if (info_of(i.id).seeded == Seeded::Flags)
+      inputs[i.id] = drawn_flags(stream, i.dims);
     else
       inputs[i.id] = Array{Format::BF16, i.dims, {}, Recipe{stream, i.shift}};
   }
@@ -135,6 +147,7 @@ Params<Num> params_of(const Config& config, const Inputs& inputs, Make make,
   p.given_ids = view(Tensor::router_given_ids, 0, T, K);
   p.earlier_counts = view(Tensor::aux_earlier_counts, 0, 1, E);
   p.earlier_scores = view(Tensor::aux_earlier_scores, 0, 1, E);
+  p.token_mask = view(Tensor::aux_token_mask, 0, 1, T);
   p.selection_bias = view(Tensor::router_selection_bias, 0, 1, E);
   p.router_x = view(Tensor::router_x, 0, T, D);
   p.expert_scale = view(Tensor::router_expert_scale, 0, 1, E);

@@ -43,6 +43,7 @@ struct Params {
   Weight<Num> jitter;                          // (T, D)
   Weight<Num> given_ids;                       // (T, K) whole numbers
   Weight<Num> earlier_counts, earlier_scores;  // (1, E)
+  Weight<Num> token_mask;                      // (1, T) 0 or 1
   Weight<Num> selection_bias;                  // (1, E)
   Weight<Num> expert_scale;                    // (1, E)
   Weight<Num> latent_down, latent_up;          // (L, D), (D, L) for L = latent_size

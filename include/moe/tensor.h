@@ -70,7 +70,7 @@ enum class Tensor {
   combine_bias, combine_norm_weight,
   shared_gate, shared_up, shared_down, shared_gate_weight,
   noise_gaussian_learned, noise_gaussian_fixed, noise_second_policy, noise_gumbel, noise_input_jitter, noise_priority,
-  router_given_ids, aux_earlier_counts, aux_earlier_scores,
+  router_given_ids, aux_earlier_counts, aux_earlier_scores, aux_token_mask,
   router_logits, router_noise_raw, router_noisy_logits, router_scores, router_logsumexp, router_group_scores,
   router_denominator, router_topk_ids, router_topk_weights,
   dispatch_counts, dispatch_offsets, dispatch_order, dispatch_kept,

@@ -27,8 +27,8 @@ enum class KeptAs { Wide, AsActivation, AsRouter, AsLoss };
 /// Is it several operators of an eager program away from what it is made of? Each of them rounds.
 enum class Steps { One, Several };
 
-/// How seeded values are scaled, by (S1) and (S2), or drawn, by (S3).
-enum class Seeded { No, Activation, Weight, Bias, Uniform, Ids };
+/// How seeded values are scaled, by (S1) and (S2), or drawn, by (S3) and (S4).
+enum class Seeded { No, Activation, Weight, Bias, Uniform, Ids, Flags };
 
 struct TensorInfo {
   Tensor id;
@@ -108,7 +108,8 @@ inline constexpr std::array<TensorInfo, static_cast<std::size_t>(Tensor::count)>
     batch(T::noise_priority, "noise.priority", "token,expert", draws_priority, Seeded::Uniform, 38),
     batch(T::router_given_ids, "router.given_ids", "token,slot", is_given, Seeded::Ids, 39),
     batch(T::aux_earlier_counts, "aux.earlier_counts", "expert", counts_earlier, Seeded::Uniform, 40),
-    batch(T::aux_earlier_scores, "aux.earlier_scores", "expert", counts_earlier, Seeded::Uniform, 41),
+    batch(T::aux_earlier_scores, "aux.earlier_scores", "expert", scores_earlier, Seeded::Uniform, 41),
+    batch(T::aux_token_mask, "aux.token_mask", "token", has_mask, Seeded::Flags, 42),
     {T::router_logits, "router.logits", "token,expert", Stage, present::router, AsRouter},
     {T::router_noise_raw, "router.noise_raw", "token,expert", Inside, learns_noise, AsRouter},
     {T::router_noisy_logits, "router.noisy_logits", "token,expert", Stage, has_noisy_logits, AsRouter},
@@ -220,6 +221,11 @@ inline bool is_weight(const TensorInfo& info) {
 }
 inline bool is_of_batch(Tensor id) { return info_of(id).role == Role::Batch; }
 inline bool is_input(const TensorInfo& info) { return is_of_batch(info.id) || is_weight(info); }
+/// Are its numbers whole?
+inline bool is_whole(Tensor input) {
+  const Seeded seeded = info_of(input).seeded;
+  return seeded == Seeded::Ids || seeded == Seeded::Flags;
+}
 /// Has an input a gradient? What only weighs the result, and noise, have none.
 inline bool has_gradient(Tensor input) {
   return input == Tensor::x || input == Tensor::router_x || is_weight(info_of(input));

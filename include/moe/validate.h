@@ -37,6 +37,21 @@ inline void validate(const Shape& s) {
   require_elements("shape.num_tokens", s.num_tokens, s.top_k, std::max(s.hidden_size, s.ffn_size));
 }
 
+/// What shares in a choice is what was left of the experts when the best of them was taken.
+inline void validate_sparsemixer(const Router& r) {
+  const auto needs = [](bool holds, const char* field, const char* rule) {
+    require(holds, "router.renorm", "sparsemixer", "needs ", field, " = ", rule);
+  };
+  needs(couples_experts(r.score_function), "router.score_function", "softmax");
+  needs(!is_given(r), "router.choice", "top_k");
+  needs(!r.selection_bias, "router.selection_bias", "false");
+  needs(r.n_group == 1, "router.n_group", "1");
+  needs(r.sinks == 0, "router.sinks", "0");
+  needs(!weighs_second(r), "router.second_policy", "all");
+  require(r.sparsemixer_jitter > 0 && std::isfinite(r.sparsemixer_jitter), "router.sparsemixer_jitter",
+          r.sparsemixer_jitter, "must be positive and finite");
+}
+
 inline void validate(const Router& r, const Shape& shape) {
   const auto require_count = [](const char* field, Index value, Index most, const char* what) {
     require(value >= 1 && value <= most, field, value, "must lie in [1, ", most, "], ", what);
@@ -76,6 +91,7 @@ inline void validate(const Router& r, const Shape& shape) {
           "needs router.selection_bias = false, router.n_group = 1 and router.sinks = 0");
   require(r.sinks == 0 || (r.n_group == 1 && !weighs_second(r)), "router.sinks", r.sinks,
           "needs router.n_group = 1 and router.second_policy = all");
+  if (shares_what_is_left(r)) validate_sparsemixer(r);
   if (!weighs_second(r)) return;
   const char* policy = spelling(r.second_policy);
   require(!r.expert_scale, "router.expert_scale", "true", "needs router.second_policy = all");
@@ -97,6 +113,7 @@ inline void validate_ranking_noise(const Config& c) {
   alone(!has_groups(c), "router.n_group", "1");
   alone(c.router.sinks == 0, "router.sinks", "0");
   alone(!caps_logits(c.router), "router.logit_softcap", "0");
+  alone(!shares_what_is_left(c.router), "router.renorm", "none, sum or l2");
   require(!ranks_first_clean(c.noise) || c.shape.top_k > 1, "noise.choices", "second",
           "needs shape.top_k > 1, not ", c.shape.top_k);
 }
@@ -118,6 +135,8 @@ inline void validate_noise(const Config& c) {
   require(!weighs_second(c.router), "router.second_policy", spelling(c.router.second_policy),
           "cannot be proven with noise");
   require(!is_given(c), "router.choice", "given", "has no use for noise on the logits");
+  require(!shares_what_is_left(c.router), "router.renorm", "sparsemixer",
+          "needs noise.kind = none or input_jitter");
   require(!caps_logits(c.router), "router.logit_softcap", c.router.logit_softcap,
           "cannot be proven with noise: must be 0");
   require(!has_retopk(c), "aux", "retopk_of_aux_scores", "cannot be proven with noise");
@@ -134,6 +153,8 @@ inline void validate(const Capacity& c, const Shape& shape, const Router& router
   require(!(ranks_by_weight(c) && shares_a_sum(router) && couples_experts(router.score_function)) ||
               router.renorm_epsilon == 0,
           "router.renorm_epsilon", router.renorm_epsilon, "must be 0 where capacity.priority = weight");
+  require(!(ranks_by_weight(c) && shares_what_is_left(router)), "router.renorm", "sparsemixer",
+          "needs another capacity.priority than weight");
   require(!(ranks_by_weight(c) && clamps_sum(router)), "router.renorm_epsilon_mode", "clamp",
           "needs another capacity.priority than weight");
   require(!(ranks_by_numbers(c) && frees_place(router)), "router.second_place", "freed",
@@ -243,8 +264,14 @@ inline void validate(const std::vector<Aux>& aux, const Config& c) {
     require(std::isfinite(a.coefficient), where + "coefficient", a.coefficient, "must be finite");
     require(a.epsilon > 0 && std::isfinite(a.epsilon), where + "epsilon", a.epsilon,
             "must be positive and finite");
-    require(!(is_of_importance(a) && sums_scores(a) && noise), where + "importance_of", "scores",
+    require(!(is_of_importance(a) && sums_scores(a) && noise) || sums_clean_scores(a),
+            where + "importance_of", "scores",
             "needs noise.kind = none: it is not said whether scores are noisy");
+    require(!sums_clean_scores(a) || noise, where + "importance_of", "clean_scores",
+            "needs noise on the logits");
+    require(!sums_clean_scores(a) || (couples_experts(c.router.score_function) && !caps_logits(c.router)),
+            where + "importance_of", "clean_scores",
+            "needs router.score_function = softmax and router.logit_softcap = 0");
     require(!is_unbiased(a) || num_experts > 1, where + "variance", "unbiased", "needs two experts or more");
     validate_balance(a, where, c);
   }
@@ -310,7 +337,7 @@ inline void validate(const Config& config) {
 /// Throws Error unless `a` can be the input `info`: real, finite, of its shape. `where` comes before its name.
 inline void validate(const InputInfo& info, const Array& a, const std::string& where) {
   const std::string name = where + name_of(info.id);
-  const bool whole = info.id == Tensor::router_given_ids;
+  const bool whole = is_whole(info.id);
   require(!whole || !is_real(a.format), name + ": dtype", info_of(a.format).name, "must be i32, i64 or u8");
   require(whole || is_real(a.format), name + ": dtype", info_of(a.format).name,
           "must be f64, f32, f16 or bf16");
@@ -320,6 +347,9 @@ inline void validate(const InputInfo& info, const Array& a, const std::string& w
   for (Index i = 0; info.id == Tensor::noise_second_policy && i < a.size(); ++i)
     require(a.real(i) >= 0 && a.real(i) <= 1, name + '[' + std::to_string(i) + ']', a.real(i),
             "must lie in [0, 1]");
+  for (Index i = 0; info.id == Tensor::aux_token_mask && i < a.size(); ++i)
+    require(a.integer(i) == 0 || a.integer(i) == 1, name + '[' + std::to_string(i) + ']', a.integer(i),
+            "must be 0 or 1");
 }
 
 /// Throws Error unless each token has different experts, of E.   ids (T, K)

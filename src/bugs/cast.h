@@ -17,6 +17,7 @@ Trace<To> cast(const Trace<From>& a) {
   b.router.noise = {matrix(r.noise.clean), matrix(r.noise.raw), matrix(r.noise.scale), matrix(r.noise.noise),
                     matrix(r.noise.ranked)};
   b.router.earlier_counts = matrix(r.earlier_counts), b.router.earlier_scores = matrix(r.earlier_scores);
+  b.router.token_mask = matrix(r.token_mask);
   b.router.logsumexp = matrix(r.logsumexp), b.router.group_scores = matrix(r.group_scores);
   b.router.expert = r.expert, b.router.retopk = r.retopk, b.router.retopk_open = r.retopk_open,
   b.router.runner_up = r.runner_up;

@@ -40,6 +40,7 @@ Bug narrow_logits() {
                                       all_rows(params.expert_scale));
     r.retopk = a.router.retopk, r.next_bias = a.router.next_bias, r.noise = a.router.noise;
     r.earlier_counts = a.router.earlier_counts, r.earlier_scores = a.router.earlier_scores;
+    r.token_mask = a.router.token_mask;
     a.router = std::move(r);
   };
   return bug;

@@ -14,7 +14,7 @@ bool counts_first_choices(const Config& config) {
 }
 
 /// What follows from decisions, in a form that says whether two of them differ: per token the kept and the dropped
-/// experts, whatever their slots, and the first choice where a loss counts it.
+/// experts, whatever their slots but where each weight is of what was left, and the first choice where a loss counts it.
 using Effect = std::vector<std::vector<Index>>;
 Effect effect_of(const Config& config, const Decisions& d) {
   const bool first_counts = counts_first_choices(config);
@@ -22,7 +22,7 @@ Effect effect_of(const Config& config, const Decisions& d) {
   for (Index t = 0; t < d.expert.rows(); ++t) {
     std::vector<Index> of_token;
     for (Index k = 0; k < d.expert.cols(); ++k) of_token.push_back(2 * d.expert(t, k) + d.plan.kept(t, k));
-    std::sort(of_token.begin(), of_token.end());
+    if (!shares_what_is_left(config.router)) std::sort(of_token.begin(), of_token.end());
     if (first_counts) of_token.push_back(d.expert(t, 0));
     effect.push_back(std::move(of_token));
   }
@@ -56,7 +56,8 @@ class Search {
   Search(const Config& config, const Matrix<Ball>& z, const Lots<Ball>& lots, const Decisions& ours,
          const std::vector<Tie>& ties, const std::vector<Tie>& group_ties)
       : config_(config), z_(z), lots_(lots), ours_(ours), seen_{effect_of(config, ours)} {
-    const bool order_matters = has_capacity(config) || counts_first_choices(config);
+    const bool order_matters =
+        has_capacity(config) || counts_first_choices(config) || shares_what_is_left(config.router);
     keep(ties, order_matters, ties_);
     keep(group_ties, false, group_ties_);
     choose(0, ours.expert);

@@ -41,12 +41,12 @@ Values zeros_by_token(const Facts& f) { return Values(static_cast<std::size_t>(f
 /// What the z-losses add to the sum in (I1): a softmax sums to 1.
 Values z_loss_by_token(const Facts& f) {
   Values sums = zeros_by_token(f);
-  const Index T = f.a.x.rows();
   for (const Aux& aux : f.config.aux) {
     if (!is_of_logits(aux)) continue;
     const Matrices l = is_of_clean(aux) ? log_sum_exp_of(f.a.router.noise.clean) : f.a.router.logsumexp;
-    for (Index t = 0; t < T; ++t)
-      at(sums, t) += Ball(2) * Ball(aux.coefficient) * l(t, 0) / Ball(static_cast<double>(T));
+    const std::vector<Index> tokens = counted_tokens(aux, f.a.router);
+    for (const Index t : tokens)
+      at(sums, t) += Ball(2) * Ball(aux.coefficient) * l(t, 0) / Ball(static_cast<double>(tokens.size()));
   }
   return sums;
 }
@@ -61,7 +61,8 @@ bool is_softmax(const Config& c) { return couples_experts(c.router.score_functio
 /// Does a loss change where all scores of a token are multiplied by one number: is it of their sums, or of their softmax?
 bool has_loss_of_size(const Config& c) {
   return std::any_of(c.aux.begin(), c.aux.end(), [](const Aux& a) {
-    return (is_of_importance(a) && sums_scores(a)) || (is_balance(a) && of_softmax_of_scores(a));
+    return (is_of_importance(a) && sums_scores(a) && !sums_clean_scores(a)) ||
+           (is_balance(a) && of_softmax_of_scores(a));
   });
 }
 bool has_balance(const Config& c) {

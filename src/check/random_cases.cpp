@@ -66,6 +66,7 @@ std::vector<std::string> drawn_sets(Dice& dice, const std::string& preset) {
   now_and_then("router.second_policy=" + dice.any<SecondPolicy>());  // refused but for two choices
   now_and_then("router.score_offset=0.125");                         // refused but for sigmoid
   now_and_then("combine.rest=" + dice.any<Rest>());
+  now_and_then("aux.0.masked=true");  // refused but for two kinds of losses
   now_and_then("capacity.priority=" + dice.any<Priority>());
   now_and_then("router.sinks=1");  // refused where all choices are sinks, or a loss counts the first one
   now_and_then("router.logit_scale=0.5");

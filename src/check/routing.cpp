@@ -38,7 +38,8 @@ void fail(RoutingVerdict& verdict, Index t, const std::string& what) {
 
 bool order_matters(const Config& config) {
   if (config.shape.top_k == 1) return false;
-  if (weighs_second(config.router) || has_load_loss(config)) return true;
+  if (weighs_second(config.router) || has_load_loss(config) || shares_what_is_left(config.router))
+    return true;
   const Capacity& c = config.capacity;
   if (has_capacity(c) &&
       (ranks_tokens(c) || scales_x(c.dropped_output) || (!ranks_by_numbers(c) && choices_first(c))))
@@ -176,8 +177,8 @@ class RoutingJudge {
 
   /// What is known of one assignment beside the others that ask the same expert, in the same scope.
   struct Queue {
-    Index surely_ahead = 0, maybe_ahead = 0;  // of it; those that are not taken up hold their places, too
-    bool overtaken = false;                   // is one dropped that was taken up, and surely ahead?
+    Index surely_ahead = 0, maybe_ahead = 0;      // of it; those that are not taken up hold their places, too
+    bool overtaken = false;                       // is one dropped that was taken up, and surely ahead?
     Index asked = 0, kept = 0, not_taken_up = 0;  // of all of them, it among them
   };
   /// By the numbers that rank them, each as far off as it may be: (P2).
@@ -192,7 +193,8 @@ class RoutingJudge {
     };
     Queue queue;
     for (Index j = 0; j < kept.size(); ++j) {
-      if (decisions.expert.data()[j] != decisions.expert.data()[i] || i / K * scopes / T_ != j / K * scopes / T_)
+      if (decisions.expert.data()[j] != decisions.expert.data()[i] ||
+          i / K * scopes / T_ != j / K * scopes / T_)
         continue;
       ++queue.asked, queue.kept += kept.data()[j];
       if (!is_taken_up(decisions, j)) ++queue.not_taken_up;
@@ -219,8 +221,7 @@ class RoutingJudge {
       const bool has_row = kept.data()[i] != 0;
       const bool too_few = queue.kept + queue.not_taken_up < std::min(C, queue.asked) ||
                            (!has_row && is_taken_up(decisions, i) && queue.maybe_ahead < C);
-      if (queue.kept > C || too_few)
-        return "has an expert that keeps more or fewer than its capacity says";
+      if (queue.kept > C || too_few) return "has an expert that keeps more or fewer than its capacity says";
       if (has_row && (queue.overtaken || queue.surely_ahead >= C))
         return "keeps an assignment before one that surely ranks higher";
     }

@@ -13,7 +13,9 @@ std::vector<std::string> sources_of(const Aux& aux, const std::string& ranked) {
     case AuxKind::Z:
       return {is_of_clean(aux) ? "router.logits" : "router.logsumexp"};
     case AuxKind::CvImportance:
-      return {sums_scores(aux) ? "router.scores" : "router.topk_weights"};
+      return {sums_clean_scores(aux) ? "router.logits"
+              : sums_scores(aux)     ? "router.scores"
+                                     : "router.topk_weights"};
     case AuxKind::CvLoad:
       return {kNowhere};
   }
@@ -146,7 +148,8 @@ Sources sources_of(const Config& config) {
       all[name].insert(all[name].end(), of_loss.begin(), of_loss.end());
     };
     also(is_of_importance(aux) && !sums_scores(aux) ? "grad.router.topk_weights" : grad_ranked);
-    if (is_of_load(aux) || (is_of_logits(aux) && is_of_clean(aux))) also("grad.router.logits");
+    if (is_of_load(aux) || sums_clean_scores(aux) || (is_of_logits(aux) && is_of_clean(aux)))
+      also("grad.router.logits");
   }
   if (scales_x(config.capacity.dropped_output))
     for (const char* name :

@@ -165,11 +165,11 @@ void compare_manifest(const std::string& path, Json want, CorpusTotals& totals) 
 
 std::vector<GoldenFile> corpus() {
   std::vector<GoldenFile> files;
-  for (const auto family :
-       {presets_family, worked_family, load_family,    ties_family,     shapes_family,  experts_family,
-        range_family,   groups_family, noise_family,   capacity_family, losses_family,  blocks_family,
-        router_family,  output_family, sinks_family,   norms_family,    models_family,  spread_family,
-        draws_family,   counts_family, crossed_family, exact_family,    invalid_family, full_family})
+  for (const auto family : {presets_family,   worked_family,  load_family,   ties_family,    shapes_family,
+                            experts_family,   range_family,   groups_family, noise_family,   capacity_family,
+                            losses_family,    blocks_family,  router_family, output_family,  sinks_family,
+                            norms_family,     models_family,  spread_family, draws_family,   counts_family,
+                            remaining_family, crossed_family, exact_family,  invalid_family, full_family})
     for (GoldenFile& file : family()) {
       for (GoldenCase& c : file.cases) c.detection = !c.invalid && !c.results_only;
       files.push_back(std::move(file));

@@ -91,6 +91,94 @@ std::vector<GoldenCase> counts() {
   };
 }
 
+// What is padding does not count, though it is routed; and what was counted before may stand beside shares of this batch alone.
+std::vector<GoldenCase> counted_in_part() {
+  const auto marked = [](CaseBuilder c, const std::vector<std::int32_t>& mask) {
+    return c.flag("Padding").integers(Tensor::aux_token_mask, {static_cast<Index>(mask.size())}, mask);
+  };
+  return {
+      marked(loss("mixtral", "losses/padding", "Two tokens of padding: as by attention_mask in transformers.",
+                  R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k","masked":true}])")
+                 .routes({{0, 1}, {2, 3}, {0, 1}, {2, 3}}),
+             {1, 1, 0, 0})
+          .catches("padding that counts in the loss"),
+      marked(loss("mixtral", "losses/padding-only", "Nothing but padding: the loss is 0.",
+                  R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k","masked":true},)"
+                  R"({"name":"z","kind":"z","coefficient":0.25,"masked":true}])"),
+             {0, 0, 0, 0})
+          .catches("a loss that is no number"),
+      marked(loss("mixtral", "losses/padding-in-groups",
+                  "Each sequence has other padding, one has no other tokens.",
+                  R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k",)"
+                  R"("f_divide_by_k":true,"scope":"group","masked":true}])")
+                 .tokens(6)
+                 .set("router.score_function=sigmoid")
+                 .set("shape.num_groups=3"),
+             {1, 1, 1, 0, 0, 0})
+          .catches("the padding of the batch in each group"),
+      marked(loss("mixtral", "losses/padding-beside", "A z-loss without padding, a balancing loss with it.",
+                  R"(aux=[{"name":"z","kind":"z","coefficient":0.5,"masked":true},)"
+                  R"({"name":"b","kind":"switch","coefficient":0.25}])")
+                 .logits({{2, 1, 0, -1}, {4, 0, 0, 0}, {0, 3, 1, -2}}),
+             {1, 0, 1})
+          .catches("a mean over all tokens"),
+      marked(
+          loss(
+              "switch", "losses/padding-dropped",
+              "Padding takes a place, and neither counts nor is counted as dropped.",
+              R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_stage":"post_drop_first","masked":true}])")
+              .flag("Capacity")
+              .set("capacity.mode=fixed")
+              .set("capacity.fixed=1")
+              .routes({{2}, {2}, {1}, {1}}),
+          {0, 1, 1, 0})
+          .catches("dropped padding that counts for expert 0"),
+      marked(
+          loss("switch", "losses/padding-kept", "Divided by kept tokens that are no padding.",
+               R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_stage":"post_drop","divisor":"kept",)"
+               R"("masked":true}])")
+              .flag("Capacity")
+              .set("capacity.mode=fixed")
+              .set("capacity.fixed=2")
+              .routes({{2}, {2}, {1}, {2}}),
+          {1, 0, 1, 1})
+          .catches("kept padding as part of the divisor"),
+      marked(loss("deepseek_v3", "losses/padding-by-scores",
+                  "The best scores count, of tokens that are no padding.",
+                  R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k",)"
+                  R"("f_from":"retopk_of_aux_scores","masked":true}])")
+                 .set("shape.top_k=2")
+                 .set("router.n_group=2")
+                 .set("router.topk_group=1")
+                 .set("shared.ffn_size=2"),
+             {1, 0, 1, 1})
+          .catches("experts that padding would choose"),
+      marked(
+          loss("mixtral", "losses/padding-and-earlier-layer", "Padding of two layers: both without it.",
+               R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k","earlier_tokens":3,)"
+               R"("masked":true}])")
+              .tensor(Tensor::aux_earlier_counts, {1, 2, 3, 0})
+              .tensor(Tensor::aux_earlier_scores, {0.5, 0.75, 1.5, 0.25}),
+          {1, 1, 1, 0})
+          .catches("padding of this layer alone"),
+      loss("mixtral", "losses/running",
+           "Counts of all batches so far beside the shares of this one: Megatron's global loss.",
+           R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k","f_divide_by_k":true,)"
+           R"("earlier_tokens":8,"p_of_batch":true}])")
+          .tensor(Tensor::aux_earlier_counts, {9, 4, 1, 2})
+          .catches("shares over all batches"),
+      marked(
+          loss(
+              "mixtral", "losses/running-padding", "The same, of sigmoids, without padding.",
+              R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k","f_divide_by_k":true,)"
+              R"("earlier_tokens":3,"p_of_batch":true,"masked":true}])")
+              .set("router.score_function=sigmoid")
+              .tensor(Tensor::aux_earlier_counts, {3, 1, 0, 2}),
+          {1, 0, 1, 1})
+          .catches("shares over this batch and its padding"),
+  };
+}
+
 std::vector<GoldenCase> noisy_losses() {
   const Rows z{{2, 1, 0, -1}, {0, 0.5, 1, 1.5}};
   const Rows n{{-1, 0.5, 2, 1}, {1.5, -0.5, 0, -2}};
@@ -118,6 +206,16 @@ std::vector<GoldenCase> noisy_losses() {
             R"(aux=[{"name":"l","kind":"cv_load","coefficient":0.5,"load_against":"last_chosen"}])")
           .set("shape.top_k=4")
           .catches("a load of all tokens"),
+      noisy("losses/importance-of-clean",
+            "The importance of all scores, as they are without noise: as in V-MoE.",
+            R"(aux=[{"name":"i","kind":"cv_importance","coefficient":0.5,"importance_of":"clean_scores"}])")
+          .catches("an importance of what noisy choices weigh"),
+      noisy("losses/importance-of-clean-and-load",
+            "V-MoE's two losses, over all scores and against one threshold.",
+            R"(aux=[{"name":"i","kind":"cv_importance","coefficient":0.5,"importance_of":"clean_scores"},)"
+            R"({"name":"l","kind":"cv_load","coefficient":0.25,"load_against":"last_chosen"}])")
+          .set("router.renorm=none")
+          .catches("one kind of logits for both"),
   };
 }
 
@@ -248,9 +346,10 @@ std::vector<GoldenCase> zeros_given() {
 }  // namespace
 
 std::vector<GoldenFile> counts_family() {
-  return {{"losses/shares.json", shares()},      {"losses/counts.json", counts()},
-          {"losses/noisy.json", noisy_losses()}, {"router/scores.json", scores()},
-          {"output/rests.json", rests()},        {"identity/zeros.json", zeros_given()}};
+  return {{"losses/shares.json", shares()},           {"losses/counts.json", counts()},
+          {"losses/padding.json", counted_in_part()}, {"losses/noisy.json", noisy_losses()},
+          {"router/scores.json", scores()},           {"output/rests.json", rests()},
+          {"identity/zeros.json", zeros_given()}};
 }
 
 }  // namespace moe

@@ -20,6 +20,7 @@ std::vector<GoldenFile> models_family();
 std::vector<GoldenFile> spread_family();
 std::vector<GoldenFile> draws_family();
 std::vector<GoldenFile> counts_family();
+std::vector<GoldenFile> remaining_family();
 std::vector<GoldenFile> crossed_family();
 std::vector<GoldenFile> capacity_family();
 std::vector<GoldenFile> losses_family();

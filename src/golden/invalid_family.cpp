@@ -245,6 +245,22 @@ std::vector<GoldenCase> of_scores_counts_and_rests() {
       refused("mixtral", "invalid/earlier-tokens", "Fewer than no tokens.", {"aux.0.earlier_tokens=-1"}),
       refused("mixtral", "invalid/earlier-of-groups", "Of which group are earlier tokens?",
               {"shape.num_groups=2", "aux.0.scope=group", "aux.0.earlier_tokens=4"}),
+      refused("mixtral", "invalid/p-of-batch", "Shares of this batch alone, where it is alone.",
+              {"aux.0.p_of_batch=true"}),
+      refused(
+          "mixtral", "invalid/clean-importance", "Scores without noise, where there is none.",
+          {R"(aux=[{"name":"i","kind":"cv_importance","coefficient":1,"importance_of":"clean_scores"}])"}),
+      refused(
+          "shazeer2017", "invalid/clean-importance-of-sigmoids", "Of what function of the logits?",
+          {R"(router={"score_function":"sigmoid"})",
+           R"(aux=[{"name":"i","kind":"cv_importance","coefficient":1,"importance_of":"clean_scores"}])"}),
+      refused("phimoe", "invalid/sparsemixer-of-sigmoids", "Shares of sigmoids among those that were left.",
+              {"router.score_function=sigmoid"}),
+      refused("phimoe", "invalid/sparsemixer-jitter", "Nobody near.", {"router.sparsemixer_jitter=0"}),
+      refused("phimoe", "invalid/sparsemixer-noise", "The best that was left, of noisy logits.",
+              {"noise.kind=gaussian_fixed"}),
+      refused("phimoe", "invalid/sparsemixer-by-weight", "Places by weights of which several are 1.",
+              {"capacity.mode=fixed", "capacity.fixed=2", "capacity.priority=weight"}),
       refused("mixtral", "invalid/z-of-clean", "Logits without noise, where there is none.",
               {R"(aux=[{"name":"z","kind":"z","coefficient":1,"z_of":"clean"}])"}),
       refused("mixtral", "invalid/rest-and-latent", "A share of x beside experts in a latent space.",
@@ -362,6 +378,11 @@ std::vector<GoldenCase> tensors() {
           .flag("Invalid")
           .set("router.choice=given")
           .raw(Tensor::router_given_ids, {4, 1}, {0, 0, 0, 0})
+          .invalid(),
+      CaseBuilder("mixtral", "invalid/mask-of-two", "A token that counts twice.")
+          .flag("Invalid")
+          .set("aux.0.masked=true")
+          .integers(Tensor::aux_token_mask, {4}, {1, 0, 2, 1})
           .invalid(),
       refused_input("invalid/unexpected-tensor", "A bias that this expert does not have.",
                     Tensor::experts_up_bias, {2, 1}, {0, 0}),

@@ -19,6 +19,8 @@ const std::vector<Row> kRows{
      {"shared.ffn_size=6"}},
     {"olmoe", "models/olmoe", "Scores as weights: their sum is less than 1.", "renormalised weights", {}},
     {"jamba", "models/jamba", "The two best scores as weights.", "a softmax of the chosen", {"shape.top_k=2"}},
+    {"phimoe", "models/phimoe", "Two choices with a share each.", "weights that sum to 1",
+     {"shape.top_k=2", "router.sparsemixer_jitter=0.25"}},
     {"ernie4_5", "models/ernie4_5",
      "A bias on softmax scores, a clamped sum, a loss of the best scores.", "a loss of the choice",
      {"shared.ffn_size=6"}},
@@ -95,7 +97,7 @@ GoldenCase case_of(const Row& row) {
   };
   const bool one = is({"megablocks", "deepspeed_top1", "fastmoe_switch", "base_layers"});
   builder.set(one                                            ? "shape.top_k=1"
-              : is({"tutel", "deepspeed_top2", "fairscale"}) ? "shape.top_k=2"
+              : is({"tutel", "deepspeed_top2", "fairscale", "phimoe"}) ? "shape.top_k=2"
                                                              : "shape.top_k=3");
   for (const char* assignment : row.sets) builder.set(assignment);
   return builder.flag("Preset").catches(row.catches);

@@ -118,7 +118,9 @@ std::string differences(const Fields& json, const Config& c, const Family& famil
     all.emplace_back("which adds 1e-20 to the sum of the weights; this layer does not");
   if (couples_experts(c.router.score_function) && has_groups(c) && !closed_compete(c.router))
     all.emplace_back("which lets experts of closed groups compete with a score of 0; this layer does not");
-  if (json.has("router_jitter_noise") && json.real("router_jitter_noise") != 0)
+  if (shares_what_is_left(c.router))
+    all.emplace_back("which draws its choices in training; this is evaluation");
+  else if (json.has("router_jitter_noise") && json.real("router_jitter_noise") != 0)
     all.emplace_back("which multiplies x by noise in training; this is evaluation");
   if (family.kind.sum == Sum::Never && json.has("norm_topk_prob") && json.truth("norm_topk_prob"))
     all.emplace_back("which does not look at norm_topk_prob");

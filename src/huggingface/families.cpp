@@ -212,6 +212,11 @@ void form_of_muse(const Fields& json, Config& c) {
   c.router.logit_scale = json.real("output_multiplier");
   c.router.renorm_epsilon = 1e-15;
 }
+void mix_sparsely(const Fields& json, Config& c) {
+  json.only("num_experts_per_tok", 2);  // whatever else it says, there are two
+  c.router.renorm = Renorm::Sparsemixer;
+  if (json.has("router_jitter_noise")) c.router.sparsemixer_jitter = json.real("router_jitter_noise");
+}
 void sink_shared(const Fields& json, Config& c) {
   json.only("shared_expert_sink", true);
   c.router.sinks = json.whole("n_shared_experts");
@@ -282,6 +287,7 @@ const Family kFamilies[] = {
     {"minimax_m3_vl_text", kFfn, kMiniMax3, "MiniMaxM3VLTextSparseMoeBlock in 5.24", form_of_minimax3},
     {"step3p5", kMoeFfn, kStep3, "Step3p7SparseMoeBlock in 5.24", limit_activated},
     {"dbrx", kFfn, kAsked, "DbrxFFN in 5.24", share_squares},
+    {"phimoe", kFfn, kSoftmax, "PhimoeSparseMoeBlock in 5.24, at evaluation", mix_sparsely},
     {"jetmoe", kFfn, kSoftmax, "JetMoeMoE in 5.24", bias_sum},
     {"axk1", kMoeFfn, kDeepSeekV3, "AXK1MoE in 5.24", norm_output},
     {"axk2", kMoeFfn, kDeepSeekV3, "AXK2MoE in 5.24", close_with_zero},

@@ -61,6 +61,7 @@ void check_backend_cpu(const std::string& dtype, int skipped) {
                               "aux.divisor = \"kept\"",
                               "aux.p_source = \"softmax_of_scores\"",
                               "aux.earlier_tokens = ",
+                              "aux.masked = true",
                               "aux.z_of = \"clean\"",
                               "aux.load_against = \"last_chosen\""})
       if (c["status"] == "SKIPPED" &&

@@ -14,6 +14,7 @@ TEST_CASE("conventions: which scores, weights and noise (R2), (R3), (R5), (R6), 
   CHECK(yes(&Router::second_policy, weighs_second) == "random threshold");
   CHECK(yes(&Router::renorm, shares_a_sum) == "sum l2");
   CHECK(yes(&Router::renorm, shares_squares) == "l2");
+  CHECK(yes(&Router::renorm, shares_what_is_left) == "sparsemixer");
   CHECK(yes(&Router::closed_groups, closed_compete) == "zero");
   CHECK(yes<RouterInput>([](RouterInput input) {
           Config c;
@@ -150,7 +151,7 @@ TEST_CASE("conventions: which losses (B1), (Z1), (M1), (M2), and updates (U1)") 
   CHECK(yes(&Aux::load_against, against_last_chosen) == "last_chosen");
   CHECK(yes<LoadStage>(counts_dropped_as_first) == "post_drop_first");
   CHECK(yes(&Aux::variance, is_unbiased) == "unbiased");
-  CHECK(yes(&Aux::importance_of, sums_scores) == "scores");
+  CHECK(yes(&Aux::importance_of, sums_scores) == "scores clean_scores");
   CHECK(yes(&Aux::f_from, counts_by_scores) == "retopk_of_aux_scores");
   CHECK(yes<LoadStage>(after_drops) == "post_drop post_drop_first");
   const auto updates = [](BiasUpdate value) {
@@ -164,7 +165,9 @@ TEST_CASE("conventions: which losses (B1), (Z1), (M1), (M2), and updates (U1)") 
   c.aux = {Aux{.name = "a", .kind = AuxKind::Switch, .f_from = LoadFrom::RetopkOfAuxScores}};
   CHECK((has_retopk(c) && !has_load_loss(c)));
   c.aux.front().earlier_tokens = 1;
-  CHECK(counts_earlier(c));
+  CHECK((counts_earlier(c) && scores_earlier(c) && !has_mask(c)));
+  c.aux.front().p_of_batch = c.aux.front().masked = true;
+  CHECK((counts_earlier(c) && !scores_earlier(c) && has_mask(c)));
   c.aux.front().kind = AuxKind::CvLoad;
   CHECK(!counts_earlier(c));
   CHECK((!has_retopk(c) && has_load_loss(c)));

@@ -58,8 +58,8 @@ TEST_CASE("importance: the gradient of the variation is what differences say") {
 
 TEST_CASE("importance: what the choices of each expert weigh, and back") {
   CHECK(importance_forward(Aux{}, routing()) == std::vector<double>{0.25, 0.625, 1.125});
-  Matrix<double> dw = matrix({{1, 0}, {0, 0}}), ds = zeros<double>(2, 3);
-  importance_backward(Aux{}, routing(), {10.0, 20.0, 30.0}, dw, ds);
+  Matrix<double> dw = matrix({{1, 0}, {0, 0}}), ds = zeros<double>(2, 3), dz = ds;
+  importance_backward(Aux{}, routing(), {10.0, 20.0, 30.0}, dw, ds, dz);
   CHECK(dw == matrix({{31, 10}, {20, 30}}));
   CHECK(ds == zeros<double>(2, 3));
   Aux of_scores = with(0);
@@ -67,9 +67,16 @@ TEST_CASE("importance: what the choices of each expert weigh, and back") {
   Routing<double> r = routing();
   r.scores = matrix({{0.5, 0.25, 0.25}, {0, 0.75, 0.25}});
   CHECK(importance_forward(of_scores, r) == std::vector<double>{0.5, 1, 0.5});
-  importance_backward(of_scores, r, {10.0, 20.0, 30.0}, dw, ds);
+  importance_backward(of_scores, r, {10.0, 20.0, 30.0}, dw, ds, dz);
   CHECK(dw == matrix({{31, 10}, {20, 30}}));
   CHECK(ds == matrix({{10, 20, 30}, {10, 20, 30}}));
+  CHECK(dz == zeros<double>(2, 3));
+  of_scores.kind = AuxKind::CvImportance, of_scores.importance_of = ImportanceOf::CleanScores;
+  r.noise.clean = matrix({{0, 0, -1000}, {-1000, 0, 0}});
+  CHECK(importance_forward(of_scores, r) == std::vector<double>{0.5, 1, 0.5});
+  importance_backward(of_scores, r, {10.0, 20.0, 30.0}, dw, ds, dz);
+  CHECK(ds == matrix({{10, 20, 30}, {10, 20, 30}}));
+  CHECK(dz == matrix({{-2.5, 2.5, 0}, {0, -2.5, 2.5}}));
 }
 
 TEST_CASE("importance: the rival is the runner-up of the chosen, the last chosen of all others") {

@@ -48,6 +48,7 @@ std::vector<std::vector<std::string>> kinds() {
       {"deepseek_v4", "shape.top_k=2", "shared.ffn_size=3", "experts.clamp_gate_max=0.5",
        "experts.clamp_up_abs=0.25", "shared.clamp_gate_max=0.25", "shared.clamp_up_abs=0.125"},
       {"llama4", "shared.ffn_size=3"},
+      {"phimoe", losses, "router.sparsemixer_jitter=0.25", "router.expert_scale=true"},
       {"mixtral", losses, "router.choice=given"},
       {"mixtral", losses, "noise.kind=gumbel", "noise.choices=second", "router.renorm=none"},
       {"mixtral", losses, "noise.kind=input_jitter", "router.logit_scale=0.5"},
@@ -62,6 +63,12 @@ std::vector<std::vector<std::string>> kinds() {
        R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k","p_source":"softmax_of_scores","earlier_tokens":3}])"},
       {"switch", "capacity.mode=fixed", "capacity.fixed=1",
        R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_stage":"post_drop","divisor":"kept"}])"},
+      {"mixtral", "shape.num_groups=5", "router.score_function=sigmoid",
+       R"(aux=[{"name":"b","kind":"switch","coefficient":0.5,"f_source":"all_k","scope":"group","masked":true},)"
+       R"({"name":"z","kind":"z","coefficient":0.25,"masked":true},)"
+       R"({"name":"r","kind":"switch","coefficient":0.5,"earlier_tokens":3,"p_of_batch":true}])"},
+      {"shazeer2017", "shape.top_k=2", "noise.kind=gaussian_fixed", "noise.scale=0.75",
+       R"(aux=[{"name":"i","kind":"cv_importance","coefficient":0.5,"importance_of":"clean_scores"}])"},
       {"shazeer2017", "shape.top_k=2", "noise.kind=gaussian_fixed", "noise.scale=0.75",
        R"(aux=[{"name":"z","kind":"z","coefficient":0.5,"z_of":"clean"},)"
        R"({"name":"l","kind":"cv_load","coefficient":0.5,"load_against":"last_chosen"}])"},
@@ -153,8 +160,9 @@ std::vector<Tensor> stages_of(const Config& config) {
   if (norms_output(config)) stages.push_back(combine_sum);
   if (norms_latent(config)) stages.push_back(latent_normed);
   if (norms_experts(config)) stages.push_back(expert_normed);
-  const bool through_scores = config.router.renorm != Renorm::Sum || adds_to_sum(config.router) ||
-                              config.router.score_function != ScoreFunction::Softmax;
+  const bool through_scores = config.router.renorm != Renorm::Sparsemixer &&
+                              (config.router.renorm != Renorm::Sum || adds_to_sum(config.router) ||
+                               config.router.score_function != ScoreFunction::Softmax);
   if (through_scores) stages.push_back(router_scores);
   return stages;
 }
@@ -191,8 +199,10 @@ TEST_CASE("layer: every gradient is what dual numbers say, to 64 u of the larges
 TEST_CASE(
     "layer: the gradient of the logits is softmax' of that of the scores, where weights go around the "
     "scores") {
-  for (const char* stage : {"router.renorm_stage=before_drop", "router.renorm_stage=after_drop"}) {
-    const Config config = small("mixtral", {"capacity.mode=fixed", "capacity.fixed=2", stage});
+  for (const auto& [preset, stage] : {std::pair{"mixtral", "router.renorm_stage=before_drop"},
+                                      {"mixtral", "router.renorm_stage=after_drop"},
+                                      {"phimoe", "router.sparsemixer_jitter=0.25"}}) {
+    const Config config = small(preset, {"capacity.mode=fixed", "capacity.fixed=2", stage});
     const Inputs inputs = seeded_inputs(config, 7);
     const auto params = params_of<double>(config, inputs);
     const auto trace = layer_forward(config, params, decide(config, params));

@@ -69,6 +69,35 @@ TEST_CASE("losses: dropped tokens, kept divisors and earlier tokens count as the
   CHECK(counted_load(more, with, uniform_plan(3), kAll) == std::vector<double>{3, 1});
   CHECK(balance_forward(more, ScoreFunction::Softmax, 1, with, uniform_plan(3)) ==
         2 * (3 * 1.75 + 2.25) / 16);
+  more.p_of_batch = true;  // P = (1.5, 1.5) / 3
+  CHECK(balance_forward(more, ScoreFunction::Softmax, 1, with, uniform_plan(3)) == 2 * (3 * 1.5 + 1.5) / 12);
+}
+
+TEST_CASE("losses: padding counts neither as chosen nor in a mean (B1), (B2), (Z1)") {
+  Aux aux = balance(LoadSource::Top1);
+  aux.masked = true;
+  Routing<double> r = routing(scores);
+  r.token_mask = matrix({{1, 0, 1}});  // c = (1, 1), P = (1, 1) / 2
+  CHECK(counted_tokens(aux, r) == std::vector<Index>{0, 2});
+  CHECK(counted_tokens(Aux{}, r).size() == 3);
+  CHECK(counted_load(aux, r, uniform_plan(3), kAll) == std::vector<double>{1, 1});
+  CHECK(balance_forward(aux, ScoreFunction::Softmax, 1, r, uniform_plan(3)) == 1);
+  Matrix<double> ds = zeros<double>(3, 2), dz = ds;
+  balance_backward(aux, ScoreFunction::Softmax, 1, r, uniform_plan(3), 4.0, ds,
+                   dz);  // dp = 2 / 4 each, times 4
+  CHECK(ds == matrix({{2, 2}, {0, 0}, {2, 2}}));
+
+  const Matrix<double> l = matrix({{3}, {100}, {1}});
+  CHECK(z_loss_forward(l, counted_tokens(aux, r)) == 5);
+  z_loss_backward(zeros<double>(3, 2), l, counted_tokens(aux, r), 1.0, dz);
+  CHECK(row(dz, 1)[0] == 0);
+  CHECK(row(dz, 0)[0] > 1.4);
+
+  r.token_mask = matrix({{0, 0, 0}});
+  CHECK(balance_forward(aux, ScoreFunction::Softmax, 1, r, uniform_plan(3)) == 0);
+  balance_backward(aux, ScoreFunction::Softmax, 1, r, uniform_plan(3), 4.0, ds, dz);
+  CHECK(ds == matrix({{2, 2}, {0, 0}, {2, 2}}));
+  CHECK(z_loss_forward(l, counted_tokens(aux, r)) == 0);
 }
 
 TEST_CASE("losses: the softmax of scores, gradient included") {
@@ -141,9 +170,9 @@ TEST_CASE("losses: the z-loss and its gradient by hand") {
   const double l = std::log(8.0);
   const Matrix<double> z = matrix({{0, std::log(2.0), std::log(5.0)}, {0, std::log(2.0), std::log(5.0)}}),
                        lse = matrix({{l}, {l}});
-  CHECK(std::abs(z_loss_forward(lse) - l * l) <= 8 * kUnit);
+  CHECK(std::abs(z_loss_forward(lse, {0, 1}) - l * l) <= 8 * kUnit);
   Matrix<double> dz = zeros<double>(2, 3);
-  z_loss_backward(z, lse, 4.0, dz);
+  z_loss_backward(z, lse, {0, 1}, 4.0, dz);
   CHECK(difference(dz, matrix({{l / 2, l, 5 * l / 2}, {l / 2, l, 5 * l / 2}}), 64 * kUnit) == "");
 }
 
@@ -155,7 +184,7 @@ TEST_CASE("losses: no tokens, no loss") {
   Matrix<double> ds(0, 2);
   CHECK(balance_forward(balance(LoadSource::AllK), ScoreFunction::Softmax, 1, none, empty) == 0);
   balance_backward(balance(LoadSource::AllK), ScoreFunction::Softmax, 1, none, empty, 1.0, ds, ds);
-  CHECK(z_loss_forward(Matrix<double>(0, 1)) == 0);
+  CHECK(z_loss_forward(Matrix<double>(0, 1), {}) == 0);
 }
 
 TEST_CASE("losses: the mean over groups of tokens, and without the factor E^2") {

@@ -66,7 +66,15 @@ bool bends() {
   each_bend(form, gate, up, visit);
   form = {false, Activation::Relu};
   each_bend(form, Matrix<double>(), up, visit);
-  return met == std::vector<double>{1, 0, 2, 0, 1, 5, 2, 5, 3, 7, 4, 7, 3, -7, 4, -7, 3, 0, 4, 0};
+  Router near;
+  near.renorm = Renorm::Sparsemixer, near.sparsemixer_jitter = 0.125;
+  Matrix<double> z(2, 3);
+  z << 8, 4, -16, 2, 1, 2;
+  IdMatrix expert(2, 2);
+  expert << 0, 1, 2, 0;
+  each_bend_of_choices(near, z, expert, visit);
+  return met == std::vector<double>{1, 0, 2, 0, 1, 5, 2,  5, 3,  7, 4,    7, 3,   -7, 4,   -7,
+                                    3, 0, 4, 0, 2, 0, 20, 0, 16, 0, -0.5, 0, 0.5, 0,  0.5, 0};
 }
 
 /// ... and what no config may hold.

@@ -90,13 +90,20 @@ def drawn(config):
     lots = config.get("capacity", {}).get("priority") == "random"
     tensors = {name: torch.randn(size, dtype=torch.float64) * scale[len(size)] for name, size in sizes.items() if size}
     even = {"noise.second_policy": second and (tokens,), "noise.priority": lots and (tokens, count)}
-    return tensors | {name: torch.rand(size, dtype=torch.float64) for name, size in even.items() if size}
+    tensors |= {name: torch.rand(size, dtype=torch.float64) for name, size in even.items() if size}
+    if any(loss.get("masked") for loss in config["aux"]):
+        tensors["aux.token_mask"] = (torch.rand(tokens) < 0.75).int()
+    if earlier := [loss for loss in config["aux"] if loss.get("earlier_tokens")]:
+        tensors["aux.earlier_counts"] = torch.randint(1, tokens, (count,)).double()
+        assert all(loss["p_of_batch"] for loss in earlier)
+    return tensors
 
 
 def run(program, config, tensors, folder):
     """Every tensor that `run` says of the layer, and the kept weights as a matrix."""
-    save_file({name: tensors[name] for name in ("x", "dy")}, folder / "x.safetensors")
-    save_file({name: tensor for name, tensor in tensors.items() if name not in ("x", "dy")}, folder / "w.safetensors")
+    batch = ("x", "dy", "aux.token_mask")
+    save_file({name: tensor for name, tensor in tensors.items() if name in batch}, folder / "x.safetensors")
+    save_file({name: tensor for name, tensor in tensors.items() if name not in batch}, folder / "w.safetensors")
     (folder / "config.json").write_text(json.dumps(config))
     command = [program, "run", folder / "config.json", "--input", folder / "x.safetensors", "--weights", folder / "w.safetensors",
                "--tokens", str(config["shape"]["num_tokens"]), "--backward", "--out", folder / "out.safetensors"]
@@ -112,7 +119,8 @@ def compared(program, config, layer, folder):
     """The error of each tensor that both sides have, and how many assignments were dropped of how many."""
     torch.set_default_dtype(torch.float64)  # of what a package counts in
     tensors = drawn(config)
-    leaves = {name: tensor.clone().requires_grad_() for name, tensor in tensors.items() if name != "dy" and "noise." not in name}
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in tensors.items()
+              if name != "dy" and not name.startswith(("noise.", "aux."))}
     rows = tensors["noise.second_policy"].reshape(2, -1) if "noise.second_policy" in tensors else None
     with Double(rows):
         named = {name.replace(".", "_"): tensor for name, tensor in {**tensors, **leaves}.items()}
@@ -293,7 +301,8 @@ def megatron_core():
         stacks = [("fc1.weight", fc1[""]), ("fc2.weight", w.experts_down)]
         stacks += [("fc1.bias", fc1["_bias"]), ("fc2.bias", w.experts_down_bias)] if "_bias" in fc1 else []
         shared = {"shared_experts.linear_fc1.weight": torch.cat([w.shared_gate, w.shared_up])} if hasattr(w, "shared_up") else {}
-        return each("experts.local_experts.{}.linear_{}", *stacks) | shared | renamed(
+        counted = {"router.global_tokens_per_expert": w.aux_earlier_counts.clone()} if hasattr(w, "aux_earlier_counts") else {}
+        return each("experts.local_experts.{}.linear_{}", *stacks) | shared | counted | renamed(
             w, router__weight="router_weight", router__bias="router_bias", router__expert_bias="router_selection_bias",
             shared_experts__linear_fc2__weight="shared_down", shared_experts__gate_weight="shared_gate_weight")
 
@@ -309,10 +318,13 @@ def megatron_core():
             module = build_module(get_moe_module_spec(False, E), config=TransformerConfig(**usual | shared | theirs))
             module.set_layer_number(1)
             module.router.register_forward_hook(lambda *args: routed.append(args[2]))
+            if hasattr(w, "aux_earlier_counts"):
+                module.router.ga_steps += 1  # one batch before
             moe_utils.get_moe_layer_wise_logging_tracker().clear()
             routed = []
             x = w.x.reshape(rows, -1, D).transpose(0, 1).contiguous()  # (sequence, batch, D)
-            y, _ = call(module, tensors_of(w), x)
+            padding = [None, w.aux_token_mask.bool().logical_not().reshape(rows, -1)] if hasattr(w, "aux_token_mask") else []
+            y, _ = call(module, tensors_of(w), x, *padding)
         back = lambda tensor: tensor.reshape(-1, rows, tensor.shape[-1]).transpose(0, 1).reshape(T, -1)
         losses = {"z" if name == "z_loss" else "balance": values["values"].sum()  # what carries their gradients is y
                   for name, values in moe_utils.get_moe_layer_wise_logging_tracker().items()}
@@ -338,6 +350,11 @@ def megatron_core():
             bias_update={"kind": "sign", "gamma": 1e-3}), layer, {
                 "moe_router_topk": k, "moe_router_score_function": "sigmoid", "moe_router_enable_expert_bias": True, **row_aux,
                 "moe_router_num_groups": groups, "moe_router_group_topk": opened, "moe_router_topk_scaling_factor": 2.5}, 3)
+    yield ("a quarter is padding, which neither loss counts", config_of(
+        2, [{**retopk, "masked": True}, {**Z, "masked": True}], router=RENORM), layer, {"moe_router_topk": 2, **aux, **z})
+    yield ("global loss: counts of two batches, shares of the second", config_of(
+        2, [{**ALL_K, "f_from": "retopk_of_aux_scores", "earlier_tokens": T, "p_of_batch": True}], router=RENORM), layer, {
+            "moe_router_topk": 2, "moe_router_load_balancing_type": "global_aux_loss", "moe_aux_loss_coeff": AUX["coefficient"]})
     c = {"mode": "factor", "base": "tokens_times_k", "outer_round": "ceil", "factor": 0.9, "arithmetic": "f64"}
     for policy, fields in ("probs", {"priority": "weight"}), ("position", {"order": "token_major"}):  # topk of equals: see Double
         yield (f"C = ceil(0.9 K T / E), drops by {policy}, gated shared expert", config_of(

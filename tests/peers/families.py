@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.overrides import TorchFunctionMode
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 F = 24  # in every type below
 WIDE = {"hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "num_hidden_layers": 2,
@@ -41,7 +42,7 @@ INDEX = {"index_n_heads": 2, "index_head_dim": 16, "index_topk": 8}
 
 # What a tiny model of each type is made of, besides WIDE. A type that is not here has no entry in `run`'s table.
 TYPES = {
-    "mixtral": LOCAL, "granitemoe": LOCAL, "granitemoeshared": {**LOCAL, "shared_intermediate_size": 20},
+    "mixtral": LOCAL, "mixtral with padding": LOCAL, "granitemoe": LOCAL, "granitemoeshared": {**LOCAL, "shared_intermediate_size": 20},
     "granitemoehybrid": {**LOCAL, "shared_intermediate_size": 20, "layer_types": ["attention", "attention"], "mamba_n_heads": 2,
                          "mamba_d_head": 32},
     "granitemoe_swa": {**LOCAL, "shared_intermediate_size": 20},
@@ -80,7 +81,8 @@ TYPES = {
                       "qk_nope_head_dim": 8, "v_head_dim": 8, "num_layers": 2},
     "llama4_text": {"num_local_experts": 8, "num_experts_per_tok": 2, "interleave_moe_layer_step": 1, "intermediate_size_mlp": F},
     "gpt_oss": {**LOCAL, "swiglu_limit": 0.25, "layer_types": ["full_attention", "full_attention"]},
-    "afmoe": {**PLAIN, "num_dense_layers": 0}, "hy_v3": {**PLAIN, "first_k_dense_replace": 0}, "minimax_m2": LOCAL,
+    "gpt_oss in mxfp4": {**LOCAL, "swiglu_limit": 0.25, "layer_types": ["full_attention", "full_attention"]},
+    "phimoe": {**LOCAL, "router_jitter_noise": 0.125}, "afmoe": {**PLAIN, "num_dense_layers": 0}, "hy_v3": {**PLAIN, "first_k_dense_replace": 0}, "minimax_m2": LOCAL,
     "lfm2_moe": {**PLAIN, "num_dense_layers": 0, "layer_types": ["full_attention", "full_attention"]},
     "kolibri1": {**LOCAL, "norm_topk_prob": True, "shared_expert_intermediate_size": 20},
     "flint": {**PLAIN, "shared_expert_intermediate_size": 20, "mlp_only_layers": []},
@@ -248,13 +250,15 @@ def heard(module):
         yield losses
 
 
-def losses_of(model, block, x):
+def losses_of(model, block, x, mask=None):
     """By `run`'s names, the losses that the whole model reports of this block on x, and their coefficients in the model's own."""
     module = sys.modules[type(model).__module__]
     if not any(hasattr(module, name) for name in LOSSES):
         return {}
     whole, ids = whole_of(model), torch.randint(1, 64, (1, len(x)))
     given = {"input_ids": ids} if whole is model else {"inputs_embeds": whole.get_input_embeddings()(ids)}  # a talker has no ids
+    if mask is not None:
+        given["attention_mask"] = mask[None]
     block.register_forward_pre_hook(lambda _, args: (x[None], *args[1:]))  # whatever the layers before it say
     with heard(module) as losses:
         total = whole(**given, labels=ids, use_cache=False, output_router_logits=True).loss
@@ -279,11 +283,29 @@ def largest(got, wanted):
     return torch.stack([(got[name] - want).abs().max() / want.abs().max() for name, want in wanted.items()]).max().item()
 
 
+def keep_in_mxfp4(model, folder):
+    """Gives the experts numbers of 4 bits in blocks of 32, and the checkpoint those bits, as openai/gpt-oss has them."""
+    tensors = load_file(folder / "model.safetensors")
+    for name, weight in model.named_parameters():
+        if name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            experts, columns, rows = weight.shape  # (in, out) in the module
+            blocks = torch.randint(256, (experts, rows, columns // 32, 16), dtype=torch.uint8)
+            scales = torch.randint(120, 127, (experts, rows, columns // 32), dtype=torch.uint8)
+            with torch.no_grad():
+                weight.copy_(convert_moe_packed_tensors(blocks, scales, dtype=torch.float64))
+            del tensors[name]
+            tensors.update({name + "_blocks": blocks, name + "_scales": scales})
+    save_file(tensors, folder / "model.safetensors")
+
+
 def compared(program, kind, folder, width=F):
     """Yields how far off y and the gradient are, then how far off the losses are, or None where the module has none."""
-    model = model_of(kind, width)
+    in_mxfp4 = kind.endswith(" in mxfp4")
+    model = model_of(kind, 32 if in_mxfp4 else width)  # blocks of 32
     block, layer, beside = block_of(model)
     model.save_pretrained(folder)
+    if in_mxfp4:
+        keep_in_mxfp4(model, folder)
     x = torch.randn(24, model.config.get_text_config().hidden_size, dtype=torch.float64, requires_grad=True)
     dy = torch.randn_like(x)
     inputs, by_ids = {"x": x.detach(), "dy": dy}, getattr(block, "is_hash", False)
@@ -302,8 +324,13 @@ def compared(program, kind, folder, width=F):
         yield None
         return
 
+    options = []
+    if kind.endswith(" with padding"):
+        inputs["aux.token_mask"] = (torch.arange(len(x)) >= 5).int()
+        save_file(inputs, folder / "x.safetensors")
+        options = ["--set", "aux.0.masked=true"]
     with Double():
-        losses = losses_of(model, block, x)
+        losses = losses_of(model, block, x, inputs.get("aux.token_mask"))
         for loss, coefficient in losses.values():
             (coefficient * loss).backward(retain_graph=True)  # added to the gradients of y
     wanted = {"grad.x": x.grad, **{f"loss.{name}": loss.detach() for name, (loss, _) in losses.items()}}
@@ -311,7 +338,7 @@ def compared(program, kind, folder, width=F):
     for tensor in (routed.router if hasattr(routed, "router") else routed.gate).parameters():
         if tensor.grad is not None:  # a bias of the choice has none
             wanted["grad.router.weight" if tensor.dim() == 2 else "grad.router.bias"] = tensor.grad
-    yield largest(run(program, folder, layer), wanted) if losses else None
+    yield largest(run(program, folder, layer, *options), wanted) if losses else None
 
 
 def said(answer):

@@ -43,7 +43,7 @@ class Layer:
         leaves = {}
         for name, array in inputs.items():
             given = name == "router.selection_bias" or name.startswith(("noise.", "aux.")) or name == "router.given_ids"
-            dtype = torch.int64 if name == "router.given_ids" else self.routes_in if given else self.dtype
+            dtype = torch.int64 if name in wire.WHOLE else self.routes_in if given else self.dtype
             leaves[name] = torch.tensor(array, dtype=dtype, requires_grad=not given and name != "dy")
         self.stages, self.config, self.a = {}, config, leaves
         if config["router"]["score_function"] == "none":
@@ -84,7 +84,10 @@ class Layer:
         if routing:
             ids = torch.tensor(routing["router.topk_ids"])
         self.h, self.ids, chosen = h, ids, scores.gather(1, ids)
-        if router.get("renorm_stage") == "after_drop":
+        if router["renorm"] == "sparsemixer":
+            w = self.weights(self.shares_of_the_rest(h))
+            self.kept = self.keep(routing, chosen, w)
+        elif router.get("renorm_stage") == "after_drop":
             self.kept = self.keep(routing, chosen, chosen)
             w = self.weights(chosen * self.kept)
         else:
@@ -98,6 +101,17 @@ class Layer:
                 step = step - step.mean()
             s["router.next_selection_bias"] = a["router.selection_bias"] + step
         return ids, self.kept, w
+
+    def shares_of_the_rest(self, h):
+        """Each choice by a softmax of its own, over those that are left and near: as Phi-3.5-MoE has it."""
+        left, shares = h, []
+        for k in range(self.ids.shape[1]):
+            with torch.no_grad():
+                best = left.max(1, keepdim=True).values
+                far = (best - h) / h.abs().clamp(min=best) > 2 * self.config["router"]["sparsemixer_jitter"]
+            shares.append(torch.softmax(left.masked_fill(far, -torch.inf), 1).gather(1, self.ids[:, k:k + 1]))
+            left = left.scatter(1, self.ids[:, k:k + 1], -torch.inf)
+        return torch.cat(shares, 1)
 
     def best(self, chosen_by):
         """The K experts of each token: the sinks, which are the last ones, and the best of the others."""
@@ -313,18 +327,26 @@ class Layer:
         counted = counted.sum(1).to(scores.dtype)
         if aux.get("f_stage") == "post_drop_first":
             counted[:, 0] += ~self.kept.any(1)
-        counted = counted.view(groups, T // groups, E).sum(1)
+        counts = self.counts(aux)
+        counted = (counted * counts).view(groups, T // groups, E).sum(1)
         p = scores if self.config["router"]["score_function"] == "softmax" else scores / positive(scores.sum(1, keepdim=True))
         p = torch.softmax(self.h, 1) if aux.get("p_source") == "softmax" else p
         p = torch.softmax(scores, 1) if aux.get("p_source") == "softmax_of_scores" else p
-        shared, size = p.view(groups, T // groups, E).sum(1), torch.full((groups, 1), T // groups)
+        shared, size = (p * counts).view(groups, T // groups, E).sum(1), counts.view(groups, T // groups).long().sum(1, keepdim=True)
+        of_shares = size
         if more := aux.get("earlier_tokens"):
-            counted, shared = counted + self.a["aux.earlier_counts"], shared + self.a["aux.earlier_scores"]
-            size = size + more
+            counted, size = counted + self.a["aux.earlier_counts"], size + more
+            if not aux.get("p_of_batch"):
+                shared, of_shares = shared + self.a["aux.earlier_scores"], size
         if aux.get("divisor") == "kept":
-            size = positive(counted.sum(1, keepdim=True))
-        loss = (counted / size * (shared / size)).sum(1).mean() * (E if aux["multiply"] == "E2_mean" else 1 / E)
+            size = of_shares = counted.sum(1, keepdim=True)
+        loss = (counted / positive(size) * (shared / positive(of_shares))).sum(1).mean() * (E if aux["multiply"] == "E2_mean" else 1 / E)
         return loss / K if aux["f_divide_by_k"] else loss
+
+    def counts(self, aux):
+        """1 for every token that counts in a loss, 0 for padding: (T, 1)."""
+        scores = self.stages["router.scores"]
+        return self.a["aux.token_mask"].to(scores.dtype)[:, None] if aux.get("masked") else torch.ones_like(scores[:, :1])
 
     def load(self, against_last):
         """How many tokens each expert would get if its noise were drawn anew."""
@@ -342,11 +364,13 @@ class Layer:
         if aux["kind"] == "z":
             clean = aux.get("z_of") == "clean"
             l = torch.logsumexp(self.stages["router.logits"], 1) if clean else self.stages["router.logsumexp"]
-            return l.square().mean()
+            return (l.square() * self.counts(aux)[:, 0]).sum() / positive(self.counts(aux).sum())
         experts = self.h.shape[1]
         importance = torch.zeros(experts, dtype=w.dtype).index_add(0, self.ids.flatten(), w.flatten())
         if aux.get("importance_of") == "scores":
             importance = self.stages["router.scores"].sum(0)
+        if aux.get("importance_of") == "clean_scores":
+            importance = torch.softmax(self.stages["router.logits"], 1).sum(0)
         v = self.load(aux.get("load_against") == "last_chosen") if aux["kind"] == "cv_load" else importance
         if aux.get("variance") == "unbiased":
             return v.var() / (v.mean().square() + aux["epsilon"])
@@ -367,6 +391,8 @@ class Layer:
         variables = {name: leaf for name, leaf in self.a.items() if leaf.requires_grad or name == "router.selection_bias"}
         result = {name: array(value) for name, value in {**stages, "loss.task": task, "loss.total": total}.items()}
         differentiated = ("expert.", "latent.", "combine.sum", "router.scores", "router.logits", "router.noisy", "router.topk_w")
+        if self.config["router"].get("renorm") == "sparsemixer":
+            self.stages.pop("router.scores")  # which the weights do not pass through
         for name, value in {**self.stages, **variables}.items():
             if name.startswith(differentiated) or name in variables:
                 grad = torch.zeros_like(value) if value.grad is None else value.grad

@@ -9,6 +9,7 @@ import numpy as np
 
 TYPES = {"f64": "<f8", "f32": "<f4", "f16": "<f2", "bf16": "<u2", "i32": "<i4", "i64": "<i8", "u8": "<u1"}
 REAL = ["f64", "f32", "f16", "bf16"]
+WHOLE = ("router.given_ids", "aux.token_mask")  # inputs of whole numbers
 
 
 class Refusal(Exception):
@@ -137,8 +138,12 @@ def shapes(config):
         inputs["noise.priority"] = [T, E]
     if router.get("choice") == "given":
         inputs["router.given_ids"] = [T, shape["top_k"]]
-    if any(loss.get("earlier_tokens") for loss in config["aux"]):
-        inputs.update({"aux.earlier_counts": [E], "aux.earlier_scores": [E]})
+    if earlier := [loss for loss in config["aux"] if loss.get("earlier_tokens")]:
+        inputs["aux.earlier_counts"] = [E]
+        if any(not loss.get("p_of_batch") for loss in earlier):
+            inputs["aux.earlier_scores"] = [E]
+    if any(loss.get("masked") for loss in config["aux"]):
+        inputs["aux.token_mask"] = [T]
     if config["noise"]["kind"] == "gaussian_learned":
         inputs.update({"router.noise_weight": [E, D], "noise.gaussian_learned": [T, E]})
     if shared:
@@ -174,7 +179,7 @@ def inputs_of(request):
     for key in {**wanted, **given}:
         need(key in given, key, "must be there")
         need(key in wanted, key, "is not an input of this config")
-        whole = key == "router.given_ids"
+        whole = key in WHOLE
         fits = given[key]["shape"] == wanted[key] and (given[key]["dtype"] in REAL) != whole
         need(fits, key, f"must be {'whole' if whole else 'real'} numbers of shape {wanted[key]}")
         need("recipe" not in given[key], key, "must be given in numbers, not as a recipe")
@@ -186,6 +191,7 @@ def inputs_of(request):
     ids = arrays.get("router.given_ids", np.zeros((0, 1)))
     need(np.all((ids >= 0) & (ids < request["config"]["shape"]["num_experts"])), "router.given_ids", "must be experts")
     need(all(len(set(of_token)) == len(of_token) for of_token in ids), "router.given_ids", "must differ in each token")
+    need(np.isin(arrays.get("aux.token_mask", []), (0, 1)).all(), "aux.token_mask", "must be 0 or 1")
     return arrays
 
 

@@ -26,9 +26,11 @@ inline bool scores_are_logits(ScoreFunction function) {
 inline bool is_given(const Router& r) { return answer(r.choice, {false, true}); }
 inline bool is_given(const Config& c) { return has_router(c) && is_given(c.router); }
 
-/// Are the weights divided by a sum, of them or of their squares? none, sum, l2
-inline bool shares_a_sum(const Router& r) { return answer(r.renorm, {false, true, true}); }
-inline bool shares_squares(const Router& r) { return answer(r.renorm, {false, false, true}); }
+/// Are the weights divided by a sum, of them or of their squares? none, sum, l2, sparsemixer
+inline bool shares_a_sum(const Router& r) { return answer(r.renorm, {false, true, true, false}); }
+inline bool shares_squares(const Router& r) { return answer(r.renorm, {false, false, true, false}); }
+/// Is each weight a share of its own, of what was left when it was chosen?
+inline bool shares_what_is_left(const Router& r) { return answer(r.renorm, {false, false, false, true}); }
 inline bool has_denominator(const Config& c) { return shares_a_sum(c.router); }
 /// Do only kept choices take part in that sum? before_drop, after_drop
 inline bool shares_what_is_kept(const Router& r) { return answer(r.renorm_stage, {false, true}); }
@@ -41,7 +43,8 @@ inline bool clamps_sum(const Router& r) {
 inline bool adds_to_sum(const Router& r) { return r.renorm_epsilon > 0 && !clamps_sum(r); }
 /// Is a weight the softmax of the chosen logits, at least where no sum is too small?
 inline bool weights_by_logits(const Router& r) {
-  return shares_a_sum(r) && !shares_squares(r) && couples_experts(r.score_function) && !adds_to_sum(r);
+  return shares_what_is_left(r) ||
+         (shares_a_sum(r) && !shares_squares(r) && couples_experts(r.score_function) && !adds_to_sum(r));
 }
 /// Are scores of logits that are drawn together first?
 inline bool caps_logits(const Router& r) { return r.logit_softcap > 0; }
@@ -181,7 +184,11 @@ inline bool is_of_logits(const Aux& a) { return answer(a.kind, {false, true, fal
 inline bool is_of_importance(const Aux& a) { return answer(a.kind, {false, false, true, false}); }
 inline bool is_of_load(const Aux& a) { return answer(a.kind, {false, false, false, true}); }
 inline bool is_unbiased(const Aux& a) { return answer(a.variance, {false, true}); }  // population, unbiased
-inline bool sums_scores(const Aux& a) { return answer(a.importance_of, {false, true}); }  // weights, scores
+/// Is an expert's importance the sum of all scores for it? Of logits without noise? weights, scores, clean_scores
+inline bool sums_scores(const Aux& a) { return answer(a.importance_of, {false, true, true}); }
+inline bool sums_clean_scores(const Aux& a) {
+  return is_of_importance(a) && answer(a.importance_of, {false, false, true});
+}
 /// normalised_score, softmax, softmax_of_scores
 inline bool of_softmax(const Aux& a) { return answer(a.p_source, {false, true, false}); }
 inline bool of_softmax_of_scores(const Aux& a) { return answer(a.p_source, {false, false, true}); }
@@ -211,6 +218,19 @@ inline bool counts_earlier(const Aux& a) { return is_balance(a) && a.earlier_tok
 inline bool counts_earlier(const Config& c) {
   for (const Aux& aux : c.aux)
     if (counts_earlier(aux)) return true;
+  return false;
+}
+/// Are their scores part of it, too, or their counts alone?
+inline bool scores_earlier(const Aux& a) { return counts_earlier(a) && !a.p_of_batch; }
+inline bool scores_earlier(const Config& c) {
+  for (const Aux& aux : c.aux)
+    if (scores_earlier(aux)) return true;
+  return false;
+}
+/// Do some tokens not count in a loss: padding?
+inline bool has_mask(const Config& c) {
+  for (const Aux& aux : c.aux)
+    if (aux.masked) return true;
   return false;
 }
 /// Does a loss ask who would be chosen next?

@@ -40,14 +40,24 @@ std::vector<Num> variation_backward(const std::vector<Num>& v, const Aux& aux, c
   return dv;
 }
 
+/// The scores that importances are sums of: those that experts are chosen by, or the softmax of logits without noise.   -> (T, E)
+template <typename Num>
+Matrix<Num> summed_scores(const Aux& aux, const Routing<Num>& r) {
+  if (!sums_clean_scores(aux)) return r.scores;
+  Matrix<Num> s(r.scores.rows(), r.scores.cols());
+  for (Index t = 0; t < s.rows(); ++t) softmax(row(r.noise.clean, t), s.cols(), row(s, t));
+  return s;
+}
 /// What each expert's choices weigh together, or all scores for it.   w (T, K) or s (T, E) -> (E)
 ///   (M2)  importance_e = sum of w_tk over e_tk = e   or, importance_of scores,   sum_t s_te
+///         or, importance_of clean_scores,   sum_t softmax(z_t)_e of logits without noise
+/// Source of clean_scores: google-research/vmoe, vmoe/nn/routing.py, _importance_auxiliary_loss.
 template <typename Num>
 std::vector<Num> importance_forward(const Aux& aux, const Routing<Num>& r) {
   const Index T = r.scores.rows(), E = r.scores.cols();
   if (sums_scores(aux)) {
     std::vector<Num> of_scores;
-    const Matrix<Num> by_expert = r.scores.transpose();
+    const Matrix<Num> by_expert = summed_scores(aux, r).transpose();
     for (Index e = 0; e < E; ++e) of_scores.push_back(sum(row(by_expert, e), T));
     return of_scores;
   }
@@ -63,10 +73,21 @@ std::vector<Num> importance_forward(const Aux& aux, const Routing<Num>& r) {
   });
   return importance;
 }
-///   (M2')  dw_tk = d importance_e_tk, added to dw (T, K),   or   ds_te = d importance_e, added to ds (T, E)
+///   (M2')  dw_tk = d importance_e_tk, added to dw (T, K),   or   ds_te = d importance_e, added to ds (T, E),
+///          or   dz_t = softmax'(d importance) in logits without noise, added to dz (T, E)
 template <typename Num>
 void importance_backward(const Aux& aux, const Routing<Num>& r, const std::vector<Num>& dimportance,
-                         Matrix<Num>& dw, Matrix<Num>& ds) {
+                         Matrix<Num>& dw, Matrix<Num>& ds, Matrix<Num>& dz) {
+  if (sums_clean_scores(aux)) {
+    const Matrix<Num> s = summed_scores(aux, r);
+    const Index E = s.cols();
+    std::vector<Num> dt = buffer<Num>(E);
+    for (Index t = 0; t < s.rows(); ++t) {
+      softmax_backward(row(s, t), dimportance.data(), E, dt.data());
+      for (Index e = 0; e < E; ++e) dz(t, e) += at(dt, e);
+    }
+    return;
+  }
   if (sums_scores(aux)) {
     for (Index t = 0; t < ds.rows(); ++t)
       for (Index e = 0; e < ds.cols(); ++e) ds(t, e) += at(dimportance, e);

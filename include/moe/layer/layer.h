@@ -20,7 +20,8 @@ Num aux_forward(const Config& config, const Aux& aux, const Routing<Num>& r, con
     case AuxKind::Switch:
       return balance_forward(aux, config.router.score_function, config.shape.num_groups, r, plan);
     case AuxKind::Z:
-      return z_loss_forward(is_of_clean(aux) ? log_sum_exp_of(r.noise.clean) : r.logsumexp);
+      return z_loss_forward(is_of_clean(aux) ? log_sum_exp_of(r.noise.clean) : r.logsumexp,
+                            counted_tokens(aux, r));
     case AuxKind::CvImportance:
       return variation(importance_forward(aux, r), aux).V;
     case AuxKind::CvLoad:
@@ -157,6 +158,7 @@ Trace<Num> layer_forward(const Config& config, const Params<Num>& params, const 
     if (updates_bias(config)) a.router.next_bias = updated_bias(config.bias_update, b, a.dispatch);
     a.router.earlier_counts = all_rows(params.earlier_counts);
     a.router.earlier_scores = all_rows(params.earlier_scores);
+    a.router.token_mask = all_rows(params.token_mask);
   } else {
     a.router.weights = Matrix<Num>::Constant(T, K, Num(1));
   }
@@ -182,7 +184,7 @@ ExpertTrace<Num> expert_trace(const Config& config, const Trace<Num>& a, Index e
           {}};
 }
 
-/// visit(z, bend) for every number whose place above or below `bend` decides what (X2) is, of all experts, or (R3).
+/// visit(z, bend) for every number whose place above or below `bend` decides what (X2) is, of all experts, or (R3) or (R8).
 template <typename Num, typename Visit>
 void each_bend(const Config& config, const Trace<Num>& a, Visit visit) {
   for (Index t = 0; clamps_sum(config.router) && t < a.x.rows(); ++t) {
@@ -190,6 +192,8 @@ void each_bend(const Config& config, const Trace<Num>& a, Visit visit) {
         picked(a.router.scores, t, a.router.expert, partners(config.router, a.dispatch, t));
     visit(sum(s.data(), static_cast<Index>(s.size())), config.router.renorm_epsilon);
   }
+  if (shares_what_is_left(config.router))
+    each_bend_of_choices(config.router, scored(a.router), a.router.expert, visit);
   each_bend(config.experts, a.gate, a.up, visit);
   if (has_shared(config)) each_bend(shared_form(config), a.shared.expert.gate, a.shared.expert.up, visit);
 }
@@ -209,14 +213,15 @@ Matrix<Num> logits_backward(const Config& config, const Trace<Num>& a, Grads<Num
       balance_backward(aux, config.router.score_function, config.shape.num_groups, a.router, a.dispatch, each,
                        ds, dh);
     if (is_of_logits(aux) && is_of_clean(aux))
-      z_loss_backward(a.router.noise.clean, log_sum_exp_of(a.router.noise.clean), each, dz);
+      z_loss_backward(a.router.noise.clean, log_sum_exp_of(a.router.noise.clean),
+                      counted_tokens(aux, a.router), each, dz);
     else if (is_of_logits(aux))
-      z_loss_backward(scored(a.router), a.router.logsumexp, each, dh);
+      z_loss_backward(scored(a.router), a.router.logsumexp, counted_tokens(aux, a.router), each, dh);
     if (is_of_importance(aux)) {
       const StageScope<Num> of_weights(sums_scores(aux) ? Tensor::grad_router_logits
                                                         : Tensor::grad_router_topk_weights);
       const std::vector<Num> importance = importance_forward(aux, a.router);
-      importance_backward(aux, a.router, variation_backward(importance, aux, each), g.topk_weights, ds);
+      importance_backward(aux, a.router, variation_backward(importance, aux, each), g.topk_weights, ds, dz);
     }
     if (is_of_load(aux))
       load_backward(aux, a.router, variation_backward(load_forward(aux, a.router), aux, each), dz, dscale,

@@ -2,6 +2,7 @@
 
 #include "moe/layer/choose.h"
 #include "moe/layer/plan.h"
+#include "moe/layer/remaining.h"
 #include "moe/params.h"
 
 namespace moe {
@@ -24,6 +25,7 @@ struct Routing {
   Matrix<Num> denominator;  // (T, 1) the sum of the scores that share a weight of 1; where renorm is Sum
   Matrix<Num> next_bias;    // (1, E) where the selection bias is updated
   Matrix<Num> earlier_counts, earlier_scores;  // (1, E) of tokens that are not here, where a loss counts them
+  Matrix<Num> token_mask;                      // (1, T) whether a token counts in a loss, where not all do
 };
 
 /// The logits of (R2).
@@ -135,7 +137,8 @@ void share_backward(const Router& router, const Num* s, const Num* p, const Num*
 inline std::vector<Index> partners(const Router& router, const Plan& plan, Index t) {
   std::vector<Index> slots;
   for (Index k = 0; k < plan.kept.cols(); ++k)
-    if (!shares_what_is_kept(router) || plan.kept(t, k) != 0) slots.push_back(k);
+    if (shares_what_is_left(router) || !shares_what_is_kept(router) || plan.kept(t, k) != 0)
+      slots.push_back(k);
   return slots;
 }
 
@@ -195,7 +198,10 @@ void weights_forward(const Router& router, const Matrix<Num>& b, const IdMatrix&
         const auto n = static_cast<Index>(slots.size());
         const std::vector<Num> s = picked(r.scores, t, expert, slots);
         std::vector<Num> p = buffer<Num>(n);
-        share_forward(router, picked(scored(r), t, expert, slots).data(), s.data(), n, p.data());
+        if (shares_what_is_left(router))
+          remaining_forward(router, row(scored(r), t), row(r.scores, t), E, row(expert, t), K, p.data());
+        else
+          share_forward(router, picked(scored(r), t, expert, slots).data(), s.data(), n, p.data());
         for (Index i = 0; i < n; ++i) r.shares(t, at(slots, i)) = at(p, i);
         for (Index k = 0; k < K; ++k) {
           w(t, k) = factor * r.shares(t, k);
@@ -256,7 +262,7 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
       }
       const std::vector<Num> s = picked(r.scores, t, r.expert, slots);
       const bool through_logits = weights_by_logits(router) && counts_in_full(router, s.data(), n);
-      {
+      if (!shares_what_is_left(router)) {
         const StageScope<Num> stage(Tensor::grad_router_scores);
         share_backward(router, s.data(), p.data(), dp.data(), n, ds_n.data());
       }
@@ -264,10 +270,12 @@ RoutingGrads<Num> route_backward(const Router& router, const Routing<Num>& r, co
         const std::vector<Num> plain = without_offset(router, row(r.scores, t), E);
         back(router.score_function, row(scored(r), t), plain.data(), row(ds, t), E, row(dz, t));
       };
-      if (through_logits) {
-        of_scores();
+      if (through_logits) of_scores();
+      if (shares_what_is_left(router))
+        remaining_backward(router, row(scored(r), t), row(r.scores, t), E, row(r.expert, t), n, dp.data(),
+                           row(ds, t), row(dz, t));
+      else if (through_logits)
         softmax_backward(p.data(), dp.data(), n, dz_n.data());
-      }
       for (Index i = 0; i < n; ++i) ds(t, r.expert(t, at(slots, i))) += at(ds_n, i);
       if (!through_logits) of_scores();
       for (Index i = 0; i < n; ++i) dz(t, r.expert(t, at(slots, i))) += at(dz_n, i);

@@ -174,6 +174,9 @@ struct Bound {
   /// For group scores only, whose bound holds whatever is chosen; all other decisions are given.
   friend bool greater(const Bound& a, const Bound& b) { return a.v > b.v; }
   friend bool same(const Bound& a, const Bound& b) { return a.v == b.v; }
+  friend bool in_doubt(const Bound& a, const Bound& b) {
+    return a.e + b.e > 0 && std::abs(a.v - b.v) <= a.e + b.e;
+  }
 };
 
 template <>

@@ -117,6 +117,12 @@ Num at_least_slope(const Num& z, const Num& limit) {
 template <typename Num, typename Other>
 void cover(Num*, Index, Other) {}
 
+/// May rounding decide whether a or b is larger?
+template <typename Num>
+bool in_doubt(const Num&, const Num&) {
+  return false;
+}
+
 /// A whole number that a decision made: up to `off` more or less where rounding may decide otherwise.
 template <typename Num>
 Num counted(double n, double off) {

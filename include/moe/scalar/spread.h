@@ -135,6 +135,7 @@ struct Spread {
   /// For group scores only; all other decisions are given.
   friend bool greater(const Spread& a, const Spread& b) { return a.v > b.v; }
   friend bool same(const Spread& a, const Spread& b) { return a.v == b.v; }
+  friend bool in_doubt(const Spread& a, const Spread& b) { return a.var + b.var > 0 && near(a, b); }
 };
 
 template <>

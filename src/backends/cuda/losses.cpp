@@ -17,7 +17,7 @@ BalanceView Layer<S>::balance_view(const Aux& aux, std::size_t i) {
   v.expert = selected ? r.expert.data() : r.retopk.data();
   v.kept = selected && after_drops(aux.f_stage) ? r.plan.kept.data() : nullptr;
   v.scores = r.scores.data();
-  v.factor = T == 0 ? 0 : balance_factor<double>(aux, E, K, {0, T / parts, parts});
+  v.factor = T == 0 ? 0 : balance_factor<double>(aux, E, K, {T / parts, T / parts, parts});
   v.counts = load_[i].prepare(parts * E, lanes_.stream());
   count_load(lanes_.stream(), v);
   return v;
