@@ -84,6 +84,38 @@ TEST_CASE("named weights: any names and layouts, as a table says") {
   CHECK(file.read(halves).at(Tensor::experts_gate).real(4) == want.at(Tensor::experts_up).real(0));
 }
 
+TEST_CASE("named weights: biases of each expert, in one vector for gate and up, or alone") {
+  const Scratch folder;
+  const std::string weights = folder / "w.safetensors", table = folder / "names.json";
+  const Config config = narrow_layer({"experts.bias=per_expert"});
+  const Inputs want = seeded_inputs(config);
+  Arrays all;
+  std::ofstream names(table);
+  names << '{';
+  for (const Tensor id :
+       {Tensor::router_weight, Tensor::experts_gate, Tensor::experts_up, Tensor::experts_down}) {
+    all.emplace_back(name_of(id), materialized(want.at(id)));
+    names << '"' << name_of(id) << R"(":")" << name_of(id) << R"(",)";
+  }
+  names
+      << R"("experts.gate_bias":{"name":"b13.{e}","half":"first"},"experts.up_bias":{"name":"b13.{e}","half":"second"},)"
+      << R"("experts.down_bias":"b2.{e}"})";
+  names.close();
+  for (Index e = 0; e < 2; ++e) {
+    std::vector<double> both, down;
+    for (const Tensor id : {Tensor::experts_gate_bias, Tensor::experts_up_bias})
+      for (Index f = 0; f < 3; ++f) both.push_back(want.at(id).real(e * 3 + f));
+    for (Index d = 0; d < 4; ++d) down.push_back(want.at(Tensor::experts_down_bias).real(e * 4 + d));
+    all.emplace_back("b13." + std::to_string(e), array_of({6}, both.data()));
+    all.emplace_back("b2." + std::to_string(e), array_of({4}, down.data()));
+  }
+  write_safetensors(weights, all);
+  const Inputs got = named_weights(weights, table, config, {});
+  REQUIRE(got.size() == 7);
+  for (const auto& [id, a] : got)
+    for (Index i = 0; i < a.size(); ++i) CHECK(a.real(i) == want.at(id).real(i));
+}
+
 TEST_CASE("named weights: a table that is wrong is an error that says where") {
   const Written file;
   CHECK(file.error(Json::array()) == " must be an object, from names of tensors to names in a checkpoint");

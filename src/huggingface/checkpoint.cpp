@@ -99,7 +99,8 @@ void append(Checkpoint& file, const std::string& name, const NamedPart& part, bo
   if (dims.size() == 3 && one.dims.size() == 2 &&
       one.dims[0] % dims[0] == 0)  // all experts, one below the other
     one.dims = {dims[0], one.dims[0] / dims[0], one.dims[1]};
-  const bool vectors = part.id == Tensor::experts_gate_bias || part.id == Tensor::experts_up_bias;
+  const bool vectors =
+      dims.size() == 2 && (part.id == Tensor::experts_gate_bias || part.id == Tensor::experts_up_bias);
   Layout to{dims.size() == 3 || vectors ? dims[0] : 1,
             vectors ? dims[1] : dims[dims.size() == 1 ? 0 : dims.size() - 2],
             vectors || dims.size() == 1 ? 1 : dims.back(),
