@@ -47,6 +47,7 @@ void check_backend_cpu(const std::string& dtype, int skipped) {
                               "router.score_function = \"identity\"",
                               "router.choice = \"given\"",
                               "router.second_policy = \"threshold\"",
+                              "router.renorm = \"sparsemixer\"",
                               "noise.kind = \"gumbel\"",
                               "noise.kind = \"input_jitter\"",
                               "capacity.priority = \"random\"",
