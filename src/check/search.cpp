@@ -1,3 +1,5 @@
+#include <set>
+
 #include "admissible.h"
 #include "judging.h"
 #include "moe/validate.h"
@@ -29,32 +31,34 @@ class DecisionSearch {
 
   std::optional<Decisions> nearest() {
     const double least = least_;
-    if (!has("router.topk_ids")) try_experts();
-    if (!has("dispatch.kept")) try_places();
+    const std::vector<Choice> all = has("router.topk_ids") ? std::vector<Choice>() : choices();
+    for (const Choice& one : all) try_choice(one.experts, one.token);
+    if (!has("dispatch.kept")) try_places(best_);
+    thorough_ = true;
+    while (left_ > 0 && leads_nearer(all)) {
+    }
     return least_ < least ? std::optional(best_) : std::nullopt;
   }
   bool all_tried() const { return left_ >= 0; }
 
  private:
-  bool has(const char* name) const { return tensor_of(a_.tensors, name) != nullptr; }
-
-  /// Token by token as long as that leads nearer; and where it leads no further, two tokens at once, since a loss may tell
-  /// only of both: none of these beyond the evaluations that are allowed.
-  void try_experts() {
-    const std::vector<Choice> all = choices();
-    for (const Choice& one : all) try_choice(one.experts, one.token);
-    for (double before = HUGE_VAL; least_ < before && left_ > 0;) {
-      before = least_;
-      for (std::size_t i = 0; i < all.size() && left_ > 0; ++i) try_choice(all[i].experts, all[i].token);
-      for (std::size_t i = 0; i < all.size(); ++i)
-        for (std::size_t k = i + 1; k < all.size() && left_ > 0; ++k)
-          if (all[i].token != all[k].token) try_both(all[i], all[k]);
-    }
-  }
   struct Choice {
     Index token;
     std::vector<Index> experts;
   };
+  bool has(const char* name) const { return tensor_of(a_.tensors, name) != nullptr; }
+
+  /// One more round over tokens and places; and where that leads no further, over two tokens at once, since a loss may tell
+  /// only of both: none of these beyond the evaluations that are allowed.
+  bool leads_nearer(const std::vector<Choice>& all) {
+    const double before = least_;
+    for (std::size_t i = 0; i < all.size() && left_ > 0; ++i) try_choice(all[i].experts, all[i].token);
+    if (!has("dispatch.kept") && left_ > 0) try_places(best_);
+    for (std::size_t i = 0; least_ == before && i < all.size(); ++i)
+      for (std::size_t k = i + 1; k < all.size() && left_ > 0; ++k)
+        if (all[i].token != all[k].token) try_both(all[i], all[k]);
+    return least_ < before;
+  }
   /// What each token may have chosen, in each order that makes a difference.
   std::vector<Choice> choices() const {
     std::vector<Choice> all;
@@ -73,33 +77,55 @@ class DecisionSearch {
   void try_both(const Choice& a, const Choice& b) {
     IdMatrix ids = best_.expert;
     take(a.experts, a.token, ids), take(b.experts, b.token, ids);
-    if (ids != best_.expert) consider(decisions_for(j_.c.config, j_.c.golden.inputs, ids, {}));
+    try_ids(ids);
   }
   void try_choice(const std::vector<Index>& choice, Index t) {
     IdMatrix ids = best_.expert;
     take(choice, t, ids);
-    if (ids != best_.expert) consider(decisions_for(j_.c.config, j_.c.golden.inputs, ids, {}));
+    try_ids(ids);
+  }
+  /// These experts, with the places that they lead to, and with those that rounding may give instead, as far as they change.
+  void try_ids(const IdMatrix& ids) {
+    if (ids == best_.expert) return;
+    std::set<std::int32_t> moved;  // experts of which somebody goes, or comes to
+    for (Index i = 0; i < ids.size(); ++i)
+      if (ids.data()[i] != best_.expert.data()[i]) moved.insert({ids.data()[i], best_.expert.data()[i]});
+    const Decisions made = decisions_for(j_.c.config, j_.c.golden.inputs, ids, {});
+    Matrix<std::uint8_t> kept = made.plan.kept;
+    for (Index i = 0; i < kept.size(); ++i)
+      if (moved.count(ids.data()[i]) == 0) kept.data()[i] = best_.plan.kept.data()[i];
+    const Decisions as_found =
+        kept == made.plan.kept ? made : decisions_for(j_.c.config, j_.c.golden.inputs, ids, kept);
+    consider(made);
+    if (!thorough_ || has("dispatch.kept")) return;
+    if (kept != made.plan.kept && left_ > 0) consider(as_found);
+    if (left_ > 0) try_places(as_found, &moved);
   }
 
-  /// An assignment that was dropped in the place of one that was kept, where rounding may rank them either way.
-  void try_places() {
+  /// An assignment that was dropped in the place of one that was kept, where rounding may rank them either way: of all
+  /// experts, or of some.
+  void try_places(const Decisions& from, const std::set<std::int32_t>* of = nullptr) {
     const Config& config = j_.c.config;
     if (!has_capacity(config) || !ranks_by_numbers(config.capacity)) return;
     const ProfileScope scope(j_.profile);
+    const IdMatrix expert = from.expert;
     const std::vector<Key<Bound>> keys =
-        priority_keys(config, all_.z, best_.expert, lots_of(params_of<Bound>(config, j_.c.golden.inputs)));
+        priority_keys(config, all_.z, expert, lots_of(params_of<Bound>(config, j_.c.golden.inputs)));
     const Index K = config.shape.top_k, T = config.shape.num_tokens;
     const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
     const auto key = [&](Index i) { return at(keys, ranks_assignments(config.capacity) ? i : i / K).score; };
+    const auto kept = [&]() -> const Matrix<std::uint8_t>& {
+      return of == nullptr ? best_.plan.kept : from.plan.kept;
+    };
     for (Index i = 0; i < T * K; ++i)
-      for (Index k = 0; k < T * K; ++k) {
-        const Matrix<std::uint8_t>& kept = best_.plan.kept;
-        const bool rivals = best_.expert.data()[i] == best_.expert.data()[k] &&
+      for (Index k = 0; k < T * K && (of == nullptr || left_ > 0); ++k) {
+        const bool rivals = expert.data()[i] == expert.data()[k] &&
                             i / K * scopes / T == k / K * scopes / T && high(key(k)) >= low(key(i));
-        if (!rivals || kept.data()[i] == 0 || kept.data()[k] != 0) continue;
-        Matrix<std::uint8_t> other = kept;
+        if (!rivals || kept().data()[i] == 0 || kept().data()[k] != 0) continue;
+        if (of != nullptr && of->count(expert.data()[i]) == 0) continue;
+        Matrix<std::uint8_t> other = kept();
         std::swap(other.data()[i], other.data()[k]);
-        consider(decisions_for(config, j_.c.golden.inputs, best_.expert, other));
+        consider(decisions_for(config, j_.c.golden.inputs, expert, other));
       }
   }
 
@@ -107,7 +133,8 @@ class DecisionSearch {
     if (left_-- <= 0) return;
     if (const double d = distance(made); d < least_) best_ = std::move(made), least_ = d;
   }
-  /// How far what was returned is from what these decisions give, in shares of the largest number of each tensor.
+  /// How far what was returned is from what these decisions give: of each tensor all differences over all numbers of both, so
+  /// that what is mended of one token shows beside what is wrong of another, and no tensor alone decides.
   double distance(const Decisions& made) const {
     const Arrays right = evaluate<double>(j_.c.config, j_.c.golden.inputs, &made, a_.backward);
     double all = 0;
@@ -116,8 +143,8 @@ class DecisionSearch {
       if (a == nullptr || !is_real(got.format) || a->dims != got.dims) continue;
       double off = 0, size = 0;
       for (Index i = 0; i < a->size(); ++i) {
-        if (std::isfinite(got.real(i))) off = std::max(off, std::abs(got.real(i) - a->real(i)));
-        size = std::max(size, std::abs(a->real(i)));
+        if (!std::isfinite(got.real(i))) continue;
+        off += std::abs(got.real(i) - a->real(i)), size += std::abs(got.real(i)) + std::abs(a->real(i));
       }
       if (size > 0) all += off / size;
     }
@@ -128,7 +155,8 @@ class DecisionSearch {
   const Aligned& a_;
   Decisions best_;
   double least_;
-  Index left_;  // evaluations
+  Index left_;             // evaluations
+  bool thorough_ = false;  // are places tried beside experts?
   Rankings all_;
 };
 
