@@ -59,6 +59,74 @@ TEST_CASE("search: where there are more choices than can be tried, a FAIL says s
       "; not all choices that rounding allows were tried: router.topk_ids would say which was made"));
 }
 
+TEST_CASE("search: a token alone has nothing of losses, whose inputs are not its own") {
+  // 64 tokens and 8 experts: the row of token 8 of aux.earlier_counts would lie behind its end.
+  CheckCase c = case_with_equals(1, [](Index e) { return e / 2 * 2; });
+  c.config.aux.front().earlier_tokens = 3;
+  for (const Tensor id : {Tensor::aux_earlier_counts, Tensor::aux_earlier_scores})
+    c.golden.inputs[id] = seeded_inputs(c.config).at(id);
+  const CaseVerdict verdict = verdict_on_y_of(c, [](std::int32_t e) { return e ^ 1; });
+  CAPTURE(verdict.reason);
+  CHECK(verdict.status <= Status::LowPower);
+}
+
+namespace {
+
+/// Three tokens that ask one expert for its one place, by softmax scores of z_t = 1, 1 - d and 1 - 2 d.
+CheckCase three_in_a_queue(double d) {
+  CheckCase c;
+  c.golden.id = "test/queue";
+  c.config = load_config("mixtral",
+                         {"shape.hidden_size=4", "shape.ffn_size=3", "shape.num_experts=2", "shape.top_k=1",
+                          "router.renorm=none", "capacity.mode=fixed", "capacity.fixed=1",
+                          "capacity.priority=weight", "aux=[]"},
+                         3)
+                 .config;
+  c.golden.inputs = seeded_inputs(c.config);
+  const double x[] = {1, 0, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1}, w[] = {1, 1 - d, 1 - 2 * d, 0, 0, 0, 0, 0};
+  c.golden.inputs[Tensor::x] = array_of({3, 4}, x);
+  c.golden.inputs[Tensor::router_weight] = array_of({2, 4}, w);
+  return c;
+}
+/// What `check` says of y in bf16 if token t has the place.
+Status status_if_kept(const CheckCase& c, const Profile& profile, Index t) {
+  Matrix<std::uint8_t> kept = zeros<std::uint8_t>(3, 1);
+  kept(t, 0) = 1;
+  const Decisions made = decisions_for(c.config, c.golden.inputs, zeros<std::int32_t>(3, 1), kept);
+  Answer answer;
+  const ProfileScope scope(profile);
+  for (const auto& [name, a] : evaluate<Narrow>(c.config, c.golden.inputs, &made, false))
+    if (name == "y") answer.tensors.emplace_back(name, converted(a, Format::BF16, name));
+  return check(c, answer, {profile, Mode::EndToEnd}).status;
+}
+
+}  // namespace
+
+TEST_CASE("search: what no two roundings at once allow is not reached by one after the other") {
+  const Profile& profile = profile_called("bf16_every_op");
+  for (int i = 1; i < 64; ++i) {
+    const CheckCase c = three_in_a_queue(i / 128.0);
+    bool chain = false;
+    {
+      const ProfileScope scope(profile);
+      const std::vector<Key<Bound>> keys =
+          priority_keys(c.config, rankings(c.config, c.golden.inputs, profile).z, zeros<std::int32_t>(3, 1),
+                        lots_of(params_of<Bound>(c.config, c.golden.inputs)));
+      const auto before = [&](Index a, Index b) {
+        return surely_asks_before(c.config.capacity, keys, 1, a, b);
+      };
+      chain = !before(0, 1) && !before(1, 2) && before(0, 2);
+    }
+    if (!chain) continue;
+    CAPTURE(i);
+    CHECK(status_if_kept(c, profile, 0) <= Status::LowPower);
+    CHECK(status_if_kept(c, profile, 1) <= Status::LowPower);
+    CHECK(status_if_kept(c, profile, 2) == Status::Fail);
+    return;
+  }
+  FAIL("no distance is in doubt once and not twice");
+}
+
 TEST_CASE("search: two tokens at once, where only a loss tells of choices that are not taken up") {
   const std::string path = MOE_ROOT "/golden/crossed/from-220.json";
   for (const CheckCase& c : read_check_cases(path)) {

@@ -22,11 +22,13 @@ struct Alone {
   Config config;
   Inputs inputs;
 
-  Alone(const CheckCase& c, Index t) : config(c.config), inputs(c.golden.inputs) {
+  Alone(const CheckCase& c, Index t) : config(c.config) {
     config.shape.num_tokens = config.shape.num_groups = 1;
     config.capacity = {}, config.aux = {}, config.bias_update = {};
-    for (auto& [id, a] : inputs)
-      if (is_of_batch(id)) a = row_alone(a, t);
+    for (const InputInfo& info : inputs_of(config)) {  // those of losses are of other tokens, or of all
+      const Array& a = c.golden.inputs.at(info.id);
+      inputs[info.id] = is_of_batch(info.id) ? row_alone(a, t) : a;
+    }
   }
 };
 

@@ -48,6 +48,19 @@ bool order_matters(const Config& config) {
                      [](const Aux& a) { return is_balance(a) && counts_first_only(a); });
 }
 
+bool ask_the_same(const Config& config, const IdMatrix& expert, Index a, Index b) {
+  const Index T = expert.rows(), K = expert.cols();
+  const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
+  return expert.data()[a] == expert.data()[b] && a / K * scopes / T == b / K * scopes / T;
+}
+
+bool surely_asks_before(const Capacity& capacity, const std::vector<Key<Bound>>& keys, Index K, Index a,
+                        Index b) {
+  const auto key = [&](Index i) { return at(keys, ranks_assignments(capacity) ? i : i / K).score; };
+  const bool by_choice = !ranks_assignments(capacity) && choices_first(capacity);
+  return by_choice && a % K != b % K ? a % K < b % K : low(key(a)) > high(key(b));
+}
+
 const Array* tensor_of(const Arrays& arrays, const std::string& name) {
   for (const auto& [known, a] : arrays)
     if (known == name) return &a;
@@ -184,18 +197,12 @@ class RoutingJudge {
   /// By the numbers that rank them, each as far off as it may be: (P2).
   Queue queue_of(const std::vector<Key<Bound>>& keys, const Decisions& decisions,
                  const Matrix<std::uint8_t>& kept, Index i) const {
-    const Capacity& capacity = config_.capacity;
-    const Index scopes = parts_of(capacity.scope, config_.shape.num_groups), K = K_;
-    const bool by_choice = !ranks_assignments(capacity) && choices_first(capacity);
-    const auto key = [&](Index j) { return at(keys, ranks_assignments(capacity) ? j : j / K).score; };
     const auto surely_before = [&](Index a, Index b) {
-      return by_choice && a % K != b % K ? a % K < b % K : low(key(a)) > high(key(b));
+      return surely_asks_before(config_.capacity, keys, K_, a, b);
     };
     Queue queue;
     for (Index j = 0; j < kept.size(); ++j) {
-      if (decisions.expert.data()[j] != decisions.expert.data()[i] ||
-          i / K * scopes / T_ != j / K * scopes / T_)
-        continue;
+      if (!ask_the_same(config_, decisions.expert, i, j)) continue;
       ++queue.asked, queue.kept += kept.data()[j];
       if (!is_taken_up(decisions, j)) ++queue.not_taken_up;
       if (j == i) continue;

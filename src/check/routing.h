@@ -23,6 +23,12 @@ CandidateRouting judge_routing(const Config& config, const Inputs& inputs, const
 /// Does the result depend on which slot an expert stands in?
 bool order_matters(const Config& config);
 
+/// Do the assignments a and b, numbered t K + k, ask the same expert for a place, of the same part of the tokens?
+bool ask_the_same(const Config& config, const IdMatrix& expert, Index a, Index b);
+/// Does a surely ask before b, by the numbers that rank them, each as far off as it may be: (P2)?
+bool surely_asks_before(const Capacity& capacity, const std::vector<Key<Bound>>& keys, Index K, Index a,
+                        Index b);
+
 /// The tensor `name` of an answer; null where there is none.
 const Array* tensor_of(const Arrays& arrays, const std::string& name);
 

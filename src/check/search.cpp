@@ -33,7 +33,7 @@ class DecisionSearch {
     const double least = least_;
     const std::vector<Choice> all = has("router.topk_ids") ? std::vector<Choice>() : choices();
     for (const Choice& one : all) try_choice(one.experts, one.token);
-    if (!has("dispatch.kept")) try_places(best_);
+    if (!has("dispatch.kept")) try_places();
     thorough_ = true;
     while (left_ > 0 && leads_nearer(all)) {
     }
@@ -53,7 +53,7 @@ class DecisionSearch {
   bool leads_nearer(const std::vector<Choice>& all) {
     const double before = least_;
     for (std::size_t i = 0; i < all.size() && left_ > 0; ++i) try_choice(all[i].experts, all[i].token);
-    if (!has("dispatch.kept") && left_ > 0) try_places(best_);
+    if (!has("dispatch.kept") && left_ > 0) try_places();
     for (std::size_t i = 0; least_ == before && i < all.size(); ++i)
       for (std::size_t k = i + 1; k < all.size() && left_ > 0; ++k)
         if (all[i].token != all[k].token) try_both(all[i], all[k]);
@@ -87,9 +87,11 @@ class DecisionSearch {
   /// These experts, with the places that they lead to, and with those that rounding may give instead, as far as they change.
   void try_ids(const IdMatrix& ids) {
     if (ids == best_.expert) return;
-    std::set<std::int32_t> moved;  // experts of which somebody goes, or comes to
+    const Index K = ids.cols();
+    // Experts of tokens that choose otherwise, whose other choices may rank otherwise, too.
+    std::set<std::int32_t> moved;
     for (Index i = 0; i < ids.size(); ++i)
-      if (ids.data()[i] != best_.expert.data()[i]) moved.insert({ids.data()[i], best_.expert.data()[i]});
+      if (ids.row(i / K) != best_.expert.row(i / K)) moved.insert({ids.data()[i], best_.expert.data()[i]});
     const Decisions made = decisions_for(j_.c.config, j_.c.golden.inputs, ids, {});
     Matrix<std::uint8_t> kept = made.plan.kept;
     for (Index i = 0; i < kept.size(); ++i)
@@ -99,39 +101,51 @@ class DecisionSearch {
     consider(made);
     if (!thorough_ || has("dispatch.kept")) return;
     if (kept != made.plan.kept && left_ > 0) consider(as_found);
-    if (left_ > 0) try_places(as_found, &moved);
+    if (left_ > 0) try_places(as_found, moved);
   }
 
-  /// An assignment that was dropped in the place of one that was kept, where rounding may rank them either way: of all
-  /// experts, or of some.
-  void try_places(const Decisions& from, const std::set<std::int32_t>* of = nullptr) {
+  /// Assignments that were dropped in the place of some that were kept, where rounding may rank them so: one after the other, each
+  /// from what led nearest so far, of these experts.
+  void try_places(Decisions now, const std::set<std::int32_t>& of) {
     const Config& config = j_.c.config;
     if (!has_capacity(config) || !ranks_by_numbers(config.capacity)) return;
     const ProfileScope scope(j_.profile);
-    const IdMatrix expert = from.expert;
     const std::vector<Key<Bound>> keys =
-        priority_keys(config, all_.z, expert, lots_of(params_of<Bound>(config, j_.c.golden.inputs)));
-    const Index K = config.shape.top_k, T = config.shape.num_tokens;
-    const Index scopes = parts_of(config.capacity.scope, config.shape.num_groups);
-    const auto key = [&](Index i) { return at(keys, ranks_assignments(config.capacity) ? i : i / K).score; };
-    const auto kept = [&]() -> const Matrix<std::uint8_t>& {
-      return of == nullptr ? best_.plan.kept : from.plan.kept;
-    };
-    for (Index i = 0; i < T * K; ++i)
-      for (Index k = 0; k < T * K && (of == nullptr || left_ > 0); ++k) {
-        const bool rivals = expert.data()[i] == expert.data()[k] &&
-                            i / K * scopes / T == k / K * scopes / T && high(key(k)) >= low(key(i));
-        if (!rivals || kept().data()[i] == 0 || kept().data()[k] != 0) continue;
-        if (of != nullptr && of->count(expert.data()[i]) == 0) continue;
-        Matrix<std::uint8_t> other = kept();
+        priority_keys(config, all_.z, now.expert, lots_of(params_of<Bound>(config, j_.c.golden.inputs)));
+    for (Index i = 0; i < now.expert.size(); ++i)
+      for (Index k = 0; k < now.expert.size() && (!thorough_ || left_ > 0); ++k) {
+        if (of.count(now.expert.data()[i]) == 0 || !may_exchange(keys, now, i, k)) continue;
+        Matrix<std::uint8_t> other = now.plan.kept;
         std::swap(other.data()[i], other.data()[k]);
-        consider(decisions_for(config, j_.c.golden.inputs, expert, other));
+        if (consider(decisions_for(config, j_.c.golden.inputs, now.expert, other))) now = best_;
       }
   }
+  void try_places() { try_places(best_, {best_.expert.data(), best_.expert.data() + best_.expert.size()}); }
+  /// May i, which was kept, be dropped for k? Neither i nor any other that is dropped may then surely have asked before one that
+  /// is kept.
+  bool may_exchange(const std::vector<Key<Bound>>& keys, const Decisions& d, Index i, Index k) const {
+    const Config& config = j_.c.config;
+    const auto kept = [&](Index l) { return d.plan.kept.data()[l] != 0; };
+    const auto taken_up = [&](Index l) { return d.taken_up.size() == 0 || d.taken_up.data()[l] != 0; };
+    const auto before = [&](Index a, Index b) {
+      return surely_asks_before(config.capacity, keys, config.shape.top_k, a, b);
+    };
+    if (!kept(i) || kept(k) || !taken_up(k) || !ask_the_same(config, d.expert, i, k) || before(i, k))
+      return false;
+    for (Index l = 0; l < d.expert.size(); ++l) {
+      if (l == i || l == k || !ask_the_same(config, d.expert, k, l)) continue;
+      if (kept(l) ? before(i, l) : taken_up(l) && before(l, k)) return false;
+    }
+    return true;
+  }
 
-  void consider(Decisions made) {
-    if (left_-- <= 0) return;
-    if (const double d = distance(made); d < least_) best_ = std::move(made), least_ = d;
+  /// Takes these decisions if they lead nearer; says whether they do.
+  bool consider(Decisions made) {
+    if (left_-- <= 0) return false;
+    const double d = distance(made);
+    if (!(d < least_)) return false;
+    best_ = std::move(made), least_ = d;
+    return true;
   }
   /// How far what was returned is from what these decisions give: of each tensor all differences over all numbers of both, so
   /// that what is mended of one token shows beside what is wrong of another, and no tensor alone decides.
