@@ -98,6 +98,12 @@ TEST_CASE("tensors: what goes back arrives at the input that it came from") {
   CHECK(sources({latent, after}, "combine.weighted").contains("expert.normed"));
   CHECK(sources({latent, after}, "grad.expert.normed").contains("grad.latent.y"));
   CHECK(sources({latent, after}, "grad.expert.out") == Set{"grad.expert.normed", "expert.out"});
+  const std::string fixed = "noise.kind=gaussian_fixed",
+                    clean = R"(aux=[{"name":"i","kind":"cv_importance","importance_of":"clean_scores"}])",
+                    scores = R"(aux=[{"name":"i","kind":"cv_importance","importance_of":"scores"}])";
+  CHECK(sources({fixed, clean}, "loss.i") == Set{"router.logits"});
+  CHECK(sources({fixed, clean}, "grad.router.logits") == Set{"grad.router.noisy_logits", "router.logits"});
+  CHECK(sources({scores}, "loss.i") == Set{"router.scores"});
   CHECK(sources({noise}, "grad.x").contains(kNowhere));
   CHECK(sources({noise, own}, "grad.router.x").contains(kNowhere));
   CHECK_FALSE(sources({noise, own}, "grad.x").contains(kNowhere));
