@@ -126,7 +126,8 @@ int route_logits(const RunOptions& options) {
   const NamedConfig named = options.layer.load(options.config);
   const LayerOptions& layer = options.layer;
   if (options.backward || !options.out.empty() || options.scalar != "double" || !layer.weights.empty() ||
-      !layer.tokens.empty() || !layer.seed.empty() || !layer.dtype.empty())
+      !layer.names.empty() || !layer.layer.empty() || !layer.tokens.empty() || !layer.seed.empty() ||
+      !layer.dtype.empty())
     throw Error("--input",
                 "--input = " + shown(layer.input) +
                     " holds router.logits and no x: beside it only --set, --stats and --json have a meaning");

@@ -119,7 +119,7 @@ constexpr Described kDescribed[] = {
     {"aux.scope", "B1", "over the batch, or the mean over groups of tokens"},
     {"aux.earlier_tokens", "B1",
      "so many tokens of other layers or batches count, too, by aux.earlier_counts and aux.earlier_scores"},
-    {"aux.p_of_batch", "B1", "... by their counts alone"},
+    {"aux.p_of_batch", "B1", "counts are of those tokens, too, shares of this batch alone"},
     {"aux.masked", "B2", "only tokens that aux.token_mask marks count: no padding"},
     {"aux.z_of", "Z1", "it is of the logits that are scored, or of those without noise"},
     {"aux.epsilon", "M1", "added to the square of the mean"},

@@ -134,6 +134,9 @@ TEST_CASE("named weights: a table that is wrong is an error that says where") {
         ": experts.gate.half = \"left\" must be first or second");
   CHECK(file.error(file.with("experts.gate", {{"name", "w"}, {"in_turns", true}})) ==
         ": experts.gate.in_turns = true needs a half");
+  CHECK(file.error(file.with("router.weight", "")) == ": router.weight = \"\" must not be empty");
+  CHECK(file.error(file.with("shared.up", {{"name", "w{e}"}})) ==
+        ": shared.up.name = \"w{e}\" must be without {e}: it is of no single expert");
   CHECK(file.error(file.with("experts.up", nullptr)) == ": must say what experts.up is called");
   CHECK(file.error(file.with("shared.up", "w")) == ": shared.up is not an input of this config");
   CHECK(file.error(file.names, {}) == "--layer must be given where " + file.table + " has names with {l}");

@@ -213,9 +213,13 @@ void form_of_muse(const Fields& json, Config& c) {
   c.router.renorm_epsilon = 1e-15;
 }
 void mix_sparsely(const Fields& json, Config& c) {
-  json.only("num_experts_per_tok", 2);  // whatever else it says, there are two
+  json.only("num_experts_per_tok", 2);  // so many its router takes, whatever this says
   c.router.renorm = Renorm::Sparsemixer;
-  if (json.has("router_jitter_noise")) c.router.sparsemixer_jitter = json.real("router_jitter_noise");
+  if (!json.has("router_jitter_noise")) return;
+  const double jitter = json.real("router_jitter_noise");
+  if (!(jitter > 0) || !std::isfinite(jitter))
+    json.refuse("router_jitter_noise", "must be positive and finite");
+  c.router.sparsemixer_jitter = jitter;
 }
 void sink_shared(const Fields& json, Config& c) {
   json.only("shared_expert_sink", true);

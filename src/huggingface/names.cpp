@@ -17,10 +17,20 @@ const Json& member(const Json& json, const char* key, Json::value_t type, const 
   return value;
 }
 
+/// A name, with {e} in it only where each expert has a tensor of its own.
+std::string name_in(const Json& json, Tensor id, const std::string& where) {
+  const auto name = json.get<std::string>();
+  if (name.empty()) throw Error(where, where + " = \"\" must not be empty");
+  const bool of_experts = std::string_view(info_of(id).axes).starts_with("expert");
+  if (!of_experts && name.find("{e}") != std::string::npos)
+    throw Error(where, where + " = " + shown(name) + " must be without {e}: it is of no single expert");
+  return name;
+}
+
 /// What a table says of the tensor `id`: a name, or an object with more about it.
 NamedPart part_of(Tensor id, const Json& json, const std::string& where) {
   NamedPart part{"", id};
-  if (json.is_string()) return part.name = json.get<std::string>(), part;
+  if (json.is_string()) return part.name = name_in(json, id, where), part;
   if (!json.is_object())
     throw Error(where, where + " = " + shown(json) + " must be a name, or an object with one");
   const std::vector<std::string> keys{"name", "half", "in_turns", "in_out"};
@@ -29,7 +39,7 @@ NamedPart part_of(Tensor id, const Json& json, const std::string& where) {
       throw Error(where,
                   where + '.' + key + " must be name, half, in_turns or in_out" + did_you_mean(key, keys));
   if (!json.contains("name")) throw Error(where, where + " must have a name");
-  part.name = member(json, "name", Json::value_t::string, "a name", where).get<std::string>();
+  part.name = name_in(member(json, "name", Json::value_t::string, "a name", where), id, where + ".name");
   const auto flag = [&](const char* key) {
     return json.contains(key) &&
            member(json, key, Json::value_t::boolean, "true or false", where).get<bool>();
