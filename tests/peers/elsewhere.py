@@ -176,28 +176,6 @@ def alone():
 # Each function yields (convention, config, layer, arguments...); layer(w, arguments...) makes y, losses, stages of our tensors w.
 
 
-def fairscale():
-    """fairscale: MOELayer with Top2Gate; the Gumbel noise on second choices is set to 0, or is ours."""
-    from fairscale.nn import moe
-    from fairscale.nn.moe import top2gate
-
-    def layer(w):
-        alone()
-        top2gate.gumbel_map[CPU] = lambda size: getattr(w, "noise_gumbel", torch.zeros(size))
-        module = moe.MOELayer(moe.Top2Gate(D, E), nn.ModuleList(plain() for _ in range(E)))
-        module.gate.register_forward_hook(lambda *args: seen.append(args[2][1].sum(-1)))
-        seen = []
-        experts = each("experts.{}.{}.weight", ("0", w.experts_up), ("2", w.experts_down))
-        y = call(module, {"gate.wg.weight": w.router_weight, **experts}, w.x.reshape(E, -1, D))
-        return y.reshape(T, D), {"balance": module.l_aux}, {"kept": seen[0]}
-
-    c = {"mode": "factor", "base": "tokens_times_k", "order": "choice_major"}
-    aux = [{**AUX, "multiply": "none"}]
-    for name, noise in ("", {}), (", second choices by noise", {"noise": {"kind": "gumbel", "choices": "second"}}):
-        yield (f"top 2, C = 2T div E, renormalised after drops{name}", config_of(
-            2, aux, router=LATE, experts=RELU, capacity=c, **noise), layer)
-
-
 def deepspeed():
     """DeepSpeed: MOELayer with TopKGate; choices are not sampled, or by our noise."""
     os.environ.setdefault("DS_ACCELERATOR", "cpu")  # says nothing then of the GPU that it would rather have
@@ -370,7 +348,7 @@ def megatron_core():
             "glu_linear_offset": 1.0})
 
 
-PEERS = [megatron_core, deepspeed, fairscale, mixture_of_experts, st_moe_pytorch]
+PEERS = [megatron_core, deepspeed, mixture_of_experts, st_moe_pytorch]
 
 
 def row(peer, convention, errors, drops):

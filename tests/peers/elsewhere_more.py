@@ -1,5 +1,5 @@
-"""More packages for elsewhere.py: AutoEP of DeepSpeed, torchtitan, OLMo-core, KerasHub, praxis and tensor2tensor; and, with
-its layers, places that are freed and noise of a fixed scale.
+"""More packages for elsewhere.py: fairscale, mistral-inference, AutoEP of DeepSpeed, torchtitan, OLMo-core, KerasHub,
+praxis and tensor2tensor; and, with its layers, places that are freed and noise of a fixed scale.
 
 The modules of praxis and tensor2tensor compute in float64 because float32 by name means it there, too (class Wide).
 """
@@ -14,8 +14,9 @@ os.environ |= {"TRITON_INTERPRET": "1", "KERAS_BACKEND": "torch", "DS_ACCELERATO
 import elsewhere
 import numpy
 import torch
-from elsewhere import (ALL_K, AUX, D, DEEPSEEK, E, F, GPT_OSS, LATE, LIMIT, PER_ROW, RELU, RENORM, S, T, Z, call, config_of,
-                       dense, interleaved, renamed)
+from elsewhere import (ALL_K, AUX, CPU, D, DEEPSEEK, E, F, GPT_OSS, LATE, LIMIT, PER_ROW, RELU, RENORM, S, T, Z, alone, call,
+                       config_of, dense, each, interleaved, plain, renamed)
+from torch import nn
 
 ROWS, ROW_AUX = {"num_groups": 2}, {**AUX, "scope": "group"}
 FREED = {"second_policy": "random", "second_place": "freed"}
@@ -98,6 +99,28 @@ def st_moe_pytorch():
     for k, scale in (2, 1.0), (3, 0.375):  # its z-loss is of the logits before the noise
         yield f"top {k}, noise of scale {scale} on the logits", config_of(
             k, [aux, {**Z, "z_of": "clean"}], ROWS, router=RENORM, noise={"kind": "gaussian_fixed", "scale": scale}, **given), noisy, k, scale
+
+
+def fairscale():
+    """fairscale: MOELayer with Top2Gate; the Gumbel noise on second choices is set to 0, or is ours."""
+    from fairscale.nn import moe
+    from fairscale.nn.moe import top2gate
+
+    def layer(w):
+        alone()
+        top2gate.gumbel_map[CPU] = lambda size: getattr(w, "noise_gumbel", torch.zeros(size))
+        module = moe.MOELayer(moe.Top2Gate(D, E), nn.ModuleList(plain() for _ in range(E)))
+        module.gate.register_forward_hook(lambda *args: seen.append(args[2][1].sum(-1)))
+        seen = []
+        experts = each("experts.{}.{}.weight", ("0", w.experts_up), ("2", w.experts_down))
+        y = call(module, {"gate.wg.weight": w.router_weight, **experts}, w.x.reshape(E, -1, D))
+        return y.reshape(T, D), {"balance": module.l_aux}, {"kept": seen[0]}
+
+    c = {"mode": "factor", "base": "tokens_times_k", "order": "choice_major"}
+    aux = [{**AUX, "multiply": "none"}]
+    for name, noise in ("", {}), (", second choices by noise", {"noise": {"kind": "gumbel", "choices": "second"}}):
+        yield (f"top 2, C = 2T div E, renormalised after drops{name}", config_of(
+            2, aux, router=LATE, experts=RELU, capacity=c, **noise), layer)
 
 
 def mistral_inference():
@@ -369,4 +392,5 @@ def tensor2tensor():
 
 if __name__ == "__main__":
     sys.exit(elsewhere.main([
-        deepspeed, mixture_of_experts, st_moe_pytorch, mistral_inference, torchtitan, ai2_olmo_core, keras_hub, praxis, tensor2tensor]))
+        deepspeed, mixture_of_experts, st_moe_pytorch, fairscale, mistral_inference, torchtitan, ai2_olmo_core, keras_hub, praxis,
+        tensor2tensor]))
