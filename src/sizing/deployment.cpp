@@ -60,8 +60,8 @@ void require_sound(const Model& m, const Deployment& d) {
   const std::int64_t held = d.tp * d.cp * d.dp;  // below 2^61
   require(held <= kMostDevices, "--dp", d.dp, "times --tp and --cp must not exceed ", kMostDevices);
   require(held % (d.ep * d.etp) == 0, "--ep", d.ep, "times --etp must divide tp x cp x dp = ", held);
-  require(m.encoder_layers == 0 || d.devices() == 1, "MODEL", m.name,
-          "is an encoder and a decoder: of one device only");
+  require(m.encoder_layers == 0 || d.pp == 1, "--pp", d.pp,
+          "must be 1: the model is an encoder and a decoder, whose layers no order of stages holds");
   require(m.moe || d.ep * d.etp == 1, "--ep", d.ep, "needs experts");
 }
 
