@@ -4,8 +4,8 @@
 in the dtypes in which `from_pretrained` keeps them. What comes back is what the block has: y, what its router returns, and the
 gradients, each in its own dtype. Cases of another layer than the block's are refused, and so is routing that is given.
 
-`load_balancing_loss_func` is the loss (B1) of one batch with all_k, E2_mean, not divided by K. Where a case has another, y,
-`loss.task` and what the router returns are all that comes back.
+`load_balancing_loss_func` is the loss (B1) of one batch with all_k, E2_mean, not divided by K (THEIR_LOSS). Where a case has
+another, y, `loss.task` and what the router returns are all that comes back.
 """
 import importlib
 import sys
@@ -30,6 +30,9 @@ BY_BEST = {**PLAIN, "n_group": wire.size, "topk_group": wire.size, "group_score"
            "routed_scaling_factor": wire.positive_number}
 SIGMOID = {**BY_BEST, "score_function": ["sigmoid"], "selection_bias": [False, True], "renorm": ["none", "sum"],
            "group_score": ["sum_topn"], "group_score_n": [2]}
+
+THEIR_LOSS = {**wire.LOSS, "kind": ["switch"], "f_source": ["all_k"], "f_divide_by_k": [False], "multiply": ["E2_mean"],
+              "p_source": ["normalised_score", "softmax"]}
 
 
 def no_fields(config):
@@ -158,10 +161,15 @@ class Layer:
         return {name: array(value) for name, value in got.items()}
 
     def has(self, aux, shape):
-        """Whether transformers has this loss for the model."""
-        counts_all = shape["top_k"] == 1 or (aux.get("f_source") == "all_k" and not aux["f_divide_by_k"])
-        return hasattr(self.modeling, "load_balancing_loss_func") and aux["kind"] == "switch" and counts_all \
-            and aux["multiply"] == "E2_mean" and (aux["scope"] == "batch" or shape["num_groups"] == 1)
+        """Whether transformers has this loss for the model. Of one choice the first is all there is."""
+        if shape["top_k"] == 1:
+            aux = {**aux, "f_source": "all_k", "f_divide_by_k": False}
+        try:
+            wire.inspect(aux, THEIR_LOSS, "aux")
+        except wire.Refusal:
+            return False
+        return hasattr(self.modeling, "load_balancing_loss_func") and (aux["scope"] == "batch" or shape["num_groups"] == 1)
+
 
 
 def keep(returned):
