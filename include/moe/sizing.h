@@ -117,6 +117,7 @@ struct Layer {
   int mixer = -1;      // an index of Model::mixers; -1: none
   bool cross = false;  // a second attention of the same kind, over the encoder
   bool dense = false, moe = false;
+  bool by_table = false;        // a table of token ids chooses the experts: the router has no bias
   std::int64_t dense_size = 0;  // 0: the model's
   Extra extra{};                // what stands between its blocks, norms of the usual kind aside
 };

@@ -56,11 +56,10 @@ void amend_deepseek_v4(Keys& keys, Model& m) {
   });
   add_hyper_connections(m, n, (2 + n) * n, 3, true);
   if (m.moe->shared_size > 0) m.moe->shared_size = m.moe->ffn_size;  // one, whatever their number
-  // Layers that choose by a table of token ids have no bias.
   const std::int64_t hashed = keys.whole_or({"num_hash_layers"}, 0);
   for (std::size_t i = 0; i < L; ++i)
-    if (static_cast<std::int64_t>(i) < hashed || says(keys, "mlp_layer_types", i, L, "hash_moe", false))
-      m.layers[i].extra.rest += Whole(0) - m.moe->num_experts;
+    m.layers[i].by_table =
+        static_cast<std::int64_t>(i) < hashed || says(keys, "mlp_layer_types", i, L, "hash_moe", false);
 }
 
 void amend_inkling(Keys& keys, Model& m) {
@@ -75,6 +74,7 @@ void amend_inkling(Keys& keys, Model& m) {
     a.extra.rest = d * (slides ? window : extent) + 2 * taps * a.kv_heads * a.head_size;
   });
   m.caveat = "states of the convolutions of keys and values are not counted";
+  keys.known({"unpadded_vocab_size"});  // rows of the head beyond it are there and not used
   for (Layer& layer : m.layers) layer.extra.rest += 2 * taps * D;
   m.extra.rest += D;  // a norm of the embedding
   if (!m.moe) return;

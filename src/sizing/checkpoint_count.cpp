@@ -52,20 +52,42 @@ bool is_beside(const std::string& name) {
                            "resampler", "mtp."});
 }
 
+/// Is it one of these parts between dots?
+bool has_part(const std::string& name, std::initializer_list<const char*> parts) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const std::string& part) { return has('.' + name, ('.' + part + '.').c_str()); });
+}
+
+/// By the names of released checkpoints and of transformers' classes, and as the config counts: what stands between blocks is
+/// with the norms, and what a mixture has beside its experts and its shared ones, with the router.
 Component component_of(const std::string& name) {
-  if (has_one_of(name, {"embed_tokens", "word_embeddings", "embeddings.weight"})) return Component::Embedding;
-  if (has(name, "lm_head") || name == "output.weight") return Component::Head;
-  if (has(name, "norm") && !has_one_of(name, {"attn.", "attention.", "mixer.", "mamba."}))
+  if (has_one_of(name, {"embed_tokens.weight", "word_embeddings", "embeddings.weight", "wte.weight"}) ||
+      name.ends_with(".embed.weight") || name == "shared.weight")
+    return Component::Embedding;
+  if (has(name, "lm_head") ||
+      ends_with_one_of('.' + name, {".output.weight", ".head.weight", ".unembed.weight"}))
+    return Component::Head;
+  if (has_one_of(name, {".hc_", "hyper_connection", "residual_gate", "attn_sconv", "mlp_sconv", "attn_res.",
+                        ".controllers."}))
     return Component::Norms;
-  if (has_one_of(name, {"shared_expert", "shared_mlp"})) return Component::Shared;
-  if (has_one_of(name, {"router", "mlp.gate.", "gate.weight", "e_score_correction_bias", "expert_bias",
-                        "balancing_biases"}))
+  if (has_part(name, {"self_attn", "attn", "attention", "self_attention", "linear_attn", "SelfAttention",
+                      "EncDecAttention", "mamba", "conv"}))
+    return Component::Attention;
+  if (has_one_of(name, {"router", "mlp.gate.", "e_score_correction_bias", "expert_bias", "balancing_biases",
+                        "expert_norm"}) ||
+      ends_with_one_of(name, {".gate.weight", ".gate.bias", "mlp.bias"}))
     return Component::Router;
-  if (has_one_of(name, {"experts", "block_sparse_moe"})) return Component::Routed;
+  if (has(name, "norm")) return has(name, "mixer.") ? Component::Attention : Component::Norms;
+  if (has_one_of(name, {"shared_expert", "shared_mlp"})) return Component::Shared;
+  if (ends_with_one_of(name, {"block_sparse_moe.gate_proj.weight", "block_sparse_moe.up_proj.weight",
+                              "block_sparse_moe.down_proj.weight"}))
+    return Component::Dense;
+  if (has_one_of(name, {"experts", "block_sparse_moe", "latent_proj", "expert_proj", "mlp.input_linear",
+                        "mlp.output_linear"}))
+    return Component::Routed;
   if (has_one_of(name, {"mixer.up_proj", "mixer.down_proj", "mlp", "feed_forward", "ffn"}))
     return Component::Dense;
-  if (has_one_of(name, {"attn", "attention", "mamba", "mixer", ".conv."})) return Component::Attention;
-  return Component::Norms;
+  return has(name, "mixer") ? Component::Attention : Component::Norms;
 }
 
 /// The name with * for each part that is a number, and the number of the layer, -1 where there is none.

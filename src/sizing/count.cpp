@@ -34,7 +34,8 @@ void add_layer(const Model& m, const Layer& layer, Sums& sums) {
   }
   if (layer.dense) at(sums, Component::Dense).add(count_dense(m, layer));
   if (layer.moe) {
-    const Mixture& x = *m.moe;
+    Mixture x = *m.moe;
+    x.router_bias = x.router_bias && !layer.by_table;
     at(sums, Component::Router).add(count_router(x, D));
     at(sums, Component::Shared).add(count_shared(x, D));
     const BlockCount expert = count_expert(x, D), latent = count_latent(x, D);

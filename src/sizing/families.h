@@ -25,6 +25,8 @@ struct Family {
   bool one_width = false;  // experts have intermediate_size, whatever else a file says
   bool head_gate = false;
   bool noaux_bias = false;     // a bias in the choice of experts, which topk_method, if it is there, may deny
+  bool latent = false;         // attention may be latent: kv_lora_rank means something
+  std::int64_t shared = 0;     // experts of all tokens where no key counts them
   std::int64_t norms = 1;      // for each mixer and each feed-forward block
   bool low_rank_kimi = false;  // decay and gate of Kimi's delta attention pass by the width of a head
   const char* unsure = "";     // switches whose parameters are not known: on, they make a count approximate

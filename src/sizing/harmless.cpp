@@ -15,10 +15,12 @@ constexpr std::string_view kHarmless[] = {
     "block_size",
     "chunk_size",
     "chunk_size_feed_forward",
+    "clip_qkv",
     "enable_moe_fp32_combine",
     "ep_size",
     "expert_capacity",
     "expert_parallel",
+    "ffn_act_fn",
     "floor_scale",
     "full_attn_alpha_factor",
     "full_attn_beta_factor",
@@ -120,39 +122,20 @@ constexpr std::string_view kEndings[] = {
     "_penalty",    "_layerdrop",     "_cache",
 };
 constexpr std::string_view kBeginnings[] = {
-    "rope_",
-    "rotary_",
-    "initializer_",
-    "output_",
-    "return_",
-    "quantization_config",
-    "id2label",
-    "label2id",
-    "architectures",
-    "auto_map",
-    "attn_config.clip_qkv",
-    "dtype",
-    "torch_",
-    "token_",
-    "num_labels",
-    "bos_",
-    "eos_",
-    "pad_",
-    "max_position",
-    "max_sequence",
-    "pruned_heads",
-    "task_specific",
-    "suppress_",
-    "_",
+    "rope_",        "rotary_",      "initializer_",  "output_",   "return_", "quantization_config",
+    "id2label",     "label2id",     "architectures", "auto_map",  "dtype",   "torch_",
+    "token_",       "num_labels",   "bos_",          "eos_",      "pad_",    "max_position",
+    "max_sequence", "pruned_heads", "task_specific", "suppress_", "_",
 };
 
 }  // namespace
 
-bool is_harmless(const std::string& key, const Json& value) {
+bool is_harmless(const std::string& name, const Json& value) {
   // Sizes are whole numbers, and what adds a norm or a bias is a switch that is on.
   if (value.is_null() || value.is_string() || value.is_number_float() || value == false || value == 0)
     return true;
   if (value.is_structured() && value.empty()) return true;
+  const std::string key = name.substr(name.find('.') + 1);  // whatever it is in
   const auto ends = [&](std::string_view ending) { return key.ends_with(ending); };
   const auto begins = [&](std::string_view beginning) { return key.starts_with(beginning); };
   return std::find(std::begin(kHarmless), std::end(kHarmless), key) != std::end(kHarmless) ||

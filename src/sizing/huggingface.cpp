@@ -41,9 +41,27 @@ bool is_tied(std::vector<const Json*> parts, const Family& family, const std::st
 }
 
 const Family& family_of(const std::string& type) {
-  static constexpr Family kUnknown;
+  static constexpr Family kUnknown{.latent = true};
   const Family* family = find_family(type);
   return family != nullptr ? *family : kUnknown;
+}
+
+/// The class that a file was saved by; empty where it does not say.
+std::string architecture_of(const Json& whole) {
+  const auto names = whole.find("architectures");
+  const bool one = names != whole.end() && names->is_array() && names->size() == 1 && (*names)[0].is_string();
+  return one ? (*names)[0].get<std::string>() : "";
+}
+
+bool is_body(const std::string& architecture) {
+  return architecture.ends_with("Model") && !architecture.ends_with("LMHeadModel");
+}
+
+/// Are there layers alone, as of a class called ...Model, or of one that is made to be a part of another?
+bool is_headless(const std::vector<const Json*>& parts, const Family& family, const std::string& type) {
+  if (find_family(type) == nullptr) return false;
+  const std::string architecture = architecture_of(*parts.front());
+  return architecture.empty() ? parts.size() == 1 && type == family.headless : is_body(architecture);
 }
 
 /// Refuses what is known to have parameters that are not counted here.
@@ -83,7 +101,8 @@ void read_decoder(Keys& keys, const Family& family, Model& m) {
 }
 
 /// Tells which keys may hold parameters that are not counted.
-void tell_what_is_not_known(Keys& keys, const std::string& type, NamedModel& found) {
+void tell_what_is_not_known(Keys& keys, const std::string& type, const std::string& architecture,
+                            NamedModel& found) {
   const auto blame = [&](const std::string& key, const std::string& why) {
     found.unread.push_back(key);
     found.warnings.push_back(keys.file() + ": " + why);
@@ -91,6 +110,11 @@ void tell_what_is_not_known(Keys& keys, const std::string& type, NamedModel& fou
   if (find_family(type) == nullptr)
     blame("model_type", "model_type = " + shown(type) +
                             " is not known: biases and norms that no key mentions are not counted");
+  const auto ends = [&](const char* ending) { return architecture.ends_with(ending); };
+  if (!architecture.empty() && !is_body(architecture) && !ends("ForCausalLM") && !ends("LMHeadModel") &&
+      !ends("ForConditionalGeneration"))
+    blame("architectures", "architectures = [" + shown(Json(architecture)) +
+                               "] has a head that is not known: counted as one of a language model");
   if (found.model.moe && found.model.moe->zero_experts > 0 && type == "longcat_flash")
     blame("zero_expert_num",
           "zero_expert_num = " + std::to_string(found.model.moe->zero_experts) +
@@ -120,9 +144,9 @@ NamedModel model_from_huggingface(const Json& json, const std::string& file) {
   NamedModel found;
   Model& m = found.model;
   m.name = type + " of " + file;
-  m.hidden_size = keys.whole({"hidden_size", "d_model"});
+  m.hidden_size = keys.whole({"hidden_size", "d_model", "ffn_config.hidden_size"});
   m.vocabulary = keys.whole({"vocab_size"});
-  m.headless = parts.size() == 1 && !type.empty() && type == family.headless;
+  m.headless = is_headless(parts, family, type);
   if (is_encoder_decoder(keys)) {
     read_encoder_decoder(keys, m);
   } else {
@@ -135,7 +159,7 @@ NamedModel model_from_huggingface(const Json& json, const std::string& file) {
       found.stored = stored_weights((*part)["quantization_config"], file);
   // DeepSeek-V4 stores its experts in 4 bits beside fp8.
   if (found.stored && keys.is("expert_dtype", "fp4")) found.expert_format = weight_format("mxfp4");
-  tell_what_is_not_known(keys, type, found);
+  tell_what_is_not_known(keys, type, architecture_of(*parts.front()), found);
   try {
     validate(m);
   } catch (const Error& e) {

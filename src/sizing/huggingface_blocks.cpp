@@ -22,8 +22,8 @@ constexpr Names kSharedWidth = {"shared_expert_intermediate_size", "shared_inter
 std::int64_t shared_size(Keys& keys, const Family& family, const Mixture& x) {
   if (family.llama4) return x.ffn_size;
   const bool counted = keys.which(kShared) != nullptr, sized = keys.which(kSharedWidth) != nullptr;
-  if (!counted && !sized) return 0;
-  return keys.whole_or(kShared, 1) * keys.whole_or(kSharedWidth, x.ffn_size);
+  const std::int64_t shared = counted ? keys.whole(kShared, 0) : sized ? 1 : family.shared;
+  return shared == 0 ? 0 : shared * keys.whole_or(kSharedWidth, x.ffn_size);
 }
 
 Mixture read_mixture(Keys& keys, const Family& family) {

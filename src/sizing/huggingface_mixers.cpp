@@ -137,8 +137,8 @@ Kind linear_kind(Keys& keys) {
   return Kind::Lightning;
 }
 
-Mixing named_mixing(Keys& keys, const char* key, const Json& name) {
-  const Kind attention = keys.has("kv_lora_rank") ? Kind::Latent : Kind::Softmax;
+Mixing named_mixing(Keys& keys, const char* key, const Json& name, bool latent) {
+  const Kind attention = latent ? Kind::Latent : Kind::Softmax;
   for (const char* all : {"full_attention", "attention", "indexed_attention", "hybrid", "minimax_m3_sparse"})
     if (is_text(name, all)) return {attention, false};
   for (const char* window :
@@ -165,8 +165,8 @@ bool lists_layer(Keys& keys, const char* name, std::int64_t i) {
   return std::find(config[name].begin(), config[name].end(), Json(i + 1)) != config[name].end();
 }
 
-std::vector<Mixing> mixing_of_layers(Keys& keys, std::int64_t L) {
-  const bool latent = keys.has("kv_lora_rank");
+std::vector<Mixing> mixing_of_layers(Keys& keys, const Family& family, std::int64_t L) {
+  const bool latent = family.latent && keys.has("kv_lora_rank");
   const bool slides = keys.has("sliding_window") && keys.truth_or({"use_sliding_window"}, true);
   std::vector<Mixing> all(static_cast<std::size_t>(L),
                           Mixing{latent ? Kind::Latent : Kind::Softmax, slides && !latent});
@@ -182,7 +182,9 @@ std::vector<Mixing> mixing_of_layers(Keys& keys, std::int64_t L) {
                                                                : nullptr;
              types != nullptr) {
     const Json& names = keys.list(types, L);
-    fill([&](std::int64_t i) { return named_mixing(keys, types, names[static_cast<std::size_t>(i)]); });
+    fill([&](std::int64_t i) {
+      return named_mixing(keys, types, names[static_cast<std::size_t>(i)], latent);
+    });
   } else if (keys.has("linear_attn_config")) {
     fill([&](std::int64_t i) {
       const bool full = lists_layer(keys, "full_attn_layers", i);
@@ -304,7 +306,7 @@ void read_mixers(Keys& keys, const Family& family, Model& m) {
   const auto L = static_cast<std::int64_t>(m.layers.size());
   if (has_hybrid_pattern(keys) && keys.text_or("hybrid_override_pattern", "").size() != m.layers.size())
     keys.refuse("hybrid_override_pattern", "must have a letter for each of " + std::to_string(L) + " layers");
-  const std::vector<Mixing> mixing = mixing_of_layers(keys, L);
+  const std::vector<Mixing> mixing = mixing_of_layers(keys, family, L);
   for (std::size_t i = 0; i < mixing.size(); ++i) {
     if (const Json* own = fields_of_layer(keys, i)) {
       Keys changed(keys.with(*own), keys.file());

@@ -87,7 +87,7 @@ def counted(oracle, text):
 
 def plain(config):
     """The saved config without what cannot matter for a count and would fill a file."""
-    drop = re.compile(r"^(id2label|label2id|transformers_version|architectures|vision_config|audio_config|layer_rope_theta)$")
+    drop = re.compile(r"^(id2label|label2id|transformers_version|vision_config|audio_config|layer_rope_theta)$")
     return {key: plain(value) if isinstance(value, dict) and key in INNER else value for key, value in config.items()
             if not drop.search(key)}
 

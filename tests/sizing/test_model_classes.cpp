@@ -1,3 +1,6 @@
+#include "../scratch.h"
+#include "moe/checkpoint_count.h"
+#include "moe/safetensors.h"
 #include "sizing_support.h"
 
 using namespace moe;
@@ -41,6 +44,32 @@ TEST_CASE("model config: classes of transformers at their defaults are counted t
         81);  // the other is longcat_flash, whose class allots matrices to experts that compute nothing
 }
 
+TEST_CASE("model config: tiny models that transformers saved have what their configs say, part by part") {
+  const Scratch folder;
+  const Json saved = sizing_json("saved.json").at("checkpoints");
+  CHECK(saved.size() == 77);
+  for (const Json& row : saved) {
+    CAPTURE(row["kind"].get<std::string>());
+    Arrays tensors;
+    for (const auto& [name, params] : row["tensors"].items()) {
+      const auto n = params.get<Index>();
+      tensors.emplace_back(
+          name, Array{Format::BF16, {n}, std::vector<std::byte>(static_cast<std::size_t>(2 * n)), {}});
+    }
+    write_safetensors(folder / "m.safetensors", tensors);
+    const CheckpointCount file = count_checkpoint(folder / "m.safetensors", 0);
+    const ModelCount counted = count(model_from_huggingface(row["config"], "c.json").model);
+    CHECK(counted.total == row["params"].get<std::int64_t>());
+    // The head of Inkling's files has rows beyond those that the config says.
+    const bool padded = row["config"].contains("unpadded_vocab_size");
+    for (std::size_t c = 0; c < kComponents; ++c) {
+      CAPTURE(name_of(static_cast<Component>(c)));
+      if (!padded || static_cast<Component>(c) != Component::Head)
+        CHECK(counted[static_cast<Component>(c)].params == file.parts[c]);
+    }
+  }
+}
+
 TEST_CASE("model config: families that have no dense model are refused without experts") {
   CHECK(fault_of(
             "jetmoe",
@@ -75,6 +104,42 @@ TEST_CASE("model config: layers without a window keep all where others have one"
   const Model m = model_from_huggingface(own, "c.json").model;
   CHECK(kv_numbers_per_token(m) == 16);
   CHECK(kv_numbers_in_windows(m, 1000) == 8 * 1000 + 8 * 16);
+}
+
+TEST_CASE("model config: the class that saved a file says what head it has") {
+  const auto as = [](const Json& architectures) {
+    Json json = sizing_json("configs/mixtral-8x7b.json");
+    json["architectures"] = architectures;
+    return model_from_huggingface(json, "c.json");
+  };
+  const auto total = [&](const char* name) { return count(as({name}).model).total; };
+  const std::int64_t head = 32000 * 4096;
+  CHECK(total("MixtralModel") == total("MixtralForCausalLM") - head);
+  CHECK(total("MixtralLMHeadModel") == total("MixtralForCausalLM"));
+  CHECK(as({"MixtralModel"}).exact());
+  CHECK(as(nullptr).exact());
+  CHECK(as(Json::array()).exact());
+  const NamedModel other = as({"MixtralForSequenceClassification"});
+  CHECK_FALSE(other.exact());
+  CHECK(other.unread == std::vector<std::string>{"architectures"});
+}
+
+TEST_CASE("model config: latent attention is of families that have it, and of those that are not known") {
+  const auto with_rank = [](const char* type) {
+    return model_from_huggingface(class_config("glm4_moe", {{"model_type", type},
+                                                            {"kv_lora_rank", 16},
+                                                            {"qk_nope_head_dim", 8},
+                                                            {"qk_rope_head_dim", 8},
+                                                            {"v_head_dim", 8}}),
+                                  "c.json");
+  };
+  const auto is_latent = [](const NamedModel& m) {
+    return std::holds_alternative<Mla>(m.model.mixers.at(0));
+  };
+  CHECK(is_latent(with_rank("glm4_moe_lite")));
+  CHECK(is_latent(with_rank("unheard_of")));
+  CHECK_FALSE(is_latent(with_rank("glm4_moe")));
+  CHECK_FALSE(with_rank("glm4_moe").exact());
 }
 
 TEST_CASE("model config: what a family's class ignores changes no count, and what it has changes it") {
