@@ -37,17 +37,15 @@ std::vector<CheckCase> cases_of(const std::string& name, const Answer* answer, s
     }
     return all;
   }
+  if (const std::optional<GoldenFile> file = file_with_case(name)) {
+    const std::filesystem::path folder = golden_folder("");
+    std::vector<CheckCase> all = read_check_cases((folder / file->path).string());
+    std::erase_if(all, [&](const CheckCase& other) { return other.golden.id != name; });
+    return all;
+  }
   std::vector<std::string> ids;
   for (const GoldenFile& file : corpus())
-    for (const GoldenCase& c : file.cases) {
-      ids.push_back(c.id);
-      if (c.id == name) {
-        const std::filesystem::path folder = golden_folder("");
-        std::vector<CheckCase> all = read_check_cases((folder / file.path).string());
-        std::erase_if(all, [&](const CheckCase& other) { return other.golden.id != name; });
-        return all;
-      }
-    }
+    for (const GoldenCase& c : file.cases) ids.push_back(c.id);
   throw Error("CASE", "CASE = " + shown(name) +
                           " must be a case id (golden list), a golden file, or a folder of them" +
                           did_you_mean(name, ids));

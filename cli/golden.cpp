@@ -140,10 +140,11 @@ int write_case(GoldenFile file, const GoldenOptions& options) {
 std::optional<GoldenFile> file_of_case(const std::string& id) {
   if (const std::optional<Index> n = digest_number(id))
     return GoldenFile{id.substr(id.find('/') + 1) + ".golden.json", {digest_case(*n)}};
-  for (GoldenFile& file : corpus())
-    for (GoldenCase& c : file.cases)
-      if (c.id == id) return GoldenFile{id.substr(id.find('/') + 1) + ".golden.json", {std::move(c)}};
-  return std::nullopt;
+  std::optional<GoldenFile> file = file_with_case(id);
+  if (!file) return std::nullopt;
+  std::erase_if(file->cases, [&](const GoldenCase& c) { return c.id != id; });
+  file->path = id.substr(id.find('/') + 1) + ".golden.json";
+  return file;
 }
 
 void print_totals(const CorpusTotals& totals, const GoldenOptions& options, const char* what,
@@ -235,8 +236,13 @@ int show_generated(Index n) {
 
 int act_on_show(const GoldenOptions& options) {
   if (const std::optional<Index> n = digest_number(options.target)) return show_generated(*n);
-  std::vector<GoldenFile> files = corpus();
-  if (std::filesystem::is_regular_file(options.target)) files = {read_golden(options.target)};
+  std::vector<GoldenFile> files;
+  if (std::filesystem::is_regular_file(options.target))
+    files = {read_golden(options.target)};
+  else if (const std::optional<GoldenFile> file = file_with_case(options.target))
+    files = {*file};
+  else
+    files = corpus();
   Json found = Json::array();
   std::vector<std::string> ids;
   for (const GoldenFile& file : files)

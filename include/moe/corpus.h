@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "moe/golden.h"
 
 /// The corpus: every golden file that the project publishes, written and compared as one.
@@ -7,6 +9,9 @@ namespace moe {
 
 /// The files in order; paths are below the corpus' folder.
 std::vector<GoldenFile> corpus();
+
+/// The file that holds this case, or nothing.
+std::optional<GoldenFile> file_with_case(const std::string& id);
 
 struct CorpusTotals {
   Index files = 0, cases = 0, numbers = 0, proven = 0;

@@ -1,5 +1,6 @@
 #include "moe/corpus.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <iomanip>
 #include <sstream>
@@ -161,20 +162,40 @@ void compare_manifest(const std::string& path, Json want, CorpusTotals& totals) 
   ++totals.different;
 }
 
+constexpr std::vector<GoldenFile> (*kFamilies[])() = {
+    presets_family,   worked_family,  load_family,   ties_family,    shapes_family,
+    experts_family,   range_family,   groups_family, noise_family,   capacity_family,
+    losses_family,    blocks_family,  router_family, output_family,  sinks_family,
+    norms_family,     models_family,  spread_family, draws_family,   counts_family,
+    remaining_family, crossed_family, exact_family,  invalid_family, full_family};
+
+void add_files(std::vector<GoldenFile> (*family)(), std::vector<GoldenFile>& files) {
+  for (GoldenFile& file : family()) {
+    for (GoldenCase& c : file.cases) c.detection = !c.invalid && !c.results_only;
+    files.push_back(std::move(file));
+  }
+}
+
 }  // namespace
 
 std::vector<GoldenFile> corpus() {
   std::vector<GoldenFile> files;
-  for (const auto family : {presets_family,   worked_family,  load_family,   ties_family,    shapes_family,
-                            experts_family,   range_family,   groups_family, noise_family,   capacity_family,
-                            losses_family,    blocks_family,  router_family, output_family,  sinks_family,
-                            norms_family,     models_family,  spread_family, draws_family,   counts_family,
-                            remaining_family, crossed_family, exact_family,  invalid_family, full_family})
-    for (GoldenFile& file : family()) {
-      for (GoldenCase& c : file.cases) c.detection = !c.invalid && !c.results_only;
-      files.push_back(std::move(file));
-    }
+  for (const auto family : kFamilies) add_files(family, files);
   return files;
+}
+
+std::optional<GoldenFile> file_with_case(const std::string& id) {
+  for (const bool costly : {false, true})  // crossing conventions takes longer than all the rest
+    for (const auto family : kFamilies) {
+      if ((family == crossed_family) != costly) continue;
+      std::vector<GoldenFile> files;
+      add_files(family, files);
+      for (GoldenFile& file : files)
+        if (std::any_of(file.cases.begin(), file.cases.end(),
+                        [&](const GoldenCase& c) { return c.id == id; }))
+          return std::move(file);
+    }
+  return std::nullopt;
 }
 
 CorpusTotals write_corpus(const std::string& folder, const std::vector<GoldenFile>& files,
