@@ -55,6 +55,7 @@ int parse_and_act(int argc, char** argv) {
   moe::cli::add_check(app, act);
   moe::cli::add_diagnose(app, act);
   moe::cli::add_audit(app, act);
+  moe::cli::add_routes(app, act);
   moe::cli::add_models(app, act);
   moe::cli::add_count(app, act);
   moe::cli::add_flops(app, act);

@@ -25,6 +25,7 @@ void add_golden(CLI::App& app, Act& act);
 void add_check(CLI::App& app, Act& act);
 void add_diagnose(CLI::App& app, Act& act);
 void add_audit(CLI::App& app, Act& act);
+void add_routes(CLI::App& app, Act& act);
 void add_models(CLI::App& app, Act& act);
 void add_count(CLI::App& app, Act& act);
 void add_flops(CLI::App& app, Act& act);

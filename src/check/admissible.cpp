@@ -85,23 +85,15 @@ std::vector<Bound> with_other_first(const Config& config, const Bound* z, const 
 
 }  // namespace
 
-Rankings rankings(const Config& config, const Inputs& inputs, const Profile& profile, const OwnRanks& own) {
-  const ProfileScope scope(profile);
-  const Params<Bound> params = params_of<Bound>(config, inputs);
-  Isolation isolation;
-  const Tensor ranked = has_noise(config) ? Tensor::router_noisy_logits : Tensor::router_logits;
-  isolation.held[static_cast<std::size_t>(ranked)] = own.logits;
+namespace {
+
+/// What ranks every token, of its logits.   given (T, K) or empty, b (1, E) or empty
+Rankings ranked(const Config& config, const RouterLogits<Bound>& logits, const Matrix<Bound>& given,
+                const Matrix<Bound>& b, const OwnRanks& own) {
   Rankings all;
-  RouterLogits<Bound> logits;
-  {
-    const IsolationScope isolated(own.logits != nullptr ? &isolation : nullptr);
-    logits = logits_forward(config, all_rows(params.x), params);
-  }
   all.z = logits.logits;
   const Matrix<Bound>& z = all.z;
-  const Matrix<Bound> given = all_rows(params.given_ids);
   const Index E = z.cols();
-  const Matrix<Bound> b = all_rows(params.selection_bias);
   for (Index t = 0; t < z.rows(); ++t) {
     Candidates c;
     if (chooses_by_input(config)) {
@@ -125,6 +117,30 @@ Rankings rankings(const Config& config, const Inputs& inputs, const Profile& pro
     all.of_token.push_back(std::move(c));
   }
   return all;
+}
+
+}  // namespace
+
+Rankings rankings(const Config& config, const Inputs& inputs, const Profile& profile, const OwnRanks& own) {
+  const ProfileScope scope(profile);
+  const Params<Bound> params = params_of<Bound>(config, inputs);
+  Isolation isolation;
+  const Tensor by = has_noise(config) ? Tensor::router_noisy_logits : Tensor::router_logits;
+  isolation.held[static_cast<std::size_t>(by)] = own.logits;
+  RouterLogits<Bound> logits;
+  {
+    const IsolationScope isolated(own.logits != nullptr ? &isolation : nullptr);
+    logits = logits_forward(config, all_rows(params.x), params);
+  }
+  return ranked(config, logits, all_rows(params.given_ids), all_rows(params.selection_bias), own);
+}
+
+Rankings rankings_of_logits(const Config& config, const Matrix<double>& z, const Matrix<double>& b,
+                            const Profile& profile) {
+  const ProfileScope scope(profile);
+  RouterLogits<Bound> logits;
+  logits.logits = z.cast<Bound>();
+  return ranked(config, logits, {}, b.cast<Bound>(), {});
 }
 
 bool Rankings::admits(const Config& config, Index t, const std::vector<Index>& chosen) const {

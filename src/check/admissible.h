@@ -31,6 +31,10 @@ struct OwnRanks {
 Rankings rankings(const Config& config, const Inputs& inputs, const Profile& profile,
                   const OwnRanks& own = {});
 
+/// The same of logits that are what they are, where nothing else ranks.   z (T, E), b (1, E) or empty
+Rankings rankings_of_logits(const Config& config, const Matrix<double>& z, const Matrix<double>& b,
+                            const Profile& profile);
+
 /// May the set of experts be the choice of a correct evaluation: in some admissible choice of groups, if there are groups?
 bool admissible(const Config& config, const Candidates& c, const std::vector<Index>& chosen);
 

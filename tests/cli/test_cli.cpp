@@ -36,6 +36,8 @@ TEST_CASE("cli: help for every verb, with an example, on stdout and with 0") {
                                  "check",
                                  "diagnose",
                                  "audit",
+                                 "routes",
+                                 "routes check",
                                  "models",
                                  "count",
                                  "flops",

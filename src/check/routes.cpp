@@ -1,0 +1,73 @@
+#include "moe/routes.h"
+
+#include <set>
+
+#include "admissible.h"
+#include "moe/validate.h"
+
+namespace moe {
+namespace {
+
+void require_choice_by_logits(const Config& config) {
+  require(has_router(config), "router.score_function", "none", "has no routes");
+  require(!is_given(config), "router.choice", spelling(config.router.choice),
+          "leaves the router nothing to choose");
+  require(!has_noise(config) && !has_gumbel(config), "noise.kind", spelling(config.noise.kind),
+          "is in no recording");
+}
+
+bool all_skipped(const std::vector<Index>& chosen) {
+  return std::all_of(chosen.begin(), chosen.end(), [](Index e) { return e == -1; });
+}
+
+/// Are they K experts of E?
+bool are_experts(const std::vector<Index>& chosen, Index E) {
+  const std::set<Index> set(chosen.begin(), chosen.end());
+  return set.size() == chosen.size() && *set.begin() >= 0 && *set.rbegin() < E;
+}
+
+RoutesVerdict judge(const Config& config, const Matrix<Index>& ids, const IdMatrix& nearest,
+                    const Rankings& all) {
+  const Index T = ids.rows(), K = ids.cols(), E = config.shape.num_experts;
+  RoutesVerdict verdict;
+  for (Index t = 0; t < T; ++t) {
+    const std::vector<Index> chosen(row(ids, t), row(ids, t) + K),
+        right(row(nearest, t), row(nearest, t) + K);
+    if (all_skipped(chosen)) {
+      ++verdict.skipped;
+      continue;
+    }
+    const Gap gap = gap_of(config, at(all.of_token, t), right);
+    if (!are_experts(chosen, E) || !all.admits(config, t, chosen)) {
+      verdict.wrong.push_back({t, chosen, right, gap.margin, gap.bound});
+      continue;
+    }
+    const bool flipped = std::set(chosen.begin(), chosen.end()) != std::set(right.begin(), right.end());
+    verdict.flips += flipped ? 1 : 0;
+    ++(gap.margin == 0                      ? verdict.tied
+       : gap.margin <= gap.bound || flipped ? verdict.ambiguous
+                                            : verdict.certain);
+  }
+  return verdict;
+}
+
+}  // namespace
+
+RoutesVerdict judge_routes(const Config& config, const Matrix<Index>& ids, const Matrix<double>& z,
+                           const Matrix<double>& b, const Profile& profile) {
+  require_choice_by_logits(config);
+  return judge(config, ids, choose_experts(config.router, z, b, config.shape.top_k),
+               rankings_of_logits(config, z, b, profile));
+}
+
+RoutesVerdict judge_routes(const Config& config, const Matrix<Index>& ids, const Inputs& inputs,
+                           const Profile& profile) {
+  require_choice_by_logits(config);
+  const auto params = params_of<double>(config, inputs);
+  const Matrix<double> z = logits_forward(config, all_rows(params.x), params).logits;
+  return judge(config, ids,
+               choose_experts(config.router, z, all_rows(params.selection_bias), config.shape.top_k),
+               rankings(config, inputs, profile));
+}
+
+}  // namespace moe

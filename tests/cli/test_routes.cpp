@@ -1,0 +1,84 @@
+#include <doctest/doctest.h>
+
+#include "moe/check.h"
+#include "moe/safetensors.h"
+#include "run.h"
+
+// Recorded routes, as a user asks about them.
+using namespace moe;
+
+namespace {
+
+/// A trace of 8 tokens of a preset, whose ids and logits are a recording of one layer.
+void record(const Scratch& folder, const std::string& arguments, const std::string& name) {
+  const Done done = run(folder, "run " + arguments + " --tokens 8 --out " + name);
+  CAPTURE(done.err);
+  REQUIRE(done.code == 0);
+}
+
+}  // namespace
+
+TEST_CASE("routes: a layer's own are right by its logits, and by its inputs") {
+  const Scratch folder;
+  record(folder, "mixtral", "t.safetensors");
+  const Done by_logits = run(folder, "routes check mixtral --ids t.safetensors --logits t.safetensors");
+  CHECK(by_logits.code == 0);
+  CHECK(by_logits.err.empty());
+  CHECK(has(by_logits.out, "PASS as f32: none of 8 choices is wrong\n"));
+  const CheckCase c = read_check_cases(kMixtral).front();
+  Arrays inputs;
+  for (const auto& [id, a] : c.golden.inputs) inputs.emplace_back(name_of(id), a);
+  write_safetensors(folder / "in.safetensors", inputs);
+  REQUIRE(run(folder, "run --case presets/mixtral --out g.safetensors").code == 0);
+  const std::string by_inputs =
+      "routes check mixtral --ids g.safetensors --input in.safetensors --weights in.safetensors";
+  CHECK(run(folder, by_inputs).code == 0);
+  CHECK(run(folder, by_inputs + " --profile bf16_every_op --json").code == 0);
+}
+
+TEST_CASE("routes: those of other logits are wrong, and named") {
+  const Scratch folder;
+  record(folder, "mixtral", "t.safetensors");
+  record(folder, "mixtral --seed 2", "other.safetensors");
+  const std::string wrong = "routes check mixtral --ids t.safetensors --logits other.safetensors";
+  const Done done = run(folder, wrong);
+  CHECK(done.code == 1);
+  CHECK(has(done.out, "layer 0, token "));
+  CHECK(has(done.out, "choices are wrong\n"));
+  const Done json = run(folder, wrong + " --json");
+  CHECK(json.code == 1);
+  const Json document = parse_json(json.out, "stdout");
+  CHECK(document["status"] == "FAIL");
+  CHECK_FALSE(document["layers"][0]["wrong"].empty());
+}
+
+TEST_CASE("routes: with a bias, which stands beside the logits") {
+  const Scratch folder;
+  record(folder, "deepseek_v3", "t.safetensors");
+  const Done without = run(folder, "routes check deepseek_v3 --ids t.safetensors --logits t.safetensors");
+  CHECK(without.code == 2);
+  CHECK(has(without.err, "t.safetensors: must hold router.selection_bias of shape [1,"));
+}
+
+TEST_CASE("routes: what is wrong is one line") {
+  const Scratch folder;
+  record(folder, "mixtral", "t.safetensors");
+  write(folder / "half.csv", "0,1.5\n");
+  write(folder / "short.csv", "0,1\n");
+  for (const auto& [arguments, said] : std::vector<std::pair<std::string, std::string>>{
+           {"routes", "routes needs one of check"},
+           {"routes chek", "did you mean check?"},
+           {"routes check mixtral --ids t.safetensors", "needs one of --logits and --input"},
+           {"routes check mixtral --ids half.csv --logits t.safetensors",
+            "1.5 must be the number of an expert"},
+           {"routes check mixtral --ids short.csv --logits t.safetensors", "must be [1,1,"},
+           {"routes check mixtral --ids t.safetensors --logits t.safetensors --seed 3",
+            "beside --logits only"},
+           {"routes check mixtral --ids none.csv --logits t.safetensors", "none.csv"}}) {
+    CAPTURE(arguments);
+    const Done done = run(folder, arguments);
+    CHECK(done.code == 2);
+    CHECK(is_one_line(done.err));
+    CHECK(has(done.err, said));
+  }
+}
