@@ -85,7 +85,7 @@ class Run:
         self.sources, self.folder = sources, folder
         self.rng = random.Random(f"{seed}/{i}")
         self.arguments = self.rng.choice([self.golden, self.golden, self.answer, self.answer, self.reply, self.config, self.foreign,
-                                          self.weights, self.names, self.profile])()
+                                          self.weights, self.names, self.profile, self.routes])()
 
     def file(self, name, data):
         (self.folder / name).write_bytes(data)
@@ -153,6 +153,22 @@ class Run:
         weights = self.rng.choice([self.sources.weights, mutate.mutated_safetensors(self.rng, self.sources.weights)])
         return ["run", "mixtral", "--weights", self.file("w.safetensors", weights), "--names", table,
                 *self.rng.choice([[], ["--layer", "0"]])]
+
+    def recording(self, name, width):
+        """Lines of tokens, of which some are wrong, or a wrong answer."""
+        lines = [[self.rng.choice([0, 1, 2, 3, -1, 1.5, 99]) for _ in range(width * self.rng.choice([1, 1, 1, 2]))] for _ in range(8)]
+        text = "\n".join(json.dumps(line) if name.endswith(".jsonl") else ",".join(map(str, line)) for line in lines)
+        for _ in range(self.rng.randrange(3)):
+            at = self.rng.randrange(len(text) + 1)
+            text = text[:at] + self.rng.choice(["[", "]", ",", "\n", "x", "1e999", "-", "{}", "\x1b", "\u00e9", ""]) + text[at + self.rng.randrange(4):]
+        return self.file(name, text.encode())
+
+    def routes(self):
+        kind = self.rng.choice(["csv", "jsonl", "answer"])
+        ids, logits = [self.wrong_answer(self.rng.choice(self.sources.ids)) if kind == "answer" else self.recording(f"{what}.{kind}", width)
+                       for what, width in (("ids", 2), ("logits", 8))]
+        return ["routes", "check", "mixtral", "--ids", ids, *self.rng.choice([["--logits", logits], ["--input", logits]]),
+                *self.rng.choice([[], ["--json"]])]
 
     def profile(self):
         name = self.rng.choice(self.sources.ids)
