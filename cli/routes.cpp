@@ -41,6 +41,12 @@ Array read_ids(const std::string& path, const Shape& shape) {
   return ids;
 }
 
+void require_finite(const Array& a, const std::string& path) {
+  for (Index i = 0; i < a.size(); ++i)
+    if (!std::isfinite(a.real(i)))
+      throw Error("--logits", path + ": " + real_text(a.real(i)) + " must be finite");
+}
+
 /// The logits of all layers, and the biases of the choice that stand beside them.
 struct RecordedLogits {
   Array z, b;
@@ -52,9 +58,7 @@ RecordedLogits read_logits(const std::string& path, const Config& config, const 
   if (read.z.dims != want)
     throw Error("--logits", path + ": shape = " + shape_text(read.z.dims) + " must be " + shape_text(want) +
                                 ", as the ids have it");
-  for (Index i = 0; i < read.z.size(); ++i)
-    if (!std::isfinite(read.z.real(i)))
-      throw Error("--logits", path + ": " + real_text(read.z.real(i)) + " must be finite");
+  require_finite(read.z, path);
   if (!config.router.selection_bias) return read;
   const std::string name = name_of(Tensor::router_selection_bias);
   if (path.ends_with(".csv") || path.ends_with(".jsonl"))
@@ -63,6 +67,7 @@ RecordedLogits read_logits(const std::string& path, const Config& config, const 
     if (known == name) read.b = std::move(a);
   if (read.b.dims != Dims{L, E} && (L != 1 || read.b.dims != Dims{E}))
     throw Error(name, path + ": must hold " + name + " of shape " + shape_text({L, E}));
+  require_finite(read.b, path);
   return read;
 }
 
@@ -109,7 +114,7 @@ Json layer_json(const RoutesVerdict& v) {
           {"skipped", v.skipped}, {"flips", v.flips},         {"wrong", wrong}};
 }
 
-void print(const std::vector<RoutesVerdict>& verdicts, Index tokens, Index wrong, const Profile& profile) {
+void print(const std::vector<RoutesVerdict>& verdicts, Index judged, Index wrong, const Profile& profile) {
   std::printf("layer      certain    ambiguous         tied      flipped      skipped        wrong\n");
   std::size_t shown = 0;
   for (std::size_t l = 0; l < verdicts.size(); ++l) {
@@ -127,12 +132,9 @@ void print(const std::vector<RoutesVerdict>& verdicts, Index tokens, Index wrong
                     short_text(w.margin).c_str(), short_text(w.bound).c_str());
   if (shown > kMostShown)
     std::printf("... and %s more\n", with_commas(static_cast<Index>(shown - kMostShown)).c_str());
-  const Index all = tokens * static_cast<Index>(verdicts.size());
-  if (wrong == 0)
-    std::printf("PASS as %s: none of %s choices is wrong\n", profile.words.c_str(), with_commas(all).c_str());
-  else
-    std::printf("FAIL as %s: %s of %s choices are wrong\n", profile.words.c_str(), with_commas(wrong).c_str(),
-                with_commas(all).c_str());
+  std::printf("%s as %s: %s of %s choices %s wrong\n", wrong == 0 ? "PASS" : "FAIL", profile.words.c_str(),
+              wrong == 0 ? "none" : with_commas(wrong).c_str(), with_commas(judged).c_str(),
+              wrong == 0 ? "is" : "are");
 }
 
 int act_on(RoutesOptions options) {
@@ -151,10 +153,13 @@ int act_on(RoutesOptions options) {
                              std::to_string(named.config.shape.num_tokens));
   validate(named.config);
   const std::vector<RoutesVerdict> verdicts = judge_all(options, named, ids, profile);
-  Index wrong = 0;
+  Index wrong = 0, judged = 0;
   Json layers = Json::array();
-  for (const RoutesVerdict& v : verdicts)
-    wrong += static_cast<Index>(v.wrong.size()), layers.push_back(layer_json(v));
+  for (const RoutesVerdict& v : verdicts) {
+    wrong += static_cast<Index>(v.wrong.size()), judged += v.judged();
+    layers.push_back(layer_json(v));
+  }
+  if (judged == 0) throw Error("--ids", options.ids + ": must hold a choice; all tokens are skipped");
   if (options.json)
     std::fputs(print_json({{"status", wrong == 0 ? "PASS" : "FAIL"},
                            {"profile", profile.name},
@@ -163,7 +168,7 @@ int act_on(RoutesOptions options) {
                    .c_str(),
                stdout);
   else
-    print(verdicts, ids.dims[0], wrong, profile);
+    print(verdicts, judged, wrong, profile);
   return wrong == 0 ? 0 : 1;
 }
 

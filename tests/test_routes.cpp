@@ -110,10 +110,17 @@ TEST_CASE("routes: recorded logits are what they are") {
   CHECK(v.wrong[0].token == 1);
   CHECK(v.wrong[0].chosen == std::vector<Index>{0, 2});
   CHECK(v.wrong[0].right == std::vector<Index>{0, 1});
-  CHECK(v.wrong[0].margin == 1);
+  CHECK(v.wrong[0].margin == 1);  // of 1 and 2
   CHECK(v.wrong[0].bound == 0);
   CHECK(v.wrong[1].token == 3);
   CHECK(v.wrong[2].token == 4);
+}
+
+TEST_CASE("routes: a wrong choice is as far off as the worst of its experts") {
+  const RoutesVerdict v = by_logits(router_of("mixtral", 1, 1, 4, 2), {{0, 3}}, {{3, 2, 1, 0}});
+  REQUIRE(v.wrong.size() == 1);
+  CHECK(v.wrong[0].margin == 2);
+  CHECK(v.judged() == 1);
 }
 
 TEST_CASE("routes: a skipped token has no choice, and half a choice is wrong") {

@@ -14,13 +14,16 @@ Array read_recording(const std::string& path, const std::string& name, Index wid
 struct WrongRoute {
   Index token = 0;
   std::vector<Index> chosen, right;
-  double margin = 0, bound = 0;  // how far apart, and how far off, what decides is
+  double margin = 0,
+         bound = 0;  // how far apart what it should and what it did choose are at most, and how far off
 };
 /// Every token of one layer is in one of the first five. Flips: of those that are tied or ambiguous, others than those that rank best.
 struct RoutesVerdict {
   Index certain = 0, ambiguous = 0, tied = 0, skipped = 0;
   std::vector<WrongRoute> wrong;
   Index flips = 0;
+
+  Index judged() const { return certain + ambiguous + tied + static_cast<Index>(wrong.size()); }
 };
 
 /// Judges the choices of one layer by the logits that were recorded with them, which are what they are: scores of them, with a bias

@@ -26,6 +26,20 @@ bool are_experts(const std::vector<Index>& chosen, Index E) {
   return set.size() == chosen.size() && *set.begin() >= 0 && *set.rbegin() < E;
 }
 
+/// The widest gap between an expert that should have been chosen and one that was, where both are open; else that of the best choice.
+Gap widest_gap(const Config& config, const Candidates& c, const std::vector<Index>& chosen,
+               const std::vector<Index>& right) {
+  Gap widest = gap_of(config, c, right);
+  if (has_groups(config) || !are_experts(chosen, static_cast<Index>(c.expert.size()))) return widest;
+  for (const Index r : right)
+    for (const Index e : chosen) {
+      const double margin = at(c.expert, r).v - at(c.expert, e).v;
+      if (!contains(chosen, r) && !contains(right, e) && margin > widest.margin)
+        widest = {margin, at(c.expert, r).e + at(c.expert, e).e};
+    }
+  return widest;
+}
+
 RoutesVerdict judge(const Config& config, const Matrix<Index>& ids, const IdMatrix& nearest,
                     const Rankings& all) {
   const Index T = ids.rows(), K = ids.cols(), E = config.shape.num_experts;
@@ -37,11 +51,12 @@ RoutesVerdict judge(const Config& config, const Matrix<Index>& ids, const IdMatr
       ++verdict.skipped;
       continue;
     }
-    const Gap gap = gap_of(config, at(all.of_token, t), right);
     if (!are_experts(chosen, E) || !all.admits(config, t, chosen)) {
+      const Gap gap = widest_gap(config, at(all.of_token, t), chosen, right);
       verdict.wrong.push_back({t, chosen, right, gap.margin, gap.bound});
       continue;
     }
+    const Gap gap = gap_of(config, at(all.of_token, t), right);
     const bool flipped = std::set(chosen.begin(), chosen.end()) != std::set(right.begin(), right.end());
     verdict.flips += flipped ? 1 : 0;
     ++(gap.margin == 0                      ? verdict.tied

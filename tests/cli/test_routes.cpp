@@ -65,6 +65,10 @@ TEST_CASE("routes: what is wrong is one line") {
   record(folder, "mixtral", "t.safetensors");
   write(folder / "half.csv", "0,1.5\n");
   write(folder / "short.csv", "0,1\n");
+  write(folder / "one.csv", "0,1\n");
+  write(folder / "skipped.csv", "-1,-1\n");
+  write(folder / "z.csv", "7,6,5,4,3,2,1,0\n");
+  write(folder / "nan.csv", "7,6,5,4,3,2,1,nan\n");
   for (const auto& [arguments, said] : std::vector<std::pair<std::string, std::string>>{
            {"routes", "routes needs one of check"},
            {"routes chek", "did you mean check?"},
@@ -74,6 +78,9 @@ TEST_CASE("routes: what is wrong is one line") {
            {"routes check mixtral --ids short.csv --logits t.safetensors", "must be [1,1,"},
            {"routes check mixtral --ids t.safetensors --logits t.safetensors --seed 3",
             "beside --logits only"},
+           {"routes check mixtral --ids skipped.csv --logits z.csv",
+            "must hold a choice; all tokens are skipped"},
+           {"routes check mixtral --ids one.csv --logits nan.csv", "nan must be finite"},
            {"routes check mixtral --ids none.csv --logits t.safetensors", "none.csv"}}) {
     CAPTURE(arguments);
     const Done done = run(folder, arguments);
