@@ -109,7 +109,8 @@ TEST_CASE("cli: bad usage is exit 2 and one line") {
   }
   CHECK(run(folder, "dance").err ==
         "moe-oracle: VERB = \"dance\" must be one of info, presets, run, golden, check, diagnose, audit, "
-        "models, count, flops, memory, law, capacity, roofline, compare, iso, sweep, explain, bench, help "
+        "routes, models, count, flops, memory, law, capacity, roofline, compare, iso, sweep, explain, bench, "
+        "help "
         "(moe-oracle --help)\n");
   CHECK(run(folder, "run mixtral --set shape.top_k=9").err ==
         "moe-oracle: shape.top_k = 9 must not exceed shape.num_experts = 8\n");
