@@ -13,8 +13,8 @@ TEST_CASE("config fields: each is described, once, with its default and its choi
     CHECK(std::find(names.begin(), names.end(), info.field) == names.end());
     names.push_back(info.field);
     CHECK(info.sentence.size() > 5);
-    CHECK((info.choices.empty() ||
-           std::find(info.choices.begin(), info.choices.end(), info.standard) != info.choices.end()));
+    CHECK((info.choices.empty() || std::find(info.choices.begin(), info.choices.end(),
+                                             info.standard.get<std::string>()) != info.choices.end()));
     const std::string math = read_text(MOE_ROOT "/docs/MATH.md");
     CHECK((info.formula.empty() || math.find("\n(" + info.formula + ')') != std::string::npos));
   }
