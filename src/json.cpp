@@ -35,6 +35,9 @@ std::string scalar(const Json& value) {
 
 /// "line 2, column 1: unexpected end of input; expected string literal", of what nlohmann/json says.
 std::string fault(std::string said) {
+  // Of a text without anything version 3.11.3 speaks of streams.
+  if (said.find("parse an empty input") != std::string::npos)
+    return "line 1, column 1: unexpected end of input";
   said.erase(0, said.find("] ") + 2);
   if (said.starts_with("parse error at ")) said.erase(0, std::string_view("parse error at ").size());
   const std::size_t context = said.find(": syntax error "), dash = said.find(" - ");
