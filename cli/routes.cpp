@@ -114,6 +114,16 @@ Json layer_json(const RoutesVerdict& v) {
           {"skipped", v.skipped}, {"flips", v.flips},         {"wrong", wrong}};
 }
 
+void print_wrong(std::size_t layer, const WrongRoute& w) {
+  std::printf("layer %zu, token %lld goes to %s, not %s: ", layer, static_cast<long long>(w.token),
+              set_text(w.chosen).c_str(), set_text(w.right).c_str());
+  if (w.are_experts)
+    std::printf("these are %s apart, and may be %s off\n", short_text(w.margin).c_str(),
+                short_text(w.bound).c_str());
+  else
+    std::printf("experts must differ, and be some of the layer's\n");
+}
+
 void print(const std::vector<RoutesVerdict>& verdicts, Index judged, Index wrong, const Profile& profile) {
   std::printf("layer      certain    ambiguous         tied      flipped      skipped        wrong\n");
   std::size_t shown = 0;
@@ -126,10 +136,7 @@ void print(const std::vector<RoutesVerdict>& verdicts, Index judged, Index wrong
   std::printf("flipped: ambiguous or tied, and not what ranks best\n\n");
   for (std::size_t l = 0; l < verdicts.size(); ++l)
     for (const WrongRoute& w : verdicts[l].wrong)
-      if (++shown <= kMostShown)
-        std::printf("layer %zu, token %lld goes to %s, not %s: these are %s apart, and may be %s off\n", l,
-                    static_cast<long long>(w.token), set_text(w.chosen).c_str(), set_text(w.right).c_str(),
-                    short_text(w.margin).c_str(), short_text(w.bound).c_str());
+      if (++shown <= kMostShown) print_wrong(l, w);
   if (shown > kMostShown)
     std::printf("... and %s more\n", with_commas(static_cast<Index>(shown - kMostShown)).c_str());
   std::printf("%s as %s: %s of %s choices %s wrong\n", wrong == 0 ? "PASS" : "FAIL", profile.words.c_str(),

@@ -14,6 +14,7 @@ Array read_recording(const std::string& path, const std::string& name, Index wid
 struct WrongRoute {
   Index token = 0;
   std::vector<Index> chosen, right;
+  bool are_experts = true;  // that were chosen: K of E
   double margin = 0,
          bound = 0;  // how far apart what it should and what it did choose are at most, and how far off
 };

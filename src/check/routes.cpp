@@ -51,9 +51,10 @@ RoutesVerdict judge(const Config& config, const Matrix<Index>& ids, const IdMatr
       ++verdict.skipped;
       continue;
     }
-    if (!are_experts(chosen, E) || !all.admits(config, t, chosen)) {
+    const bool experts = are_experts(chosen, E);
+    if (!experts || !all.admits(config, t, chosen)) {
       const Gap gap = widest_gap(config, at(all.of_token, t), chosen, right);
-      verdict.wrong.push_back({t, chosen, right, gap.margin, gap.bound});
+      verdict.wrong.push_back({t, chosen, right, experts, gap.margin, gap.bound});
       continue;
     }
     const Gap gap = gap_of(config, at(all.of_token, t), right);

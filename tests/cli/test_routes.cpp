@@ -60,6 +60,34 @@ TEST_CASE("routes: with a bias, which stands beside the logits") {
   CHECK(has(without.err, "t.safetensors: must hold router.selection_bias of shape [1,"));
 }
 
+TEST_CASE("routes: every layer has its own choices, logits and biases") {
+  const Scratch folder;
+  std::vector<double> z;  // two tokens of two layers: falling and rising, rising and falling
+  for (const int rises : {0, 1, 1, 0})
+    for (int e = 0; e < 8; ++e) z.push_back(rises != 0 ? e : 7 - e);
+  std::vector<double> b(16);
+  b[8 + 2] = 5;  // lifts expert 2 in layer 1
+  write_safetensors(folder / "z.safetensors", {{"router.logits", array_of({2, 2, 8}, z.data())},
+                                               {"router.selection_bias", array_of({2, 8}, b.data())}});
+  write(folder / "ids.jsonl", "[[0, 1], [2, 7]]\n[[7, 6], [0, 2]]\n");
+  write(folder / "swapped.jsonl", "[[2, 7], [0, 1]]\n[[7, 6], [0, 2]]\n");
+  const std::string check =
+      "routes check mixtral --set router.selection_bias=true --logits z.safetensors --ids ";
+  const Done right = run(folder, check + "ids.jsonl");
+  CAPTURE(right.err);
+  CHECK(right.code == 0);
+  CHECK(has(right.out, "none of 4 choices is wrong\n"));
+  const Done wrong = run(folder, check + "swapped.jsonl");
+  CHECK(wrong.code == 1);
+  CHECK(has(wrong.out, "layer 0, token 0 goes to {2, 7}, not {0, 1}: these are "));
+  CHECK(has(wrong.out, "layer 1, token 0 goes to {0, 1}, not {2, 7}: these are "));
+  CHECK(has(wrong.out, "2 of 4 choices are wrong\n"));
+  write(folder / "twice.jsonl", "[[0, 0], [2, 7]]\n[[7, 6], [0, 2]]\n");
+  CHECK(
+      has(run(folder, check + "twice.jsonl").out,
+          "layer 0, token 0 goes to {0, 0}, not {0, 1}: experts must differ, and be some of the layer's\n"));
+}
+
 TEST_CASE("routes: what is wrong is one line") {
   const Scratch folder;
   record(folder, "mixtral", "t.safetensors");

@@ -171,7 +171,6 @@ class Layer:
         return hasattr(self.modeling, "load_balancing_loss_func") and (aux["scope"] == "batch" or shape["num_groups"] == 1)
 
 
-
 def keep(returned):
     """What a router returns, and later the gradients of it."""
     logits, weights, ids = returned

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "../message.h"
+#include "moe/error.h"
 #include "moe/file.h"
 #include "moe/sizing_json.h"
 
@@ -15,6 +15,17 @@ inline Json sizing_json(const std::string& name) { return parse_json(read_text(s
 inline const Json& expected_counts() {
   static const Json all = sizing_json("expected.json");
   return all;
+}
+
+/// What `act` throws, as text; empty where it throws nothing.
+template <typename Act>
+std::string message_of(Act act) {
+  try {
+    act();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
 }
 
 /// A model of two layers that is small enough for paper: D = 4, V = 10, two heads of 3 over one, E = 3, K = 2, F = 5.
